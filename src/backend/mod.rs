@@ -1,0 +1,83 @@
+//! Where the numbers are computed. A back end takes slices and ids and gives numbers; it knows neither files nor names.
+
+use crate::Result;
+use crate::config::Normalization;
+use crate::fit::{CurveSet, Fit, FitSettings};
+use crate::model::surface::HillCurve;
+
+/// What a well is to its plate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum WellClass {
+    /// Read but no control.
+    Other = 0,
+    /// Background.
+    Blank = 1,
+    /// Viability 1.
+    Vehicle = 2,
+    /// Viability 0.
+    Positive = 3,
+}
+
+/// Raw plates, concatenated.
+#[derive(Debug, Clone, Default)]
+pub struct PlateBatch {
+    /// `offsets[i]..offsets[i + 1]` are the wells of plate `i`; one longer than the number of plates.
+    pub offsets: Vec<usize>,
+    /// Raw signal of each well.
+    pub signal: Vec<f64>,
+    /// What each well is.
+    pub class: Vec<WellClass>,
+}
+
+/// One dose pair to be compared with the reference models.
+#[derive(Debug, Clone, Copy)]
+pub struct SurfacePoint {
+    /// Its matrix: an index into [`SurfaceBatch::curves`].
+    pub matrix: u32,
+    /// Natural log of the molar dose of the first drug, which must be above zero.
+    pub ln_dose_a: f64,
+    /// Natural log of the molar dose of the second drug, which must be above zero.
+    pub ln_dose_b: f64,
+    /// Viability under the first drug alone (observed or fitted).
+    pub alone_a: f64,
+    /// Viability under the second drug alone.
+    pub alone_b: f64,
+}
+
+/// Dose pairs of many matrices.
+#[derive(Debug, Clone, Default)]
+pub struct SurfaceBatch {
+    /// The fitted single-agent curves of each matrix.
+    pub curves: Vec<(HillCurve<f64>, HillCurve<f64>)>,
+    /// The dose pairs.
+    pub points: Vec<SurfacePoint>,
+}
+
+/// Expected viability at one dose pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Highest single agent, from `alone_a` and `alone_b`.
+    pub hsa: f64,
+    /// Bliss, from `alone_a` and `alone_b`.
+    pub bliss: f64,
+    /// Generalised Loewe, from the curves.
+    pub loewe: f64,
+    /// Bliss of the fitted curves: ZIP's reference.
+    pub zip: f64,
+}
+
+/// Where the numbers are computed.
+pub trait Backend: Send + Sync {
+    /// `cpu` or `gpu`.
+    fn name(&self) -> &'static str;
+    /// The device, for `run.json`: name, driver, instruction set.
+    fn device(&self) -> String;
+    /// Responses of every well of the batch: background (mean blank, 0 without blanks) subtracted, then divided by
+    /// the mean vehicle, or by vehicle minus positive.
+    fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>>;
+    /// Fits every curve; the result is in the order of the curves.
+    fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>>;
+    /// Expected viabilities, in the order of the points.
+    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>>;
+}

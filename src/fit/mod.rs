@@ -1,0 +1,103 @@
+//! Fitting: batches of curves in, parameters with a status out.
+
+pub mod status;
+
+use crate::model::ModelId;
+pub use status::{Refit, Status};
+
+/// The most parameters a model may have.
+pub const MAX_PARAMETERS: usize = 8;
+
+/// Curves to fit, concatenated. Replicates at one dose must be collapsed before (see [`CurvePoint`]).
+///
+/// [`CurvePoint`]: crate::screen::dose_matrix::CurvePoint
+#[derive(Debug, Clone, Default)]
+pub struct CurveSet {
+    /// `offsets[i]..offsets[i + 1]` are the points of curve `i`; one longer than the number of curves.
+    pub offsets: Vec<usize>,
+    /// Natural logarithm of the molar dose; negative infinity for dose zero.
+    pub ln_dose: Vec<f64>,
+    /// Response (viability fraction).
+    pub response: Vec<f64>,
+    /// Weight, above zero.
+    pub weight: Vec<f64>,
+    /// The response at dose zero where it is known and must not be fitted (ZIP slices), one a curve.
+    pub baseline: Vec<Option<f64>>,
+}
+
+impl CurveSet {
+    /// No curves yet.
+    pub fn new() -> Self {
+        Self { offsets: vec![0], ..Self::default() }
+    }
+
+    /// Adds a curve from (molar dose, response, weight) triples; a dose of zero is the untreated point.
+    pub fn push(&mut self, baseline: Option<f64>, points: impl IntoIterator<Item = (f64, f64, f64)>) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        for (dose, response, weight) in points {
+            self.ln_dose.push(if dose > 0.0 { libm::log(dose) } else { f64::NEG_INFINITY });
+            self.response.push(response);
+            self.weight.push(weight);
+        }
+        self.offsets.push(self.ln_dose.len());
+        self.baseline.push(baseline);
+    }
+
+    /// Number of curves.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there is no curve.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The points of curve `i` as (ln dose, response, weight) slices.
+    pub fn points(&self, i: usize) -> (&[f64], &[f64], &[f64]) {
+        let range = self.offsets[i]..self.offsets[i + 1];
+        (&self.ln_dose[range.clone()], &self.response[range.clone()], &self.weight[range])
+    }
+}
+
+/// The box for one parameter. The location parameter's box is relative to the curve's own dose range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bound {
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+}
+
+/// What to fit and how hard to try.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitSettings {
+    /// The model.
+    pub model: ModelId,
+    /// One box a parameter, in the model's order. For `ln_ec50` the ends are natural-log distances beyond the
+    /// lowest and the highest nonzero dose of the curve.
+    pub bounds: Vec<Bound>,
+    /// Starting points tried to the end, best first; at least 1.
+    pub starts: usize,
+    /// Levenberg–Marquardt iterations a start.
+    pub max_iterations: u32,
+}
+
+/// One fitted curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// Whether and why the parameters may be used.
+    pub status: Status,
+    /// Parameters in the model's order and units (`ln_ec50`: natural log molar); zeros beyond the model's count.
+    pub parameters: [f64; MAX_PARAMETERS],
+    /// Weighted sum of squared residuals about the collapsed points.
+    pub sse: f64,
+    /// Iterations spent, all starts together.
+    pub iterations: u32,
+    /// Bit `i` set: parameter `i` ended on its bound.
+    pub at_bound: u32,
+    /// Whether a GPU fit was polished or fitted again in f64.
+    pub refit: Refit,
+}

@@ -1,0 +1,16 @@
+//! isobole: plates in, ranked drug pairs out.
+
+pub mod backend;
+pub mod config;
+pub mod error;
+pub mod fit;
+pub mod math;
+pub mod model;
+pub mod plate;
+pub mod rank;
+pub mod report;
+pub mod resistance;
+pub mod screen;
+pub mod synergy;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! What users get: tables, the HTML page, pictures.
+
+pub mod table;

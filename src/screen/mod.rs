@@ -1,0 +1,65 @@
+//! What a screen is: plates and wells, lines and their parents, drugs and doses, curves and dose matrices.
+
+pub mod dose;
+pub mod dose_matrix;
+pub mod line;
+pub mod names;
+pub mod well;
+
+use line::LineAnnotation;
+use names::{NameId, Names};
+use well::{Well, WellPosition};
+
+/// What the column of readings holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    /// Raw reader signal, high for living cells: normalised plate by plate.
+    Signal,
+    /// Viability, 1 (or 100 %) for untreated cells.
+    Viability,
+    /// Inhibition, 0 for untreated cells, 1 (or 100 %) for a full kill.
+    Inhibition,
+}
+
+/// Why a well, or a value, could not be used: a code for tables and a sentence for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejected {
+    /// The plate, in [`Screen::plates`].
+    pub plate: NameId,
+    /// The well, as far as it could be read.
+    pub well: Option<WellPosition>,
+    /// The code, `snake_case`.
+    pub reason: &'static str,
+    /// What exactly was seen.
+    pub detail: String,
+}
+
+/// A screen as read: every row of the input is in `wells` or in `rejected`.
+#[derive(Debug, Clone, Default)]
+pub struct Screen {
+    /// Names of the plates.
+    pub plates: Names,
+    /// Names of the cell lines.
+    pub lines: Names,
+    /// Names of the drugs.
+    pub drugs: Names,
+    /// Names of dose-matrix blocks, where the input names them.
+    pub blocks: Names,
+    /// Names of schedules.
+    pub schedules: Names,
+    /// What is known of each line, by its id; may be shorter than `lines`.
+    pub annotations: Vec<LineAnnotation>,
+    /// Wells that can be used so far, in input order.
+    pub wells: Vec<Well>,
+    /// Wells that cannot, with the reason.
+    pub rejected: Vec<Rejected>,
+    /// Rows of the input.
+    pub wells_in: usize,
+}
+
+impl Screen {
+    /// What is known of a line; nothing, for a line that nobody spoke of.
+    pub fn annotation(&self, line: NameId) -> LineAnnotation {
+        self.annotations.get(line as usize).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,111 @@
+//! Synergy: what two drugs would do together under a reference model, and how far the data depart from it.
+//! Excess is reference minus observed viability: positive is synergy.
+
+use crate::screen::dose_matrix::MatrixKey;
+
+/// A reference model of non-interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SynergyModel {
+    /// Highest single agent.
+    Hsa,
+    /// Independence: viabilities multiply (Bliss 1939, doi 10.1111/j.1744-7348.1939.tb06990.x).
+    Bliss,
+    /// Dose additivity, generalised to partial effects so that it is always defined.
+    Loewe,
+    /// Zero interaction potency (Yadav 2015, doi 10.1016/j.csbj.2015.09.001).
+    Zip,
+}
+
+impl SynergyModel {
+    /// Every model: the one list that flags, tables, tests and benches walk.
+    pub const ALL: [SynergyModel; 4] = [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Loewe, SynergyModel::Zip];
+
+    /// The name used in flags and columns.
+    pub fn name(self) -> &'static str {
+        match self {
+            SynergyModel::Hsa => "hsa",
+            SynergyModel::Bliss => "bliss",
+            SynergyModel::Loewe => "loewe",
+            SynergyModel::Zip => "zip",
+        }
+    }
+
+    /// The model with this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.name().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+/// Where the single-agent responses of a reference come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Margins {
+    /// The fitted single-agent curves.
+    Fitted,
+    /// The observed single-agent means (HSA and Bliss; Loewe and ZIP always need curves).
+    Observed,
+}
+
+/// One dose pair of one matrix. Vectors run over the models asked for, in the order asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SurfaceCell {
+    /// Molar dose of the first drug.
+    pub dose_a: f64,
+    /// Molar dose of the second drug.
+    pub dose_b: f64,
+    /// Mean observed viability.
+    pub observed: f64,
+    /// Wells behind it.
+    pub n: u32,
+    /// Expected viability by each model; `None` where it is not defined.
+    pub expected: Vec<Option<f64>>,
+    /// Excess by each model (positive: synergy); `None` on margins and where not defined. For ZIP the excess is
+    /// reference minus the *fitted* surface, as its authors define it.
+    pub excess: Vec<Option<f64>>,
+}
+
+/// One model's score of one matrix.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Score {
+    /// Mean excess over the combination cells (both doses above zero), a viability fraction.
+    pub score: Option<f64>,
+    /// Largest mean excess over 3 × 3 neighbouring dose pairs.
+    pub peak: Option<f64>,
+    /// Molar doses at the centre of that window.
+    pub peak_dose_a: Option<f64>,
+    /// Molar doses at the centre of that window.
+    pub peak_dose_b: Option<f64>,
+    /// Standard error of `score`, from resampled matrices with margins fitted anew.
+    pub standard_error: Option<f64>,
+    /// Two-sided p of no departure.
+    pub p: Option<f64>,
+    /// Benjamini–Hochberg q over all matrices of the run.
+    pub q: Option<f64>,
+    /// 95 % interval, lower end.
+    pub ci_low: Option<f64>,
+    /// 95 % interval, upper end.
+    pub ci_high: Option<f64>,
+    /// Why something above is missing.
+    pub reason: Option<&'static str>,
+}
+
+/// A scored matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatrixScore {
+    /// Block, line, drugs, schedule.
+    pub key: MatrixKey,
+    /// Distinct combination cells.
+    pub n_cells: usize,
+    /// Wells in them.
+    pub n_wells: usize,
+    /// Scores in the order of the models asked for.
+    pub scores: Vec<Score>,
+    /// Largest mean inhibition over 3 × 3 neighbouring dose pairs, or the best single pair in smaller designs.
+    pub efficacy: Option<f64>,
+    /// Noise (standard deviation of a single well) estimated for this matrix.
+    pub sigma: Option<f64>,
+    /// Codes joined by `;`: `margin_a_flat`, `no_margins`, `few_cells`, …
+    pub flags: String,
+    /// Every dose pair, margins included, ascending by (dose_a, dose_b).
+    pub cells: Vec<SurfaceCell>,
+}
