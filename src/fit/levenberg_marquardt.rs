@@ -7,9 +7,8 @@ use super::normal_equations::{
 };
 use super::problem::Problem;
 use super::{Fit, MAX_PARAMETERS, Refit, Status};
-use crate::math::{Lanes, Scalar};
+use crate::math::{Lanes, Scalar, array};
 use crate::model::{CurveSummary, Model};
-use std::array::from_fn;
 
 /// A fit has converged when a further step is predicted to lower the sum of squares by less than this share of the
 /// residual variance: every parameter is then within 1e-4 of its standard errors of the minimum (the relative-offset
@@ -92,18 +91,14 @@ impl<const N: usize, const L: usize> Bench<N, L> {
 
 /// The `keep` best starts of every problem (all of one length), best first.
 #[inline(always)]
-pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(
-    problems: &[Problem<N>],
-    keep: usize,
-) -> Vec<Begin<N>> {
+pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(problems: &[Problem<N>], keep: usize) -> Vec<Begin<N>> {
     let points = problems.first().map_or(0, |p| p.ln_dose.len());
     let mut bench = Bench::<N, L>::new(points);
     let mut begins = Vec::with_capacity(problems.len() * keep);
     let mut ranked = vec![(0.0, [0.0; N]); M::STARTS];
     let mut all = vec![([Lanes([0.0; L]); N], Lanes([0.0; L])); M::STARTS];
     for (group, chunk) in problems.chunks(L).enumerate() {
-        let mut summary =
-            [Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L])];
+        let mut summary = [Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L])];
         for (lane, problem) in chunk.iter().enumerate() {
             bench.load(lane, problem);
             summary[0].0[lane] = problem.range.0;
@@ -121,7 +116,7 @@ pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(
         }
         for lane in 0..chunk.len() {
             for (index, slot) in ranked.iter_mut().enumerate() {
-                *slot = (all[index].1.0[lane], from_fn(|i| all[index].0[i].0[lane]));
+                *slot = (all[index].1.0[lane], array(|i| all[index].0[i].0[lane]));
             }
             ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
             for (_, parameters) in ranked.iter().take(keep) {
@@ -192,8 +187,7 @@ pub fn descend<M: Model<N>, const N: usize, const L: usize>(
         }
         normal.sse = better(trial.sse, normal.sse);
         let used = damping;
-        damping =
-            damping * better(Lanes::lit(DAMPING_ACCEPTED), Lanes::lit(DAMPING_REJECTED));
+        damping = damping * better(Lanes::lit(DAMPING_ACCEPTED), Lanes::lit(DAMPING_REJECTED));
         for lane in 0..L {
             if task[lane] == usize::MAX {
                 continue;
@@ -207,17 +201,17 @@ pub fn descend<M: Model<N>, const N: usize, const L: usize>(
             }
             let end = &mut ends[task[lane]];
             let variance = normal.sse.0[lane] / freedom[lane];
-            let predicted = step.predicted.0[lane];
+            let offset = step.offset.0[lane];
             if iterations[lane] == 2 {
-                end.first_offset = if predicted > floor[lane] { predicted / variance } else { 0.0 };
+                end.first_offset = if offset > floor[lane] { offset / variance } else { 0.0 };
             }
             let accepted = trial.sse.0[lane] < before.0[lane];
-            let small = predicted <= OFFSET * variance + floor[lane];
+            let small = offset <= OFFSET * variance + floor[lane];
             let settled = small && (used.0[lane] <= FREE_DAMPING || !accepted);
             let stuck = damping.0[lane] > LAST_DAMPING;
             let exhausted = iterations[lane] >= max_iterations;
             if settled || stuck || exhausted {
-                end.parameters = from_fn(|i| parameters[i].0[lane]);
+                end.parameters = array(|i| parameters[i].0[lane]);
                 end.sse = normal.sse.0[lane];
                 end.iterations = iterations[lane];
                 end.exhausted = exhausted && !settled && !stuck;
