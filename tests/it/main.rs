@@ -1,6 +1,7 @@
 //! One integration binary: linking is what costs.
 
 mod backends;
+mod kernels;
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use crate::fit::levenberg_marquardt::outcome;
 use crate::fit::problem::Problem;
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::model::{Model, ModelVisitor};
-use device::{Chunk, ChunkLimits, Device, GROUP};
+use device::{Chunk, ChunkLimits, Device, GROUP, Kernel};
 use rayon::prelude::*;
 use std::array::from_fn;
 use std::ops::Range;
@@ -53,10 +53,10 @@ impl Gpu {
     /// gave something that is not a number.
     fn fit_single<M: Model<N>, const N: usize>(
         &self,
+        kernel: &Kernel,
         settings: &FitSettings,
         problems: &[Problem<N>],
     ) -> Result<Vec<Option<[f64; N]>>> {
-        let kernel = kernels::fit(settings.model);
         let padded = |p: &Problem<N>| p.ln_dose.len().next_multiple_of(POINT_STEP);
         let rows = |points: usize| 3 * points + 2 + 2 * N + 4;
         let mut ranges = Vec::new();
@@ -70,7 +70,7 @@ impl Gpu {
         }
         let mut answers = vec![None; problems.len()];
         self.device.stream(
-            &kernel,
+            kernel,
             ranges,
             |range| pack(&problems[range.clone()], rows(padded(&problems[range.start])), settings),
             |range, output| {
@@ -157,7 +157,7 @@ impl Backend for Gpu {
             fn visit<M: Model<N>, const N: usize>(self) -> Self::Output {
                 let All(gpu, settings, curves) = self;
                 let (problems, mut fits) = prepare::<M, N>(settings, curves);
-                let answers = gpu.fit_single::<M, N>(settings, &problems)?;
+                let answers = gpu.fit_single::<M, N>(&kernels::fit(settings.model), settings, &problems)?;
                 for (curve, fit) in certify::<M, N>(settings, problems, answers) {
                     fits[curve] = fit;
                 }
@@ -272,5 +272,51 @@ fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
         input,
         output: kernels::SURFACE_OUTPUTS * n,
         groups: (n as u32).div_ceil(GROUP),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelId;
+    use crate::model::hill::Hill4;
+
+    /// Share of clear curves that the certificate in f64 had to polish after a run of `kernel`.
+    fn polished(gpu: &Gpu, kernel: &Kernel) -> f64 {
+        let settings = FitSettings::new(ModelId::Hill4);
+        let mut curves = CurveSet::new();
+        for i in 0..400i32 {
+            let truth = [1.0, 0.1, -15.0 + f64::from(i % 20) * 0.1, 1.0 + f64::from(i % 9) * 0.1];
+            curves.push(
+                None,
+                (0..10).map(|k| {
+                    let dose = 1e-9 * 10f64.powf(f64::from(k) * 0.5);
+                    (dose, ModelId::Hill4.response(dose, &truth) + 0.03 * f64::from(i * 37 + k * 11).sin(), 1.0)
+                }),
+            );
+        }
+        let (problems, _) = prepare::<Hill4, 4>(&settings, &curves);
+        let answers = gpu.fit_single(kernel, &settings, &problems).unwrap();
+        let fits = certify::<Hill4, 4>(&settings, problems, answers);
+        fits.iter().filter(|(_, f)| f.refit != Refit::None).count() as f64 / fits.len() as f64
+    }
+
+    #[test]
+    fn the_certificate_notices_a_fault_in_the_kernel() {
+        let gpu = match Gpu::open() {
+            Ok(gpu) => gpu,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "a GPU adapter must be there in CI: {error}");
+                println!("skipped: {error}");
+                return;
+            }
+        };
+        assert!(polished(&gpu, &kernels::fit(ModelId::Hill4)) <= 0.01);
+        let sound = kernels::fit(ModelId::Hill4);
+        // Planted fault: the step is taken against its own direction.
+        let source = sound.source.replacen("target_p[i] = move_to[i];", "target_p[i] = 2.0 * at.p[i] - move_to[i];", 1);
+        let faulty = Kernel { name: "lm_faulty".into(), source };
+        assert_ne!(faulty.source, sound.source);
+        assert!(polished(&gpu, &faulty) > 0.5);
     }
 }
