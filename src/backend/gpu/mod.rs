@@ -51,7 +51,7 @@ impl Gpu {
 
     /// The single-precision answers, parameters centred as in the problems, in their order; `None` where the device
     /// gave something that is not a number.
-    fn fit_single<M: Model<N>, const N: usize>(
+    fn fit_single<const N: usize>(
         &self,
         kernel: &Kernel,
         settings: &FitSettings,
@@ -157,7 +157,7 @@ impl Backend for Gpu {
             fn visit<M: Model<N>, const N: usize>(self) -> Self::Output {
                 let All(gpu, settings, curves) = self;
                 let (problems, mut fits) = prepare::<M, N>(settings, curves);
-                let answers = gpu.fit_single::<M, N>(&kernels::fit(settings.model), settings, &problems)?;
+                let answers = gpu.fit_single::<N>(&kernels::fit(settings.model), settings, &problems)?;
                 for (curve, fit) in certify::<M, N>(settings, problems, answers) {
                     fits[curve] = fit;
                 }
