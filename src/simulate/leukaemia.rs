@@ -8,8 +8,10 @@ use crate::screen::line::LineStatus;
 /// One value a line, in the order of [`LINES`].
 type PerLine<T> = [T; 6];
 
-/// Name, parent, mechanism, counts before treatment, doubling time in hours.
-const LINES: PerLine<(&str, Option<&str>, Option<&str>, f64, f64)> = [
+/// Name, parent and mechanism (of a subline), counts before treatment, doubling time in hours.
+type Line = (&'static str, Option<&'static str>, Option<&'static str>, f64, f64);
+
+const LINES: PerLine<Line> = [
     ("CCRF-CEM", None, None, 1.6e5, 24.0),
     ("CCRF-CEM/CLO-dCK", Some("CCRF-CEM"), Some("loss of dCK"), 1.7e5, 27.0),
     ("HL-60", None, None, 1.8e5, 26.0),

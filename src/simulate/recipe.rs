@@ -140,7 +140,7 @@ impl Artefacts {
         gain_sd: 0.12,
         background: 3000.0,
         background_sd: 0.08,
-        multiplicative_sd: 0.075,
+        multiplicative_sd: 0.07,
         additive_sd: 0.004,
         edge_loss: 0.08,
         tilt: 0.03,

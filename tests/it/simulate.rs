@@ -368,6 +368,25 @@ fn impossible_screens_are_refused_with_a_hint() {
     }
 }
 
+#[test]
+fn every_strategy_has_a_partner_a_cause_and_a_reason() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/clofarabine/strategies.csv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut rows = text.lines();
+    assert_eq!(rows.next(), Some("partner,cause,rationale,reference"));
+    let mut partners = Vec::new();
+    for row in rows {
+        let fields: Vec<&str> = row.split(',').collect();
+        let [partner, cause, rationale, reference] = fields[..] else { panic!("{row}: four fields, none quoted") };
+        assert!(!partner.is_empty() && !cause.is_empty() && !rationale.is_empty(), "{row}");
+        assert!(reference.is_empty() || reference.starts_with("doi:10."), "{row}");
+        partners.push(partner);
+    }
+    for partner in ["cytarabine", "bortezomib", "venetoclax", "melatonin", "Ko143", "ABT-737"] {
+        assert_eq!(partners.iter().filter(|p| **p == partner).count(), 1, "{partner}");
+    }
+}
+
 /// Z' of vehicle and positive controls (Zhang 1999).
 fn z_prime(plate: &SimulatedPlate) -> f64 {
     let moments = |role: Role| {
