@@ -2,6 +2,7 @@
 
 mod backends;
 mod kernels;
+mod simulate;
 
 use std::path::PathBuf;
 
