@@ -1,0 +1,3 @@
+//! Tables, `run.json`, pictures, the page and the terminal.
+
+mod tables;
