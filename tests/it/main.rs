@@ -1,1 +1,2 @@
-
+mod inference;
+mod rank;
