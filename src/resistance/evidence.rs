@@ -174,7 +174,7 @@ mod tests {
         assert!(!strategies().is_empty());
         for strategy in strategies() {
             assert!(strategy.partners.iter().all(|p| !p.is_empty()), "{strategy:?}");
-            assert!(!strategy.rationale.is_empty() && !strategy.reference.is_empty(), "{strategy:?}");
+            assert!(!strategy.cause.is_empty() && !strategy.rationale.is_empty(), "{strategy:?}");
         }
         let mut owners = BTreeMap::new();
         for [name, synonyms] in columns(SYNONYMS, ["name", "synonyms"]) {

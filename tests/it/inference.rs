@@ -1,5 +1,6 @@
 //! Inference against scipy, CurveCurator and simulated truth.
 
+use crate::shared;
 use arrow::array::{AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -14,19 +15,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::f64::consts::LN_10;
 use std::path::PathBuf;
-
-/// The real file, or `None` (with a word on the console) on a machine that has none; CI must have it.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("ISOBOLE_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let file = root.join(path);
-    if file.exists() {
-        return Some(file);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} must be there in CI", file.display());
-    println!("skipped: {} not there", file.display());
-    None
-}
 
 /// Numeric columns (nulls as NaN), in the order asked for.
 fn numbers(path: &PathBuf, names: &[&str]) -> Vec<Vec<f64>> {
