@@ -2,7 +2,9 @@
 
 mod report;
 mod backends;
+mod inference;
 mod kernels;
+mod rank;
 mod simulate;
 
 use std::path::PathBuf;
