@@ -169,7 +169,12 @@ fn line(lookup: &Lookup<'_>, r: &Resistance) -> Line {
         status: r.status.map_or("not called", |s| s.name()).into(),
         class: crate::report::colour::line_class(r.status),
         source: wording::explain(r.status_source),
-        parental: r.parental.map_or_else(|| "panel of sensitive lines".into(), |p| lookup.line(p)),
+        // Without a fold nothing was compared.
+        parental: match (r.fold_resistance, r.parental) {
+            (None, _) => quantity::MISSING.into(),
+            (Some(_), Some(parent)) => lookup.line(parent),
+            (Some(_), None) => "panel of sensitive lines".into(),
+        },
         mechanism: quantity::clip(annotation.mechanism.as_deref().unwrap_or_default(), 120),
         ic50: Cell::new(r.log10_ic50, |v| format!("{prefix}{}", quantity::log10_dose(v))),
         fold: Cell::new(r.fold_resistance, quantity::fold),
