@@ -89,7 +89,7 @@ pub fn fold(ratio: f64) -> String {
     let rounded = significant(ratio, 2);
     match rounded.parse::<f64>() {
         Ok(x) if (1000.0..1e15).contains(&x) => format!("{}×", count(x as usize)),
-        Ok(x) if x >= 1e15 || x < 1e-9 => format!("{ratio:.0e}×"),
+        Ok(x) if !(1e-9..1e15).contains(&x) => format!("{ratio:.0e}×"),
         _ => format!("{rounded}×"),
     }
 }
@@ -99,7 +99,7 @@ pub fn count(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

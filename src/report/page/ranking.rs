@@ -109,7 +109,10 @@ pub(super) fn headline(lookup: &Lookup<'_>) -> Vec<String> {
                 "{name} ranks first of {}: in {lines} it kills {size} percentage points {verb} cells than {reference} expects ({interval}).",
                 quantity::counted(pairs.len(), "pair", "pairs")
             ));
-            if best.ci_low.is_none_or(|low| low <= 0.0) {
+            // Only an interval that lies wholly on one side of zero shows anything.
+            if best.ci_high.is_some_and(|high| high < 0.0) {
+                sentences.push("Even the first pair is antagonistic.".into());
+            } else if best.ci_low.is_none_or(|low| low <= 0.0) {
                 sentences.push("That is not told apart from no synergy by these data.".into());
             }
         }

@@ -171,3 +171,18 @@ fn large_screens_make_small_pages() {
     assert!(text.len() < 2_000_000, "{}", text.len());
     assert!(text.contains("more pairs are not drawn") && text.contains("4800 more pairs are in the table"));
 }
+
+#[test]
+fn the_headline_claims_no_more_than_the_interval() {
+    let mut made = made_up::screen();
+    let mut with = |low: f64, high: f64| {
+        (made.pairs[0].ci_low, made.pairs[0].ci_high) = (Some(low), Some(high));
+        page::render(&made.page()).unwrap()
+    };
+    let (unclear, antagonistic) =
+        ("not told apart from no synergy by these data", "Even the first pair is antagonistic");
+    let positive = with(0.1, 0.2);
+    assert!(!positive.contains(unclear) && !positive.contains(antagonistic));
+    assert!(with(-0.1, 0.2).contains(unclear));
+    assert!(with(-0.2, -0.1).contains(antagonistic));
+}
