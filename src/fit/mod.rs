@@ -1,5 +1,8 @@
 //! Fitting: batches of curves in, parameters with a status out.
 
+pub mod levenberg_marquardt;
+pub mod normal_equations;
+pub mod problem;
 pub mod status;
 
 use crate::model::ModelId;
@@ -100,4 +103,18 @@ pub struct Fit {
     pub at_bound: u32,
     /// Whether a GPU fit was polished or fitted again in f64.
     pub refit: Refit,
+}
+
+impl FitSettings {
+    /// The model's own boxes, two starts tried to the end.
+    pub fn new(model: ModelId) -> Self {
+        Self { model, bounds: model.bounds().to_vec(), starts: 2, max_iterations: 300 }
+    }
+}
+
+impl Fit {
+    /// A curve that was not fitted.
+    pub fn failed(status: Status) -> Self {
+        Self { status, parameters: [0.0; MAX_PARAMETERS], sse: 0.0, iterations: 0, at_bound: 0, refit: Refit::None }
+    }
 }

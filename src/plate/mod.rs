@@ -1,5 +1,7 @@
 //! Plates: quality control and normalisation.
 
+pub mod normalization;
+
 use crate::screen::names::NameId;
 use crate::screen::well::Well;
 
