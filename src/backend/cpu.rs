@@ -65,8 +65,7 @@ pub(super) fn prepare<M: Model<N>, const N: usize>(
     settings: &FitSettings,
     curves: &CurveSet,
 ) -> (Vec<Problem<N>>, Vec<Fit>) {
-    let checked: Vec<_> =
-        (0..curves.len()).into_par_iter().map(|i| Problem::new::<M>(curves, i, settings)).collect();
+    let checked: Vec<_> = (0..curves.len()).into_par_iter().map(|i| Problem::new::<M>(curves, i, settings)).collect();
     let mut fits = vec![Fit::failed(Status::BadValue); curves.len()];
     let mut problems = Vec::with_capacity(curves.len());
     for (fit, checked) in fits.iter_mut().zip(checked) {
@@ -111,9 +110,8 @@ pub(super) fn descend_from<M: Model<N>, const N: usize>(
 ) -> Vec<End<N>> {
     let set = InstructionSet::detect();
     over_blocks(problems, |block, first| {
-        let begins: Vec<Begin<N>> = (0..block.len())
-            .map(|problem| Begin { problem, parameters: begins[first + problem] })
-            .collect();
+        let begins: Vec<Begin<N>> =
+            (0..block.len()).map(|problem| Begin { problem, parameters: begins[first + problem] }).collect();
         set.run(FromGiven::<M, N> { problems: block, begins: &begins, settings, model: std::marker::PhantomData })
     })
 }

@@ -92,18 +92,14 @@ impl<const N: usize, const L: usize> Bench<N, L> {
 
 /// The `keep` best starts of every problem (all of one length), best first.
 #[inline(always)]
-pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(
-    problems: &[Problem<N>],
-    keep: usize,
-) -> Vec<Begin<N>> {
+pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(problems: &[Problem<N>], keep: usize) -> Vec<Begin<N>> {
     let points = problems.first().map_or(0, |p| p.ln_dose.len());
     let mut bench = Bench::<N, L>::new(points);
     let mut begins = Vec::with_capacity(problems.len() * keep);
     let mut ranked = vec![(0.0, [0.0; N]); M::STARTS];
     let mut all = vec![([Lanes([0.0; L]); N], Lanes([0.0; L])); M::STARTS];
     for (group, chunk) in problems.chunks(L).enumerate() {
-        let mut summary =
-            [Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L])];
+        let mut summary = [Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L]), Lanes([0.0; L])];
         for (lane, problem) in chunk.iter().enumerate() {
             bench.load(lane, problem);
             summary[0].0[lane] = problem.range.0;
@@ -192,8 +188,7 @@ pub fn descend<M: Model<N>, const N: usize, const L: usize>(
         }
         normal.sse = better(trial.sse, normal.sse);
         let used = damping;
-        damping =
-            damping * better(Lanes::lit(DAMPING_ACCEPTED), Lanes::lit(DAMPING_REJECTED));
+        damping = damping * better(Lanes::lit(DAMPING_ACCEPTED), Lanes::lit(DAMPING_REJECTED));
         for lane in 0..L {
             if task[lane] == usize::MAX {
                 continue;
