@@ -11,6 +11,7 @@ pub mod rank;
 pub mod report;
 pub mod resistance;
 pub mod screen;
+pub mod simulate;
 pub mod synergy;
 
 pub use error::{Error, Result};

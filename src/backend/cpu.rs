@@ -6,7 +6,7 @@ use crate::config::Normalization;
 use crate::fit::levenberg_marquardt::{Begin, End, best_starts, descend, outcome};
 use crate::fit::problem::Problem;
 use crate::fit::{CurveSet, Fit, FitSettings, Refit, Status};
-use crate::math::{Lanes, Scalar};
+use crate::math::Lanes;
 use crate::model::surface::{HillCurve, bliss, hsa, loewe};
 use crate::model::{Model, ModelVisitor, hill::Hill4};
 use rayon::prelude::*;

@@ -1,6 +1,7 @@
 //! Where the numbers are computed. A back end takes slices and ids and gives numbers; it knows neither files nor names.
 
 pub mod cpu;
+pub mod gpu;
 
 use crate::Result;
 use crate::config::Normalization;

@@ -7,9 +7,8 @@ use super::normal_equations::{
 };
 use super::problem::Problem;
 use super::{Fit, MAX_PARAMETERS, Refit, Status};
-use crate::math::{Lanes, Scalar};
+use crate::math::{Lanes, Scalar, array};
 use crate::model::{CurveSummary, Model};
-use std::array::from_fn;
 
 /// A fit has converged when a further step is predicted to lower the sum of squares by less than this share of the
 /// residual variance: every parameter is then within 1e-4 of its standard errors of the minimum (the relative-offset
@@ -117,7 +116,7 @@ pub fn best_starts<M: Model<N>, const N: usize, const L: usize>(problems: &[Prob
         }
         for lane in 0..chunk.len() {
             for (index, slot) in ranked.iter_mut().enumerate() {
-                *slot = (all[index].1.0[lane], from_fn(|i| all[index].0[i].0[lane]));
+                *slot = (all[index].1.0[lane], array(|i| all[index].0[i].0[lane]));
             }
             ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
             for (_, parameters) in ranked.iter().take(keep) {
@@ -202,17 +201,17 @@ pub fn descend<M: Model<N>, const N: usize, const L: usize>(
             }
             let end = &mut ends[task[lane]];
             let variance = normal.sse.0[lane] / freedom[lane];
-            let predicted = step.predicted.0[lane];
+            let offset = step.offset.0[lane];
             if iterations[lane] == 2 {
-                end.first_offset = if predicted > floor[lane] { predicted / variance } else { 0.0 };
+                end.first_offset = if offset > floor[lane] { offset / variance } else { 0.0 };
             }
             let accepted = trial.sse.0[lane] < before.0[lane];
-            let small = predicted <= OFFSET * variance + floor[lane];
+            let small = offset <= OFFSET * variance + floor[lane];
             let settled = small && (used.0[lane] <= FREE_DAMPING || !accepted);
             let stuck = damping.0[lane] > LAST_DAMPING;
             let exhausted = iterations[lane] >= max_iterations;
             if settled || stuck || exhausted {
-                end.parameters = from_fn(|i| parameters[i].0[lane]);
+                end.parameters = array(|i| parameters[i].0[lane]);
                 end.sse = normal.sse.0[lane];
                 end.iterations = iterations[lane];
                 end.exhausted = exhausted && !settled && !stuck;

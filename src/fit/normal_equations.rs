@@ -1,9 +1,8 @@
 //! The arithmetic of one Levenberg–Marquardt iteration, written once over [`Scalar`]: eight lanes run it on the CPU,
 //! and the same functions are recorded as WGSL for the GPU. Only the loops around them are written twice.
 
-use crate::math::{Dual, Scalar};
+use crate::math::{Dual, Scalar, array};
 use crate::model::{CurveSummary, Model};
-use std::array::from_fn;
 
 /// Damping at the start of a fit.
 pub const FIRST_DAMPING: f64 = 1e-2;
@@ -42,7 +41,7 @@ impl<S: Scalar, const N: usize> NormalEquations<S, N> {
     #[inline(always)]
     fn add(mut self, model: Dual<S, N>, response: S, weight: S) -> Self {
         let residual = response - model.value;
-        let weighted: [S; N] = from_fn(|i| weight * model.gradient[i]);
+        let weighted: [S; N] = array(|i| weight * model.gradient[i]);
         for i in 0..N {
             for j in 0..=i {
                 self.curvature[i][j] = self.curvature[i][j] + weighted[i] * model.gradient[j];
@@ -56,14 +55,14 @@ impl<S: Scalar, const N: usize> NormalEquations<S, N> {
     /// With one more point at a dose above zero.
     #[inline(always)]
     pub fn add_treated<M: Model<N>>(self, ln_dose: S, response: S, weight: S, parameters: [S; N]) -> Self {
-        let model = M::response(Dual::constant(ln_dose), from_fn(|i| Dual::<S, N>::parameter(parameters[i], i)));
+        let model = M::response(Dual::constant(ln_dose), array(|i| Dual::<S, N>::parameter(parameters[i], i)));
         self.add(model, response, weight)
     }
 
     /// With the untreated point (dose zero).
     #[inline(always)]
     pub fn add_untreated<M: Model<N>>(self, response: S, weight: S, parameters: [S; N]) -> Self {
-        let model = M::untreated(from_fn(|i| Dual::<S, N>::parameter(parameters[i], i)));
+        let model = M::untreated(array(|i| Dual::<S, N>::parameter(parameters[i], i)));
         self.add(model, response, weight)
     }
 }
@@ -75,6 +74,9 @@ pub struct Step<S, const N: usize> {
     pub parameters: [S; N],
     /// Predicted decrease of the weighted sum of squares.
     pub predicted: S,
+    /// The decrease that the step would promise were there no box beyond the parameters held: zero at a minimum,
+    /// never negative. What convergence is judged by.
+    pub offset: S,
 }
 
 /// One damped step inside a box, `(JᵀWJ + damping diag) d = JᵀWr` by Cholesky (Marquardt 1963, doi 10.1137/0111030).
@@ -91,7 +93,7 @@ pub fn step<S: Scalar, const N: usize>(
     allowed: [bool; N],
 ) -> Step<S, N> {
     let (zero, one) = (S::lit(0.0), S::lit(1.0));
-    let free: [S; N] = from_fn(|i| {
+    let free: [S; N] = array(|i| {
         if !allowed[i] {
             return zero;
         }
@@ -101,7 +103,7 @@ pub fn step<S: Scalar, const N: usize>(
         let off_upper = parameters[i].select_less(upper[i], one, inward_high);
         off_lower * off_upper
     });
-    let gradient: [S; N] = from_fn(|i| free[i] * normal.gradient[i]);
+    let gradient: [S; N] = array(|i| free[i] * normal.gradient[i]);
     let stretch = one + damping;
     let mut factor = [[zero; N]; N];
     let mut inverse_pivot = [zero; N];
@@ -134,17 +136,18 @@ pub fn step<S: Scalar, const N: usize>(
         }
         shift[i] = shift[i] * inverse_pivot[i];
     }
-    let target: [S; N] = from_fn(|i| Scalar::clamp(parameters[i] + shift[i], lower[i], upper[i]));
-    let moved: [S; N] = from_fn(|i| target[i] - parameters[i]);
-    let mut predicted = zero;
+    let target: [S; N] = array(|i| Scalar::clamp(parameters[i] + shift[i], lower[i], upper[i]));
+    let moved: [S; N] = array(|i| target[i] - parameters[i]);
+    let (mut predicted, mut offset) = (zero, zero);
     for i in 0..N {
+        offset = offset + gradient[i] * shift[i];
         let mut row = normal.curvature[i][i] * moved[i];
         for j in 0..i {
             row = row + S::lit(2.0) * normal.curvature[i][j] * moved[j];
         }
         predicted = predicted + moved[i] * (S::lit(2.0) * normal.gradient[i] - row);
     }
-    Step { parameters: target, predicted }
+    Step { parameters: target, predicted, offset }
 }
 
 /// Start number `index`, its linear parameters not yet solved for, cut to the box.
@@ -156,7 +159,7 @@ pub fn start<S: Scalar, M: Model<N>, const N: usize>(
     upper: [S; N],
 ) -> [S; N] {
     let start = M::start(index, curve);
-    from_fn(|i| Scalar::clamp(start[i], lower[i], upper[i]))
+    array(|i| Scalar::clamp(start[i], lower[i], upper[i]))
 }
 
 /// A start with its linear parameters solved for; `sse - predicted` is what the start is ranked by.

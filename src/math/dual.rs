@@ -1,7 +1,6 @@
 //! Forward-mode derivatives over any scalar: `Dual<f64, N>` is a row of the Jacobian, `Dual<Wgsl, N>` the text of one.
 
-use super::Scalar;
-use std::array::from_fn;
+use super::{Scalar, array};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A value and its derivatives with respect to `N` parameters.
@@ -17,18 +16,18 @@ impl<S: Scalar, const N: usize> Dual<S, N> {
     /// Parameter `index`: its derivative with respect to itself is 1.
     #[inline(always)]
     pub fn parameter(value: S, index: usize) -> Self {
-        Self { value, gradient: from_fn(|i| S::lit(if i == index { 1.0 } else { 0.0 })) }
+        Self { value, gradient: array(|i| S::lit(if i == index { 1.0 } else { 0.0 })) }
     }
 
     /// A value that depends on no parameter.
     #[inline(always)]
     pub fn constant(value: S) -> Self {
-        Self { value, gradient: from_fn(|_| S::lit(0.0)) }
+        Self { value, gradient: array(|_| S::lit(0.0)) }
     }
 
     #[inline(always)]
     fn chain(self, value: S, slope: S) -> Self {
-        Self { value, gradient: from_fn(|i| self.gradient[i] * slope) }
+        Self { value, gradient: array(|i| self.gradient[i] * slope) }
     }
 }
 
@@ -36,7 +35,7 @@ impl<S: Scalar, const N: usize> Add for Dual<S, N> {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self { value: self.value + other.value, gradient: from_fn(|i| self.gradient[i] + other.gradient[i]) }
+        Self { value: self.value + other.value, gradient: array(|i| self.gradient[i] + other.gradient[i]) }
     }
 }
 
@@ -44,7 +43,7 @@ impl<S: Scalar, const N: usize> Sub for Dual<S, N> {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self { value: self.value - other.value, gradient: from_fn(|i| self.gradient[i] - other.gradient[i]) }
+        Self { value: self.value - other.value, gradient: array(|i| self.gradient[i] - other.gradient[i]) }
     }
 }
 
@@ -54,7 +53,7 @@ impl<S: Scalar, const N: usize> Mul for Dual<S, N> {
     fn mul(self, other: Self) -> Self {
         Self {
             value: self.value * other.value,
-            gradient: from_fn(|i| self.gradient[i] * other.value + other.gradient[i] * self.value),
+            gradient: array(|i| self.gradient[i] * other.value + other.gradient[i] * self.value),
         }
     }
 }
@@ -65,7 +64,7 @@ impl<S: Scalar, const N: usize> Div for Dual<S, N> {
     fn div(self, other: Self) -> Self {
         let reciprocal = S::lit(1.0) / other.value;
         let value = self.value * reciprocal;
-        Self { value, gradient: from_fn(|i| (self.gradient[i] - other.gradient[i] * value) * reciprocal) }
+        Self { value, gradient: array(|i| (self.gradient[i] - other.gradient[i] * value) * reciprocal) }
     }
 }
 
@@ -73,7 +72,7 @@ impl<S: Scalar, const N: usize> Neg for Dual<S, N> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self { value: -self.value, gradient: from_fn(|i| -self.gradient[i]) }
+        Self { value: -self.value, gradient: array(|i| -self.gradient[i]) }
     }
 }
 
@@ -114,7 +113,7 @@ impl<S: Scalar, const N: usize> Scalar for Dual<S, N> {
         let choose = |a: S, b: S| self.value.select_less(other.value, a, b);
         Self {
             value: choose(if_less.value, otherwise.value),
-            gradient: from_fn(|i| choose(if_less.gradient[i], otherwise.gradient[i])),
+            gradient: array(|i| choose(if_less.gradient[i], otherwise.gradient[i])),
         }
     }
     #[inline(always)]

@@ -1,8 +1,7 @@
 //! Several f64 side by side. Plain arrays: inside a function compiled for AVX2 or AVX-512 they become vector
 //! registers, and the results are the same bits whatever the instruction set.
 
-use super::{Scalar, elementary};
-use std::array::from_fn;
+use super::{Scalar, array, elementary};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// `L` numbers that go through the same arithmetic together.
@@ -16,7 +15,7 @@ macro_rules! elementwise {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                Self(from_fn(|i| self.0[i] $op other.0[i]))
+                Self(array(|i| self.0[i] $op other.0[i]))
             }
         }
     };
@@ -30,7 +29,7 @@ impl<const L: usize> Neg for Lanes<L> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self(from_fn(|i| -self.0[i]))
+        Self(array(|i| -self.0[i]))
     }
 }
 
@@ -41,30 +40,30 @@ impl<const L: usize> Scalar for Lanes<L> {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        Self(from_fn(|i| elementary::exp(self.0[i])))
+        Self(array(|i| elementary::exp(self.0[i])))
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Self(from_fn(|i| libm::log(self.0[i])))
+        Self(array(|i| libm::log(self.0[i])))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Self(from_fn(|i| f64::sqrt(self.0[i])))
+        Self(array(|i| f64::sqrt(self.0[i])))
     }
     #[inline(always)]
     fn abs(self) -> Self {
-        Self(from_fn(|i| f64::abs(self.0[i])))
+        Self(array(|i| f64::abs(self.0[i])))
     }
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        Self(from_fn(|i| Scalar::min(self.0[i], other.0[i])))
+        Self(array(|i| Scalar::min(self.0[i], other.0[i])))
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(from_fn(|i| Scalar::max(self.0[i], other.0[i])))
+        Self(array(|i| Scalar::max(self.0[i], other.0[i])))
     }
     #[inline(always)]
     fn select_less(self, other: Self, if_less: Self, otherwise: Self) -> Self {
-        Self(from_fn(|i| if self.0[i] < other.0[i] { if_less.0[i] } else { otherwise.0[i] }))
+        Self(array(|i| if self.0[i] < other.0[i] { if_less.0[i] } else { otherwise.0[i] }))
     }
 }

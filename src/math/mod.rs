@@ -11,3 +11,14 @@ pub use dual::Dual;
 pub use lanes::Lanes;
 pub use scalar::Scalar;
 pub use wgsl::Wgsl;
+
+/// An array from its index, like `std::array::from_fn`, but always inlined: a call that is left standing is compiled
+/// without the caller's vector instructions. `N` must be above zero.
+#[inline(always)]
+pub(crate) fn array<T: Copy, const N: usize>(mut element: impl FnMut(usize) -> T) -> [T; N] {
+    let mut all = [element(0); N];
+    for (i, slot) in all.iter_mut().enumerate().skip(1) {
+        *slot = element(i);
+    }
+    all
+}

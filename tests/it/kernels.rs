@@ -1,0 +1,76 @@
+//! The generated WGSL, and the arithmetic that it is generated from, without a GPU.
+
+use isobole::math::{Dual, Scalar, wgsl};
+use isobole::model::hill::Hill4;
+use isobole::model::{Model, ModelId, ModelVisitor};
+
+#[test]
+fn hill4_is_recorded_as_this() {
+    let source = wgsl::function("hill4", "x: f32, p: array<f32, 4>", || {
+        let p = std::array::from_fn(|i| Dual::<_, 4>::parameter(wgsl::argument(format!("p[{i}]")), i));
+        let y = Hill4::response(Dual::constant(wgsl::argument("x")), p);
+        [y.value].into_iter().chain(y.gradient).collect()
+    });
+    insta::assert_snapshot!("hill4", source);
+}
+
+/// Central differences of a model's value against its dual numbers, worst over a grid.
+struct GradientError;
+
+impl ModelVisitor for GradientError {
+    type Output = f64;
+    fn visit<M: Model<N>, const N: usize>(self) -> f64 {
+        let mut worst: f64 = 0.0;
+        let middle: [f64; N] = std::array::from_fn(|i| match M::PARAMETERS[i] {
+            "ln_ec50" => 0.3,
+            "hill" => 1.7,
+            "top" => 1.1,
+            _ => 0.2,
+        });
+        for step in -12..=12 {
+            let x = f64::from(step) * 0.9;
+            let dual: [Dual<f64, N>; N] = std::array::from_fn(|i| Dual::parameter(middle[i], i));
+            let exact = M::response(Dual::constant(x), dual);
+            for i in 0..N {
+                let at = |h: f64| {
+                    let mut p = middle;
+                    p[i] += h;
+                    M::response(x, p)
+                };
+                worst = worst.max((exact.gradient[i] - (at(1e-6) - at(-1e-6)) / 2e-6).abs());
+            }
+        }
+        worst
+    }
+}
+
+#[test]
+fn every_model_differentiates_itself() {
+    for model in ModelId::ALL {
+        let worst = model.visit(GradientError);
+        assert!(worst < 1e-8, "{}: off by {worst:e}", model.name());
+    }
+}
+
+#[test]
+fn steep_curves_keep_their_gradient_in_single_precision() {
+    // A textbook 1 / (1 + e^t) overflows here and gives a gradient that is not a number.
+    let p: [Dual<f32, 4>; 4] = [0.95f32, 0.1, -23.0, 20.0].map(Dual::constant);
+    let p: [Dual<f32, 4>; 4] = std::array::from_fn(|i| Dual::parameter(p[i].value, i));
+    let y = Hill4::response(Dual::constant(-9.0f32), p);
+    assert!(y.value.is_finite() && y.gradient.iter().all(|g| g.is_finite()), "{y:?}");
+    let naive: f32 = 20.0f32 * (-9.0 + 23.0);
+    assert!(!naive.exp().is_finite());
+}
+
+#[test]
+fn the_stable_primitives_are_stable() {
+    for z in [-800.0f64, -40.0, -1.0, 0.0, 1e-9, 2.5, 40.0, 800.0] {
+        let (value, slope) = z.logistic_and_slope();
+        let small = (-z.abs()).exp();
+        let (exact, exact_slope) =
+            (if z < 0.0 { small / (1.0 + small) } else { 1.0 / (1.0 + small) }, small / (1.0 + small).powi(2));
+        assert!((value - exact).abs() <= 1e-15 && (slope - exact_slope).abs() <= 1e-15, "{z}");
+        assert!((z.softplus() - (z.max(0.0) + small.ln_1p())).abs() <= 1e-13, "{z}");
+    }
+}
