@@ -1,5 +1,6 @@
 //! Fitting: batches of curves in, parameters with a status out.
 
+pub mod inference;
 pub mod levenberg_marquardt;
 pub mod normal_equations;
 pub mod problem;

@@ -1,7 +1,10 @@
 //! One integration binary: linking is what costs.
 
+mod report;
 mod backends;
+mod inference;
 mod kernels;
+mod rank;
 mod simulate;
 
 use std::path::PathBuf;

@@ -1,0 +1,349 @@
+//! From a fitted curve to what may be said of it: precision, significance, class, potency, area.
+//!
+//! Replicates were collapsed before the fit; their scatter (pure error) is put back here, so sums of squares and
+//! degrees of freedom are those of a fit to single wells.
+
+pub mod covariance;
+pub mod potency;
+mod table;
+
+use super::{Fit, MAX_PARAMETERS, Status};
+use crate::math::{Dual, special};
+use crate::model::{Model, ModelId, ModelVisitor};
+use crate::screen::dose_matrix::{Curve, CurvePoint};
+use covariance::{Matrix, Precision};
+use potency::HalfDose;
+use std::array::from_fn;
+use std::f64::consts::LN_10;
+pub use table::{append_columns, table};
+
+/// A responder's F-test must have a p below this ...
+pub const RESPONSE_P: f64 = 0.05;
+/// ... and its viability must fall by at least this much over the doses tested.
+pub const RESPONSE_EFFECT: f64 = 0.2;
+/// A non-responder's wells scatter about their mean with at most this standard deviation ...
+pub const NO_RESPONSE_DEVIATION: f64 = 0.1;
+/// ... and that mean lies at most this far from 1.
+pub const NO_RESPONSE_SHIFT: f64 = 0.1;
+
+/// Whether a drug does something to a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResponseClass {
+    /// Significantly better than a flat line ([`RESPONSE_P`]) and falling by [`RESPONSE_EFFECT`] or more.
+    Responder,
+    /// Neither: no clear fall, but too noisy or too far from 1 to be called a non-responder.
+    Flat,
+    /// Demonstrably without effect: wells close to their mean, and the mean close to 1. The idea of an explicit
+    /// class for this is CurveCurator's (Bayer 2023, doi 10.1038/s41467-023-43696-z).
+    NonResponder,
+}
+
+impl ResponseClass {
+    /// The name used in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            ResponseClass::Responder => "responder",
+            ResponseClass::Flat => "flat",
+            ResponseClass::NonResponder => "non_responder",
+        }
+    }
+}
+
+/// What may be said of one fitted curve. `None` always has its cause in one of the reasons.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Inference {
+    /// How the fit ended.
+    pub status: Status,
+    /// Why statistics of a fitted curve are missing or restricted, beside the reason of `status`: `bad_value`,
+    /// `no_degrees_of_freedom`, `constant_response`, `rising_curve`.
+    pub reason: Option<&'static str>,
+    /// Wells behind the curve.
+    pub n_points: u32,
+    /// Distinct doses above zero.
+    pub n_doses: u32,
+    /// Lowest dose above zero, log10 molar.
+    pub log10_dose_low: Option<f64>,
+    /// Highest dose, log10 molar.
+    pub log10_dose_high: Option<f64>,
+    /// Weighted sum of squared residuals of the wells (about the curve, pure error included).
+    pub sse: Option<f64>,
+    /// `sqrt(sse / sum of weights)`: the root mean square residual of a well.
+    pub rmse: Option<f64>,
+    /// Share of the wells' weighted variance that the curve explains.
+    pub r2: Option<f64>,
+    /// Wells minus free parameters; parameters on a bound are not free.
+    pub degrees_of_freedom: Option<u32>,
+    /// Residual standard deviation of a well of weight 1.
+    pub sigma: Option<f64>,
+    /// Condition number of the column-scaled Jacobian of the free parameters; `None` where some are unidentified.
+    pub condition_number: Option<f64>,
+    /// Standard errors in the model's order and units.
+    pub standard_errors: [Option<f64>; MAX_PARAMETERS],
+    /// Why a standard error is missing: `at_bound`, `unidentified`, `no_degrees_of_freedom`.
+    pub standard_error_reasons: [Option<&'static str>; MAX_PARAMETERS],
+    /// F statistic of the curve against a flat line.
+    pub f: Option<f64>,
+    /// Its upper tail, with `parameters - 1` and `wells - parameters` degrees of freedom, bounds notwithstanding: the
+    /// optimiser had the use of a parameter that ended on its bound.
+    pub p_value: Option<f64>,
+    /// Fall of the fitted viability from untreated cells (from the lowest dose, where untreated wells are neither
+    /// part of the curve nor fixed by the model) to the highest dose; negative for a rising curve.
+    pub effect: Option<f64>,
+    /// Responder, flat or non-responder.
+    pub class: Option<ResponseClass>,
+    /// log10 of the absolute IC50 (viability one half), molar, at most [`potency::IC50_MARGIN_DECADES`] beyond the
+    /// doses tested.
+    pub log10_ic50: Option<f64>,
+    /// Its standard error (delta method).
+    pub log10_ic50_se: Option<f64>,
+    /// `none`, `above` or `below`.
+    pub ic50_censored: &'static str,
+    /// Why the IC50 or its standard error is missing: `above_range`, `below_range`, `rising_curve`,
+    /// `standard_error_unidentified`, `no_degrees_of_freedom`, or that of the curve.
+    pub ic50_reason: Option<&'static str>,
+    /// Mean viability of the fitted curve over the log-dose range tested.
+    pub auc: Option<f64>,
+    /// `1 - auc`.
+    pub aac: Option<f64>,
+    /// Drug sensitivity scores 1 to 3 (see [`potency::drug_sensitivity`]); Hill curves only.
+    pub dss: Option<[f64; 3]>,
+    /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`.
+    pub area_reason: Option<&'static str>,
+}
+
+impl Inference {
+    fn empty(status: Status) -> Self {
+        let reason = status.reason();
+        Self {
+            status,
+            reason: None,
+            n_points: 0,
+            n_doses: 0,
+            log10_dose_low: None,
+            log10_dose_high: None,
+            sse: None,
+            rmse: None,
+            r2: None,
+            degrees_of_freedom: None,
+            sigma: None,
+            condition_number: None,
+            standard_errors: [None; MAX_PARAMETERS],
+            standard_error_reasons: [None; MAX_PARAMETERS],
+            f: None,
+            p_value: None,
+            effect: None,
+            class: None,
+            log10_ic50: None,
+            log10_ic50_se: None,
+            ic50_censored: "none",
+            ic50_reason: reason,
+            auc: None,
+            aac: None,
+            dss: None,
+            area_reason: reason,
+        }
+    }
+}
+
+/// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread.
+pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
+    let treated = curve.points.iter().map(|p| p.dose).filter(|d| *d > 0.0 && d.is_finite());
+    let (low, high) = treated.clone().fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
+    let mut inference = Inference::empty(fit.status);
+    inference.n_points = curve.points.iter().map(|p| p.n).sum();
+    inference.n_doses = treated.count() as u32;
+    if high > 0.0 {
+        inference.log10_dose_low = Some(libm::log10(low));
+        inference.log10_dose_high = Some(libm::log10(high));
+    }
+    let usable = |p: &CurvePoint| {
+        p.dose >= 0.0 && p.dose.is_finite() && p.response.is_finite() && p.weight > 0.0 && p.weight.is_finite()
+    };
+    if !fit.status.is_fitted() {
+        return inference;
+    }
+    let count = model.parameters().len();
+    if high <= 0.0 || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
+        let reason = Some("bad_value");
+        return Inference { reason, ic50_reason: reason, area_reason: reason, ..inference };
+    }
+    model.visit(Infer { curve, fit, ln_low: libm::log(low), ln_high: libm::log(high), inference })
+}
+
+struct Infer<'a> {
+    curve: &'a Curve,
+    fit: &'a Fit,
+    ln_low: f64,
+    ln_high: f64,
+    inference: Inference,
+}
+
+impl ModelVisitor for Infer<'_> {
+    type Output = Inference;
+
+    fn visit<M: Model<N>, const N: usize>(mut self) -> Inference {
+        let parameters: [f64; N] = from_fn(|i| self.fit.parameters[i]);
+        let precision = self.sums::<M, N>(parameters);
+        self.significance::<M, N>(parameters);
+        self.precision(&precision, N);
+        self.potency::<M, N>(parameters, &precision);
+        self.inference
+    }
+}
+
+/// The response and its gradient with respect to the parameters, at a natural-log dose (`None`: untreated).
+fn response_and_gradient<M: Model<N>, const N: usize>(ln_dose: Option<f64>, parameters: [f64; N]) -> Dual<f64, N> {
+    let parameters: [Dual<f64, N>; N] = from_fn(|i| Dual::parameter(parameters[i], i));
+    match ln_dose {
+        Some(x) => M::response(Dual::constant(x), parameters),
+        None => M::untreated(parameters),
+    }
+}
+
+impl Infer<'_> {
+    fn at_bound(&self, parameter: usize) -> bool {
+        self.fit.at_bound >> parameter & 1 == 1
+    }
+
+    /// Sums of squares about the curve and about the mean, and the normal matrix.
+    fn sums<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N]) -> Precision {
+        let points = &self.curve.points;
+        let mut normal: Matrix = Default::default();
+        let (mut about_curve, mut weight) = (0.0, 0.0);
+        for p in points {
+            let ln_dose = (p.dose > 0.0).then(|| libm::log(p.dose));
+            let fitted = response_and_gradient::<M, N>(ln_dose, parameters);
+            about_curve += p.weight * (p.response - fitted.value) * (p.response - fitted.value);
+            weight += p.weight;
+            for i in 0..N {
+                for j in 0..N {
+                    normal[i][j] += p.weight * fitted.gradient[i] * fitted.gradient[j];
+                }
+            }
+        }
+        // Recomputed rather than taken from the fit, which on a GPU was summed in single precision.
+        let pure_error: f64 = points.iter().map(|p| p.sum_of_squares.max(0.0)).filter(|s| s.is_finite()).sum();
+        let sse = about_curve + pure_error;
+        self.inference.sse = Some(sse);
+        self.inference.rmse = Some((sse / weight).sqrt());
+        let free = from_fn(|i| i < N && !self.at_bound(i));
+        let free_count = free.iter().filter(|f| **f).count() as u32;
+        match self.inference.n_points.checked_sub(free_count).filter(|df| *df > 0) {
+            Some(df) => {
+                self.inference.degrees_of_freedom = Some(df);
+                self.inference.sigma = Some((sse / f64::from(df)).sqrt());
+            }
+            None => {
+                self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
+            }
+        }
+        Precision::new(&normal, N, free)
+    }
+
+    /// r², F-test against the weighted mean, effect and class.
+    fn significance<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N]) {
+        let points = &self.curve.points;
+        let weight: f64 = points.iter().map(|p| p.weight).sum();
+        let mean = points.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
+        let about_mean: f64 = points
+            .iter()
+            .map(|p| p.weight * (p.response - mean) * (p.response - mean) + p.sum_of_squares.max(0.0))
+            .filter(|s| s.is_finite())
+            .sum();
+        let sse = self.inference.sse.unwrap_or(about_mean);
+        // Rounding alone leaves this much about the mean of identical values.
+        if about_mean > 1e-28 * weight * mean * mean {
+            self.inference.r2 = Some(1.0 - sse / about_mean);
+            let wells = f64::from(self.inference.n_points);
+            let (numerator, denominator) = (N as f64 - 1.0, wells - N as f64);
+            if numerator > 0.0 && denominator > 0.0 {
+                let f = ((about_mean - sse).max(0.0) / numerator) / (sse / denominator);
+                let p = special::f_upper_tail(f, numerator, denominator);
+                // A curve through every well: the statistic is infinite, the tail is exactly 0.
+                self.inference.f = Some(f).filter(|f| f.is_finite());
+                self.inference.p_value = Some(p);
+            } else {
+                self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
+            }
+        } else {
+            self.inference.reason = self.inference.reason.or(Some("constant_response"));
+        }
+        let has_untreated = points.iter().any(|p| p.dose == 0.0) || M::BASELINE.is_none();
+        let begin = if has_untreated { M::untreated(parameters) } else { M::response(self.ln_low, parameters) };
+        let effect = begin - M::response(self.ln_high, parameters);
+        self.inference.effect = Some(effect);
+        let is_significant = self.inference.p_value.is_some_and(|p| p < RESPONSE_P);
+        let deviation = (about_mean / weight).sqrt();
+        self.inference.class = Some(if is_significant && effect >= RESPONSE_EFFECT {
+            ResponseClass::Responder
+        } else if deviation <= NO_RESPONSE_DEVIATION && (mean - 1.0).abs() <= NO_RESPONSE_SHIFT {
+            ResponseClass::NonResponder
+        } else {
+            ResponseClass::Flat
+        });
+        if is_significant && effect <= -RESPONSE_EFFECT {
+            self.inference.reason = self.inference.reason.or(Some("rising_curve"));
+        }
+    }
+
+    /// Standard errors and condition number.
+    fn precision(&mut self, precision: &Precision, count: usize) {
+        self.inference.condition_number = precision.condition_number();
+        for i in 0..count {
+            let mut unit = [0.0; MAX_PARAMETERS];
+            unit[i] = 1.0;
+            let outcome = if self.at_bound(i) {
+                Err("at_bound")
+            } else {
+                match (self.inference.sigma, precision.variance(&unit)) {
+                    (None, _) => Err("no_degrees_of_freedom"),
+                    (_, None) => Err("unidentified"),
+                    (Some(sigma), Some(variance)) => Ok(sigma * variance.sqrt()),
+                }
+            };
+            match outcome {
+                Ok(error) => self.inference.standard_errors[i] = Some(error),
+                Err(reason) => self.inference.standard_error_reasons[i] = Some(reason),
+            }
+        }
+    }
+
+    /// IC50, area, sensitivity scores.
+    fn potency<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N], precision: &Precision) {
+        let (ln_low, ln_high) = (self.ln_low, self.ln_high);
+        self.inference.ic50_reason = None;
+        self.inference.area_reason = None;
+        match potency::half_dose::<M, N>(parameters, ln_low, ln_high) {
+            HalfDose::At(x) => {
+                self.inference.log10_ic50 = Some(x / LN_10);
+                let gradient = response_and_gradient::<M, N>(Some(x), parameters).gradient;
+                let held: [Dual<f64, 1>; N] = from_fn(|i| Dual::constant(parameters[i]));
+                let slope = M::response(Dual::parameter(x, 0), held).gradient[0];
+                let variance = potency::half_dose_gradient(&gradient, slope).and_then(|g| precision.variance(&g));
+                match (self.inference.sigma, variance) {
+                    (Some(sigma), Some(v)) => self.inference.log10_ic50_se = Some(sigma * v.sqrt() / LN_10),
+                    (None, _) => self.inference.ic50_reason = Some("no_degrees_of_freedom"),
+                    (_, None) => self.inference.ic50_reason = Some("standard_error_unidentified"),
+                }
+            }
+            HalfDose::Above => {
+                self.inference.ic50_censored = "above";
+                self.inference.ic50_reason = Some("above_range");
+            }
+            HalfDose::Below => {
+                self.inference.ic50_censored = "below";
+                self.inference.ic50_reason = Some("below_range");
+            }
+            HalfDose::Rising => self.inference.ic50_reason = Some("rising_curve"),
+        }
+        self.inference.auc = potency::mean_viability::<M, N>(parameters, ln_low, ln_high);
+        self.inference.aac = self.inference.auc.map(|auc| 1.0 - auc);
+        let hill = potency::hill_form::<M, N>(&parameters);
+        self.inference.dss = hill.and_then(|c| potency::drug_sensitivity(&c, ln_low, ln_high));
+        if self.inference.auc.is_none() {
+            self.inference.area_reason = Some("one_dose");
+        } else if hill.is_none() {
+            self.inference.area_reason = Some("not_a_hill_curve");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! One pair's row of the ranking, as far as it can be told without the other pairs.
+
+use super::meta_analysis::{Pooled, pool};
+use super::{RankSettings, RankedPair};
+use crate::resistance::evidence::evidence;
+use crate::resistance::resensitisation::{DoseRatio, Resensitisation, resensitisation};
+use crate::screen::Screen;
+use crate::screen::line::LineStatus;
+use crate::screen::names::NameId;
+use crate::synergy::MatrixScore;
+use std::collections::BTreeMap;
+
+/// Mean scores of two models beyond this, with opposite signs, are discordant (viability fraction).
+const DISCORDANCE: f64 = 0.05;
+
+/// What makes a pair one pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PairKey {
+    pub drug_a: NameId,
+    pub drug_b: NameId,
+    pub schedule: Option<NameId>,
+}
+
+/// What a pair is drawn up from.
+pub(super) struct Input<'a> {
+    pub scores: &'a [MatrixScore],
+    pub screen: &'a Screen,
+    pub settings: &'a RankSettings,
+    pub plate_burden: &'a [f64],
+    pub statuses: &'a BTreeMap<NameId, LineStatus>,
+    /// Fold resistance to the anchor of the lines whose resistance is established (interval above 1).
+    pub folds: &'a BTreeMap<NameId, f64>,
+    pub has_resistant_line: bool,
+}
+
+/// A row and what the comparison with other rows needs beside it.
+pub(super) struct Draft {
+    pub pair: RankedPair,
+    pub standard_error: Option<f64>,
+    pub parental_p: Option<f64>,
+}
+
+/// Codes in the order in which they were raised, each once.
+#[derive(Default)]
+struct Flags(Vec<&'static str>);
+
+impl Flags {
+    fn raise(&mut self, code: &'static str, is_raised: bool) {
+        if is_raised && !self.0.contains(&code) {
+            self.0.push(code);
+        }
+    }
+}
+
+impl Input<'_> {
+    fn status(&self, matrix: usize) -> Option<LineStatus> {
+        self.statuses.get(&self.scores[matrix].key.line).copied()
+    }
+
+    /// The ranking model's scores of these matrices with their standard errors.
+    fn pooled(&self, matrices: &[usize]) -> Option<Pooled> {
+        let scores = matrices.iter().filter_map(|&i| self.scores[i].scores.get(self.settings.rank_by));
+        let values: Vec<(f64, Option<f64>)> =
+            scores.filter_map(|s| s.score.filter(|v| v.is_finite()).map(|value| (value, s.standard_error))).collect();
+        pool(&values)
+    }
+}
+
+/// Draws up the row of one pair from its matrices.
+pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Draft {
+    let Input { scores, screen, settings, .. } = input;
+    // Sums of floats depend on their order: by names, then by the numbers themselves, whatever the input's order.
+    let order = |&i: &usize| {
+        let score = &scores[i];
+        let own = score.scores.get(settings.rank_by).and_then(|s| s.score).map(f64::to_bits);
+        let block = score.key.block.map(|b| screen.blocks.name(b));
+        (screen.lines.name(score.key.line), block, own, score.n_wells)
+    };
+    matrices.sort_by(|x, y| order(x).cmp(&order(y)));
+    let with_status = |wanted: &[LineStatus]| -> Vec<usize> {
+        matrices.iter().copied().filter(|&i| input.status(i).is_some_and(|s| wanted.contains(&s))).collect()
+    };
+    let resistant = with_status(&[LineStatus::Resistant]);
+    let parental = with_status(&[LineStatus::Parental, LineStatus::Sensitive]);
+    let ranked = if input.has_resistant_line { &resistant } else { &matrices };
+
+    let mut flags = Flags::default();
+    flags.raise("no_resistant_line", !input.has_resistant_line);
+    flags.raise("no_resistant_matrix", input.has_resistant_line && resistant.is_empty());
+    flags.raise("no_parental_matrix", parental.is_empty());
+    flags.raise("lines_without_status", matrices.iter().any(|&i| input.status(i).is_none()));
+    flags.raise("same_drug", key.drug_a == key.drug_b);
+    let first_line = ranked.first().map(|&i| scores[i].key.line);
+    flags.raise("one_line", first_line.is_some() && ranked.iter().all(|&i| Some(scores[i].key.line) == first_line));
+    for &i in ranked {
+        match scores[i].scores.get(settings.rank_by) {
+            None => flags.raise("model_not_scored", true),
+            Some(s) if s.score.is_none() => flags.raise(s.reason.unwrap_or("no_score"), true),
+            Some(_) => {}
+        }
+    }
+
+    let pooled = input.pooled(ranked);
+    let pooled_parental = input.pooled(&parental);
+    flags.raise("no_standard_error", pooled.is_some_and(|p| p.standard_error.is_none()));
+    flags.raise("spread_between_matrices_only", pooled.is_some_and(|p| !p.is_weighted && p.standard_error.is_some()));
+    flags.raise("heterogeneous", pooled.is_some_and(|p| p.between_variance.sqrt() > p.mean.abs()));
+    flags.raise("discordant_models", is_discordant(ranked.iter().map(|&i| &scores[i])));
+    let against = pooled_parental.filter(|_| input.has_resistant_line);
+    let differential = pooled.zip(against).map(|(own, other)| own.minus(&other));
+    flags.raise("no_parental_score", against.is_none() && input.has_resistant_line && !parental.is_empty());
+    flags.raise("no_differential_error", differential.is_some_and(|(_, error, _)| error.is_none()));
+    let interval = pooled.and_then(|p| p.interval());
+
+    let efficacies: Vec<f64> = ranked.iter().filter_map(|&i| scores[i].efficacy).filter(|e| e.is_finite()).collect();
+    flags.raise("no_efficacy", efficacies.is_empty());
+    let rescue = rescue(input, key, ranked, &mut flags);
+    let mechanism = mechanisms(screen, ranked.iter().map(|&i| scores[i].key.line));
+    let known = match settings.anchor.and_then(|anchor| partner(key, anchor).map(|partner| (anchor, partner))) {
+        Some((anchor, partner)) => evidence(screen.drugs.name(anchor), screen.drugs.name(partner), &mechanism),
+        None => Default::default(),
+    };
+    let pair = RankedPair {
+        drug_a: key.drug_a,
+        drug_b: key.drug_b,
+        schedule: key.schedule,
+        rank: 0,
+        score: pooled.map(|p| p.mean),
+        ci_low: interval.map(|i| i.0),
+        ci_high: interval.map(|i| i.1),
+        p: pooled.and_then(|p| p.p()),
+        q: None,
+        p_top_k: None,
+        n_resistant: resistant.len(),
+        n_parental: parental.len(),
+        score_parental: pooled_parental.map(|p| p.mean),
+        differential: differential.map(|d| d.0),
+        differential_p: differential.and_then(|d| d.2),
+        differential_q: None,
+        selectivity: "none",
+        fold_change: rescue.fold_change,
+        rescue_fraction: rescue.rescue_fraction,
+        dose_reduction_index: rescue.dose_reduction_index,
+        efficacy: mean(&efficacies),
+        qc_burden: burden(input, &matrices, &mut flags),
+        mechanism,
+        rationale: known.rationale,
+        evidence: known.references,
+        flags: flags.0.join(";"),
+    };
+    Draft {
+        pair,
+        standard_error: pooled.and_then(|p| p.standard_error),
+        parental_p: pooled_parental.and_then(|p| p.p()),
+    }
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The other drug of a pair with the anchor.
+fn partner(key: PairKey, anchor: NameId) -> Option<NameId> {
+    match key {
+        PairKey { drug_a, drug_b, .. } if drug_a == anchor => Some(drug_b),
+        PairKey { drug_a, drug_b, .. } if drug_b == anchor => Some(drug_a),
+        _ => None,
+    }
+}
+
+/// Whether reference models disagree about the sign of the pair's mean score.
+fn is_discordant<'a>(matrices: impl Iterator<Item = &'a MatrixScore> + Clone) -> bool {
+    let models = matrices.clone().map(|m| m.scores.len()).max().unwrap_or(0);
+    let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for model in 0..models {
+        let scores = matrices.clone().filter_map(|m| m.scores.get(model)).filter_map(|s| s.score);
+        if let Some(mean) = mean(&scores.filter(|v| v.is_finite()).collect::<Vec<_>>()) {
+            (lowest, highest) = (lowest.min(mean), highest.max(mean));
+        }
+    }
+    lowest < -DISCORDANCE && highest > DISCORDANCE
+}
+
+/// The lines' annotated mechanisms, in the order of the lines, each once.
+fn mechanisms(screen: &Screen, lines: impl Iterator<Item = NameId>) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for line in lines {
+        if let Some(text) = screen.annotation(line).mechanism.map(|m| m.trim().to_owned()).filter(|m| !m.is_empty())
+            && !found.contains(&text)
+        {
+            found.push(text);
+        }
+    }
+    found.join(";")
+}
+
+/// Share of the pair's wells on plates that are not good.
+fn burden(input: &Input, matrices: &[usize], flags: &mut Flags) -> f64 {
+    let (mut burdened, mut wells) = (0.0, 0.0);
+    for &i in matrices {
+        let n = input.scores[i].n_wells as f64;
+        match input.plate_burden.get(i).filter(|b| b.is_finite()) {
+            Some(burden) => burdened += burden * n,
+            None => flags.raise("no_plate_quality", true),
+        }
+        wells += n;
+    }
+    if wells > 0.0 { burdened / wells } else { 0.0 }
+}
+
+#[derive(Default)]
+struct Rescue {
+    fold_change: Option<f64>,
+    rescue_fraction: Option<f64>,
+    dose_reduction_index: Option<f64>,
+}
+
+/// Resensitisation over the matrices that rank.
+fn rescue(input: &Input, key: PairKey, ranked: &[usize], flags: &mut Flags) -> Rescue {
+    let Some(anchor) = input.settings.anchor.filter(|anchor| partner(key, *anchor).is_some()) else {
+        flags.raise("anchor_not_in_pair", true);
+        return Rescue::default();
+    };
+    let found: Vec<(NameId, Resensitisation)> = ranked
+        .iter()
+        .map(|&i| (input.scores[i].key.line, resensitisation(&input.scores[i].cells, key.drug_a == anchor)))
+        .collect();
+    for (_, one) in &found {
+        if let Some(reason) = one.reason {
+            flags.raise(reason, true);
+        }
+    }
+    let logs = |ratio: fn(&Resensitisation) -> Option<DoseRatio>| -> Vec<(NameId, DoseRatio, f64)> {
+        found.iter().filter_map(|(line, r)| ratio(r).map(|d| (*line, d, libm::log(d.ratio)))).collect()
+    };
+    let folds = logs(|r| r.fold_change);
+    let indices = logs(|r| r.dose_reduction_index);
+    flags.raise("fold_change_at_least", folds.iter().any(|(_, d, _)| d.at_least));
+    flags.raise("fold_change_at_most", folds.iter().any(|(_, d, _)| d.at_most));
+    flags.raise("dose_reduction_index_at_least", indices.iter().any(|(_, d, _)| d.at_least));
+    flags.raise("dose_reduction_index_at_most", indices.iter().any(|(_, d, _)| d.at_most));
+    let fractions: Vec<f64> =
+        folds.iter().filter_map(|(line, _, log)| input.folds.get(line).map(|fold| log / libm::log(*fold))).collect();
+    flags.raise("no_established_fold_resistance", fractions.is_empty());
+    let geometric =
+        |ratios: &[(NameId, DoseRatio, f64)]| mean(&ratios.iter().map(|r| r.2).collect::<Vec<_>>()).map(libm::exp);
+    Rescue {
+        fold_change: geometric(&folds),
+        rescue_fraction: mean(&fractions),
+        dose_reduction_index: geometric(&indices),
+    }
+}

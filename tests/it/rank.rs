@@ -1,0 +1,367 @@
+//! Resistance calls, resensitisation and the ranking, against constructed truth.
+
+use crate::inference::{curve, fit};
+use isobole::fit::inference::{Inference, infer};
+use isobole::model::ModelId;
+use isobole::rank::{RankSettings, RankedPair, rank, table};
+use isobole::resistance::resensitisation::resensitisation;
+use isobole::resistance::{Resistance, call};
+use isobole::screen::Screen;
+use isobole::screen::dose_matrix::{Curve, CurveKey, MatrixKey};
+use isobole::screen::line::{LineAnnotation, LineStatus};
+use isobole::screen::names::NameId;
+use isobole::synergy::{MatrixScore, Score, SurfaceCell};
+
+/// A small deterministic source of nearly normal numbers.
+struct Noise(u64);
+
+impl Noise {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+/// Half-log doses from 1 nM to 31.6 µM.
+fn doses() -> impl Iterator<Item = f64> + Clone {
+    (0..10).map(|i| 10f64.powf(-9.0 + 0.5 * f64::from(i)))
+}
+
+/// A two-replicate curve with this true absolute IC50 (top 1, bottom 0, slope 1.2).
+fn response_curve(line: NameId, drug: NameId, log10_ic50: f64, sd: f64, noise: &mut Noise) -> Curve {
+    let wells: Vec<(f64, f64)> = doses()
+        .flat_map(|d| [d, d])
+        .map(|d| (d, 1.0 / (1.0 + 10f64.powf(1.2 * (d.log10() - log10_ic50))) + sd * noise.normal()))
+        .collect();
+    curve(CurveKey { line, drug, schedule: None }, &wells)
+}
+
+fn annotation(parental: Option<NameId>, status: Option<LineStatus>) -> LineAnnotation {
+    LineAnnotation { parental, status, mechanism: None }
+}
+
+fn calls(screen: &Screen, curves: &[Curve], anchor: Option<NameId>, fold: f64) -> Vec<Resistance> {
+    let fits = fit(curves, ModelId::Hill4);
+    let inferences: Vec<Inference> = curves.iter().zip(&fits).map(|(c, f)| infer(c, f, ModelId::Hill4)).collect();
+    call(curves, &fits, &inferences, screen, anchor, fold)
+}
+
+fn of<'a>(calls: &'a [Resistance], screen: &Screen, line: &str) -> &'a Resistance {
+    calls.iter().find(|r| screen.lines.name(r.line) == line).expect(line)
+}
+
+#[test]
+fn folds_and_calls_follow_the_truth() {
+    let mut screen = Screen::default();
+    let drug = screen.drugs.intern("clofarabine");
+    let lines = ["HL-60", "HL-60/R20", "HL-60/R80", "HL-60/same", "HL-60/off", "HL-60/never", "annotated"];
+    let ids: Vec<NameId> = lines.iter().map(|l| screen.lines.intern(l)).collect();
+    screen.annotations = vec![annotation(Some(ids[0]), None); 6];
+    screen.annotations.push(annotation(Some(ids[0]), Some(LineStatus::Sensitive)));
+    let mut noise = Noise(7);
+    // log10 IC50: fold 1, 20, 80, 1, 10^4 (beyond the doses), no curve at all; an annotated line with fold 100.
+    let truth = [-7.5, -7.5 + 20f64.log10(), -7.5 + 80f64.log10(), -7.5, -3.5];
+    let mut curves: Vec<Curve> =
+        truth.iter().enumerate().map(|(i, t)| response_curve(ids[i], drug, *t, 0.04, &mut noise)).collect();
+    curves.push(response_curve(ids[6], drug, -5.5, 0.04, &mut noise));
+    let calls = calls(&screen, &curves, Some(drug), 3.0);
+    assert_eq!(calls.len(), 7);
+    for (line, fold) in [("HL-60/R20", 20.0), ("HL-60/R80", 80.0), ("HL-60/same", 1.0)] {
+        let r = of(&calls, &screen, line);
+        let (low, high) = (r.ci_low.expect("low"), r.ci_high.expect("high"));
+        assert!(low < fold && fold < high && high / low < 2.5, "{line}: {low} {high}");
+        let got = r.fold_resistance.expect("fold");
+        assert!(low < got && got < high && (got / fold).ln().abs() < 0.35, "{line}: {got}");
+        assert_eq!(r.parental, Some(ids[0]));
+    }
+    let status = |line| (of(&calls, &screen, line).status, of(&calls, &screen, line).status_source);
+    assert_eq!(status("HL-60"), (Some(LineStatus::Parental), "named_as_parent"));
+    assert_eq!(status("HL-60/R20"), (Some(LineStatus::Resistant), "called"));
+    assert_eq!(status("HL-60/same"), (Some(LineStatus::Sensitive), "called"));
+    assert_eq!(status("annotated"), (Some(LineStatus::Sensitive), "annotated"));
+    assert_eq!(status("HL-60/never"), (None, "no_fold"));
+    assert_eq!(of(&calls, &screen, "HL-60/never").reason, Some("no_anchor_curve"));
+    // Out of range: no number, but at least 31.6 µM over the parent's IC50.
+    let off = of(&calls, &screen, "HL-60/off");
+    assert_eq!((off.fold_resistance, off.ci_high, off.reason), (None, None, Some("ic50_above_range")));
+    assert_eq!((off.ic50_censored, off.status), ("above", Some(LineStatus::Resistant)));
+    let bound = off.ci_low.expect("a bound");
+    assert!((300.0..1000.0).contains(&bound), "{bound}");
+    // A threshold inside the interval: no call.
+    let near =
+        self::calls(&screen, &curves, Some(drug), of(&calls, &screen, "HL-60/R20").fold_resistance.expect("fold"));
+    assert_eq!(of(&near, &screen, "HL-60/R20").status_source, "uncertain");
+    // No anchor: folds, but no status.
+    let none = self::calls(&screen, &curves, None, 3.0);
+    assert!(none.iter().all(|r| r.status.is_none() && r.status_source == "no_anchor"));
+    assert!(of(&none, &screen, "HL-60/R20").fold_resistance.is_some());
+    // Swapped columns (the parent's curve on the subline) would be seen.
+    let mut swapped = curves.clone();
+    (swapped[0].key.line, swapped[1].key.line) = (ids[1], ids[0]);
+    assert!(of(&self::calls(&screen, &swapped, Some(drug), 3.0), &screen, "HL-60/R20").fold_resistance < Some(0.1));
+}
+
+#[test]
+fn without_parents_the_panel_is_the_reference() {
+    let mut screen = Screen::default();
+    let drug = screen.drugs.intern("clofarabine");
+    let ids: Vec<NameId> = ["a", "b", "c", "d", "e"].iter().map(|l| screen.lines.intern(l)).collect();
+    let mut noise = Noise(3);
+    let truth = [-7.0, -7.2, -7.4, -7.3, -5.0];
+    let curves: Vec<Curve> =
+        truth.iter().enumerate().map(|(i, t)| response_curve(ids[i], drug, *t, 0.03, &mut noise)).collect();
+    let all = calls(&screen, &curves, Some(drug), 5.0);
+    let e = of(&all, &screen, "e");
+    // The median of the other four is -7.25.
+    assert!((e.fold_resistance.expect("fold").log10() - 2.25).abs() < 0.1, "{e:?}");
+    assert_eq!((e.parental, e.status), (None, Some(LineStatus::Resistant)));
+    // Two lines are no panel.
+    let two = calls(&screen, &curves[..2], Some(drug), 5.0);
+    assert_eq!(of(&two, &screen, "a").reason, Some("no_reference"));
+    // Annotated sensitive lines are, even one; and they are the only ones.
+    screen.annotations = vec![LineAnnotation::default(); 5];
+    screen.annotations[0].status = Some(LineStatus::Sensitive);
+    let one = calls(&screen, &curves, Some(drug), 5.0);
+    assert!((of(&one, &screen, "e").fold_resistance.expect("fold").log10() - 2.0).abs() < 0.1);
+    assert_eq!(of(&one, &screen, "a").reason, Some("no_reference"));
+    // The order of the curves is no matter.
+    let mut reversed = curves.clone();
+    reversed.reverse();
+    assert_eq!(one, calls(&screen, &reversed, Some(drug), 5.0));
+}
+
+/// A full matrix over the half-log doses, untreated margins included.
+fn cells(response: impl Fn(f64, f64) -> f64) -> Vec<SurfaceCell> {
+    let axis: Vec<f64> = std::iter::once(0.0).chain(doses()).collect();
+    let mut cells = Vec::new();
+    for &dose_a in &axis {
+        for &dose_b in &axis {
+            let observed = response(dose_a, dose_b);
+            cells.push(SurfaceCell { dose_a, dose_b, observed, n: 1, expected: vec![], excess: vec![] });
+        }
+    }
+    cells
+}
+
+fn hill(dose: f64, ec50: f64) -> f64 {
+    1.0 / (1.0 + dose / ec50)
+}
+
+#[test]
+fn resensitisation_is_potency_not_kill() {
+    // An independent partner that itself kills up to 40 %: the anchor is no more potent, yet less of it is needed.
+    let bliss = cells(|a, b| hill(a, 1e-7) * (0.6 + 0.4 * hill(b, 1e-7)));
+    let got = resensitisation(&bliss, true);
+    let fold = got.fold_change.expect("a fold");
+    assert!((fold.ratio - 1.0).abs() < 0.06 && !fold.at_least && !fold.at_most, "{got:?}");
+    assert!(got.dose_reduction_index.is_some_and(|d| d.ratio > 2.5), "{got:?}");
+    // A silent partner that makes the anchor ten times as potent at its highest dose.
+    let potent = |a: f64, b: f64| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)));
+    let got = resensitisation(&cells(potent), true);
+    assert!(got.fold_change.is_some_and(|f| (f.ratio / 10.0 - 1.0).abs() < 0.06), "{got:?}");
+    assert_eq!(got.partner_dose, doses().last());
+    // The same with the drugs swapped; and the wrong drug taken for the anchor is seen.
+    let swapped = cells(|a, b| potent(b, a));
+    assert_eq!(resensitisation(&swapped, false), got);
+    assert_ne!(resensitisation(&swapped, true).fold_change, got.fold_change);
+    // A resistant line: no half effect alone, so only a bound.
+    let bound = resensitisation(&cells(|a, b| hill(a, if b > 1e-6 { 1e-7 } else { 1.0 })), true);
+    let fold = bound.fold_change.expect("a bound");
+    assert!(fold.at_least && (fold.ratio / 10f64.powf(2.5) - 1.0).abs() < 0.06, "{bound:?}");
+    let nothing = resensitisation(&cells(|_, _| 1.0), true);
+    assert_eq!((nothing.fold_change, nothing.reason), (None, Some("no_half_effect")));
+    let toxic = resensitisation(&cells(|a, b| hill(a, 1e-7) * if b > 0.0 { 0.3 } else { 1.0 }), true);
+    assert_eq!((toxic.fold_change, toxic.reason), (None, Some("no_tolerated_partner_dose")));
+    assert_eq!(resensitisation(&[], true).reason, Some("no_anchor_margin"));
+}
+
+/// A screen of clofarabine with four partners, one pair without it, in two resistant lines and their parent. `order`
+/// is the order in which names and matrices turn up.
+struct Scene {
+    screen: Screen,
+    scores: Vec<MatrixScore>,
+    resistances: Vec<Resistance>,
+    burden: Vec<f64>,
+    settings: RankSettings,
+}
+
+const TRUTH: [(&str, &str, [Option<f64>; 3]); 6] = [
+    // (drug a, drug b, scores in the parent and the two resistant lines)
+    ("clofarabine", "venetoclax", [Some(0.02), Some(0.20), Some(0.22)]),
+    ("clofarabine", "idarubicin", [Some(0.12), Some(0.12), Some(0.12)]),
+    ("clofarabine", "inert", [Some(0.00), Some(0.01), Some(-0.01)]),
+    ("clofarabine", "parental friend", [Some(0.15), Some(0.00), Some(0.01)]),
+    ("bortezomib", "selinexor", [Some(0.05), Some(0.06), Some(0.09)]),
+    ("clofarabine", "unscored", [Some(0.10), None, None]),
+];
+
+fn scene(reversed: bool, with_resistant: bool) -> Scene {
+    let mut screen = Screen::default();
+    let mut lines = vec!["HL-60", "R20", "R80"];
+    let mut truth = TRUTH.to_vec();
+    if reversed {
+        lines.reverse();
+        truth.reverse();
+    }
+    for line in &lines {
+        screen.lines.intern(line);
+    }
+    for (a, b, _) in &truth {
+        screen.drugs.intern(b);
+        screen.drugs.intern(a);
+    }
+    let line = |name: &str| screen.lines.id(name).expect("line");
+    let drug = |name: &str| screen.drugs.id(name).expect("drug");
+    let mut annotations = vec![LineAnnotation::default(); 3];
+    if with_resistant {
+        for name in ["R20", "R80"] {
+            annotations[line(name) as usize] = LineAnnotation {
+                parental: Some(line("HL-60")),
+                status: Some(LineStatus::Resistant),
+                mechanism: Some(if name == "R20" { "loss of dCK" } else { "BCL-2 up" }.to_owned()),
+            };
+        }
+    }
+    let (mut scores, mut burden) = (Vec::new(), Vec::new());
+    for (a, b, values) in &truth {
+        for name in &lines {
+            let column = ["HL-60", "R20", "R80"].iter().position(|l| l == name).expect("a line");
+            let score = Score {
+                score: values[column],
+                standard_error: values[column].map(|_| 0.02),
+                reason: values[column].is_none().then_some("few_cells"),
+                ..Score::default()
+            };
+            scores.push(MatrixScore {
+                key: MatrixKey { block: None, line: line(name), drug_a: drug(a), drug_b: drug(b), schedule: None },
+                n_cells: 100,
+                n_wells: if *name == "R80" { 200 } else { 100 },
+                scores: vec![Score::default(), score],
+                efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
+                sigma: None,
+                flags: String::new(),
+                cells: cells(|a, b| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)))),
+            });
+            burden.push(if *name == "R80" { 0.5 } else { 0.0 });
+        }
+    }
+    let anchor = drug("clofarabine");
+    let resistance = |name: &str| Resistance {
+        line: line(name),
+        drug: anchor,
+        log10_ic50: Some(-6.0),
+        log10_ic50_se: Some(0.05),
+        ic50_censored: "none",
+        parental: Some(line("HL-60")),
+        fold_resistance: Some(100.0),
+        ci_low: Some(60.0),
+        ci_high: Some(160.0),
+        status: Some(LineStatus::Resistant),
+        status_source: "annotated",
+        reason: None,
+    };
+    let resistances = if with_resistant { vec![resistance("R20"), resistance("R80")] } else { vec![] };
+    let settings = RankSettings { rank_by: 1, top_k: 1, anchor: Some(anchor), seed: 1, draws: RankSettings::DRAWS };
+    screen.annotations = annotations;
+    Scene { screen, scores, resistances, burden, settings }
+}
+
+impl Scene {
+    fn rank(&self) -> Vec<RankedPair> {
+        rank(&self.scores, &self.resistances, &self.screen, &self.settings, &self.burden)
+    }
+}
+
+#[test]
+fn pairs_come_in_the_order_of_their_synergy_in_resistant_lines() {
+    let scene = scene(false, true);
+    let pairs = scene.rank();
+    let name = |p: &RankedPair| scene.screen.drugs.name(p.drug_b).to_owned();
+    let order: Vec<String> = pairs.iter().map(name).collect();
+    assert_eq!(order, ["venetoclax", "idarubicin", "selinexor", "parental friend", "inert", "unscored"]);
+    assert_eq!(pairs.iter().map(|p| p.rank).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    let best = &pairs[0];
+    // Two equal errors of 0.02: the mean, its error 0.02 / sqrt(2); the differential's error sqrt(0.0002 + 0.0004).
+    assert!((best.score.expect("score") - 0.21).abs() < 1e-12);
+    assert!((best.ci_high.expect("high") - 0.21 - 1.959_964 * 0.02 / 2f64.sqrt()).abs() < 1e-6);
+    assert!((best.differential.expect("difference") - 0.19).abs() < 1e-12);
+    let z = 0.19 / 0.0006f64.sqrt();
+    let p = isobole::math::special::normal_two_sided(z);
+    assert!((best.differential_p.expect("p") / p - 1.0).abs() < 1e-9);
+    assert_eq!((best.n_resistant, best.n_parental), (2, 1));
+    assert!(best.p_top_k.expect("probability") > 0.99 && pairs[4].p_top_k.expect("probability") < 0.01);
+    assert!((best.qc_burden - 0.25).abs() < 1e-12, "half of 200 of 400 wells");
+    // Anchor ten times as potent, resistance 100-fold: half of the resistance (on a log scale) is undone.
+    assert!((best.fold_change.expect("fold") / 10.0 - 1.0).abs() < 0.06);
+    assert!((best.rescue_fraction.expect("rescue") - 0.5).abs() < 0.02);
+    assert_eq!(best.mechanism, "loss of dCK;BCL-2 up");
+    assert!(!best.rationale.is_empty() && !best.evidence.is_empty() && pairs[2].rationale.is_empty());
+    let classes: Vec<&str> = pairs.iter().map(|p| p.selectivity).collect();
+    assert_eq!(classes, ["resistant_selective", "shared", "shared", "parental_only", "none", "none"]);
+    let last = &pairs[5];
+    assert_eq!((last.score, last.p_top_k, last.q), (None, None, None));
+    assert!(last.flags.contains("few_cells"), "{}", last.flags);
+    assert!(pairs[2].flags.contains("anchor_not_in_pair") && pairs[2].fold_change.is_none());
+    // q is never below p, and p is there wherever a score with an error is.
+    assert!(pairs[..5].iter().all(|p| p.q >= p.p && p.p.is_some()));
+    assert_eq!(table(&pairs, &scene.screen).rows(), 6);
+}
+
+/// What a pair says, in names instead of ids.
+fn told(scene: &Scene) -> Vec<String> {
+    let drug = |id| scene.screen.drugs.name(id).to_owned();
+    let anonymous = |p: &RankedPair| RankedPair { drug_a: 0, drug_b: 0, ..p.clone() };
+    scene.rank().iter().map(|p| format!("{} {} {:?}", drug(p.drug_a), drug(p.drug_b), anonymous(p))).collect()
+}
+
+#[test]
+fn the_order_of_the_input_changes_no_bit() {
+    let (straight, reversed) = (scene(false, true), scene(true, true));
+    let id = |scene: &Scene| scene.screen.drugs.id("venetoclax");
+    assert_ne!(id(&straight), id(&reversed), "other ids");
+    assert_eq!(told(&straight), told(&reversed));
+    // The comparison can fail: another seed, and a burden that did not move with its matrix.
+    let mut other = scene(true, true);
+    other.settings.seed = 2;
+    other.settings.top_k = 3;
+    assert_ne!(told(&straight), told(&other));
+    let mut shifted = scene(true, true);
+    shifted.burden.rotate_left(1);
+    shifted.burden[0] = 0.9;
+    assert_ne!(told(&straight), told(&shifted));
+    // Any number of threads.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+    assert_eq!(pool.install(|| told(&straight)), told(&straight));
+}
+
+#[test]
+fn without_a_resistant_line_all_lines_rank() {
+    let scene = scene(false, false);
+    let pairs = scene.rank();
+    assert!(pairs.iter().all(|p| p.flags.contains("no_resistant_line") && p.selectivity == "none"));
+    assert!(pairs.iter().all(|p| p.differential.is_none()));
+    let best = &pairs[0];
+    assert_eq!(scene.screen.drugs.name(best.drug_b), "venetoclax");
+    assert!((best.score.expect("score") - 0.44 / 3.0).abs() < 0.03, "{:?}", best.score);
+    // A pair tested only elsewhere has no score where resistant lines exist.
+    let mut partial = self::scene(false, true);
+    partial.scores.truncate(7);
+    let pairs = partial.rank();
+    let last = pairs.last().expect("pairs");
+    assert_eq!((last.score, last.n_parental), (None, 1));
+    assert!(last.flags.contains("no_resistant_matrix"), "{}", last.flags);
+    // One line, no standard errors: a bare mean, and it says so.
+    let mut bare = self::scene(false, true);
+    bare.scores.retain(|s| bare.screen.lines.name(s.key.line) == "R20");
+    bare.scores.iter_mut().for_each(|s| s.scores[1].standard_error = None);
+    let pairs = rank(&bare.scores, &bare.resistances, &bare.screen, &bare.settings, &[]);
+    let best = &pairs[0];
+    assert_eq!((best.score, best.ci_low, best.p, best.p_top_k), (Some(0.20), None, None, None));
+    for flag in ["one_line", "no_standard_error", "no_parental_matrix", "no_plate_quality"] {
+        assert!(best.flags.contains(flag), "{flag} in {}", best.flags);
+    }
+    assert_eq!(rank(&[], &[], &bare.screen, &bare.settings, &[]), vec![]);
+}
