@@ -98,15 +98,15 @@ pub struct Treatment {
 pub struct Well {
     /// The plate, in [`super::Screen::plates`].
     pub plate: NameId,
-    /// Its place on the plate.
-    pub position: WellPosition,
+    /// Its place on the plate; `None` where the input names none (tables of dose matrices).
+    pub position: Option<WellPosition>,
     /// What it is for.
     pub role: Role,
     /// The cell line, in [`super::Screen::lines`]; blanks may have none.
     pub line: Option<NameId>,
     /// The drugs in it, in the order of the columns `drug_a`, `drug_b`, `drug_c`.
     pub treatments: [Option<Treatment>; 3],
-    /// What was read: raw signal, or already a response (see [`super::Orientation`]).
+    /// What was read: raw signal, or already a viability fraction (see [`super::Screen::orientation`]).
     pub signal: f64,
     /// The block, in [`super::Screen::blocks`], where the data name dose matrices themselves.
     pub block: Option<NameId>,
