@@ -85,6 +85,10 @@ impl Header {
         for (slot, found) in drugs.iter_mut().enumerate() {
             *found = finder.drug(slot)?;
         }
+        let role = finder.text("role")?;
+        if role.is_none() && drugs.iter().all(Option::is_none) {
+            return Err(finder.missing("role", "and no `drug_a` to tell samples from vehicles"));
+        }
         let mut only = Vec::new();
         for (theirs, values) in &mapping.only {
             let at = finder.theirs("only", theirs)?;
@@ -95,7 +99,7 @@ impl Header {
             plate,
             position,
             line: finder.text("cell_line")?,
-            role: finder.text("role")?,
+            role,
             drugs,
             reading,
             orientation,
@@ -178,6 +182,14 @@ impl Finder<'_> {
             let at: Vec<usize> = theirs.iter().map(|name| self.theirs(&key, name)).collect::<Result<_>>()?;
             return Ok(Some(at).filter(|at| !at.is_empty()));
         }
+        // Where doses are named by the rows and columns of a matrix, `c` is for column and not for the third drug.
+        let by_row_and_column = self.names.iter().any(|name| plain(name) == "concr");
+        let ours = match ours {
+            "conc_c" | "conc_c_unit" if by_row_and_column => return Ok(None),
+            "conc_b" if by_row_and_column => "conc_c",
+            "conc_b_unit" if by_row_and_column => "conc_c_unit",
+            _ => ours,
+        };
         let synonyms = column(ours).map_or(&[][..], |spec| spec.synonyms);
         for name in std::iter::once(&ours).chain(synonyms) {
             let wanted = plain(name);
@@ -318,7 +330,7 @@ impl Finder<'_> {
     fn undeclared(&self, name: &str, of: &str, key: &str, example: &str) -> Error {
         failure::of_column(
             self.file.path(),
-            &name,
+            name,
             format!("nothing says whether it is {of}"),
             Some(format!("say it: --{key} {example}, or `{key} = \"{example}\"` under [response]")),
         )
@@ -327,7 +339,7 @@ impl Finder<'_> {
     fn contradiction(&self, name: &str, said: &str, declared: &str, key: &str) -> Error {
         failure::of_column(
             self.file.path(),
-            &name,
+            name,
             format!("is {said} by its name, and {declared} by the {key} that was given"),
             Some("rename the column if its name is wrong".into()),
         )

@@ -20,6 +20,7 @@ use crate::{Error, Result};
 use header::Header;
 pub use long::{LongMapping, LongRow, LongTable, read_long};
 use parquet_file::ParquetFile;
+pub use parquet_file::is_decoding;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -6,6 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,11 +51,35 @@ impl ParquetFile {
                 Some("copy or export it again".into()),
             )
         })?;
+        let length = file.metadata().map_err(unreadable)?.len();
         let this = Self { path: path.to_owned(), file, metadata };
+        this.check_places(length)?;
         if this.rows() == 0 {
             return Err(failure::of_file(path, "has no rows", None));
         }
         Ok(this)
+    }
+
+    /// Refuses a footer that places a column outside the file, where the decoder would give up without a place.
+    fn check_places(&self, file_length: u64) -> Result<()> {
+        for (group, metadata) in self.metadata.metadata().row_groups().iter().enumerate() {
+            for chunk in metadata.columns() {
+                let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+                let end = u64::try_from(start)
+                    .ok()
+                    .and_then(|start| start.checked_add(u64::try_from(chunk.compressed_size()).ok()?));
+                if end.is_none_or(|end| end > file_length) || metadata.num_rows() < 0 {
+                    return Err(Error::Format {
+                        path: self.path.clone(),
+                        row_group: Some(group),
+                        column: Some(chunk.column_path().string()),
+                        problem: "the footer places it outside the file".into(),
+                        hint: Some("the file is damaged: copy or export it again".into()),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The path as it was given.
@@ -192,11 +218,22 @@ fn check_magic(file: &mut File, path: &Path) -> Result<()> {
     Ok(())
 }
 
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside the Parquet decoder, whose panics on hostile bytes become errors that name the
+/// place. A program's panic hook asks here whether to stay silent.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
 /// Runs a piece of decoding; a panic inside the decoder on hostile bytes becomes an ordinary error.
-fn guarded<T, E: std::fmt::Display>(
-    decode: impl FnOnce() -> std::result::Result<T, E>,
-) -> std::result::Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(decode)) {
+fn guarded<T, E: Display>(decode: impl FnOnce() -> std::result::Result<T, E>) -> std::result::Result<T, String> {
+    DECODING.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the decoder gave up".into()),

@@ -278,7 +278,10 @@ impl<'a> RowReader<'a> {
             }
             Some(Role::Vehicle) if active => {
                 let names: Vec<&str> = found.iter().flatten().filter(|t| t.1 > 0.0).map(|t| t.0.as_ref()).collect();
-                return reject("vehicle_with_drug", format!("`{}` at a dose above 0", names.join("`, `")));
+                return reject(
+                    "vehicle_with_drug",
+                    format!("`{}` at a dose above 0; a solvent belongs under `none`", names.join("`, `")),
+                );
             }
             Some(role) => role,
             None if active => Role::Sample,

@@ -54,7 +54,7 @@ pub(super) fn check_type(file: &ParquetFile, column: usize, ours: &str, numbers:
     let expected = if numbers { "numbers" } else { "text" };
     Err(failure::of_column(
         file.path(),
-        &file.column_names()[column],
+        file.column_names()[column],
         format!("holds {}, but `{ours}` must be {expected}", type_name(data_type)),
         None,
     ))
@@ -86,7 +86,7 @@ pub(super) fn numbers(file: &ParquetFile, batch: &RecordBatch, position: usize) 
 fn converted(file: &ParquetFile, batch: &RecordBatch, position: usize, to: &DataType) -> Result<ArrayRef> {
     let array = batch.column(position);
     let failed =
-        |problem: String| failure::of_column(file.path(), &batch.schema().field(position).name(), problem, None);
+        |problem: String| failure::of_column(file.path(), batch.schema().field(position).name(), problem, None);
     let converted = cast(array, to).map_err(|error| failed(error.to_string()))?;
     // A value that cannot be converted becomes a null: never silently.
     if converted.null_count() > array.logical_null_count() {

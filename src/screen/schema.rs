@@ -65,13 +65,13 @@ pub const WELL_TABLE: &[ColumnSpec] = &[
     number(
         "conc_b",
         "conc_unit",
-        &["conc2", "conc_c", "conc_col", "concentration_2", "drug2_conc"],
+        &["conc2", "conc_col", "concentration_2", "drug2_conc"],
         "dose of the second drug; 0 for none",
     ),
     number("conc_c", "conc_unit", &["conc3", "concentration_3", "drug3_conc"], "dose of the third drug; 0 for none"),
     text("conc_unit", &[], "unit of every dose: M, mM, uM, nM, pM, mg/mL, ug/mL, ng/mL"),
     text("conc_a_unit", &["conc_unit1", "conc_r_unit", "drug1_units"], "unit of `conc_a`, before `conc_unit`"),
-    text("conc_b_unit", &["conc_unit2", "conc_c_unit", "drug2_units"], "unit of `conc_b`, before `conc_unit`"),
+    text("conc_b_unit", &["conc_unit2", "drug2_units"], "unit of `conc_b`, before `conc_unit`"),
     text("conc_c_unit", &["conc_unit3", "drug3_units"], "unit of `conc_c`, before `conc_unit`"),
     ColumnSpec {
         required: true,
