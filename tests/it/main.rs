@@ -1,1 +1,18 @@
+//! One integration binary: linking is what costs.
 
+mod plate;
+
+use std::path::PathBuf;
+
+/// Real data beside the repository. Absent on a user's machine: the test says so and ends; in CI it must be there.
+pub fn shared(file: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ISOBOLE_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "{} must be there in CI", path.display());
+    println!("skipped: {} is not there", path.display());
+    None
+}
