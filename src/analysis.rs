@@ -146,7 +146,7 @@ pub fn analyse(
     }
 
     observe(Stage::Gather, "");
-    let gathered = gather(&analysis.wells, screen, analysis.anchor);
+    let gathered = gather(&analysis.wells, screen, analysis.anchor, settings.vehicle_point);
     set_aside(&mut analysis, gathered.unused);
     analysis.curves = gathered.curves;
     analysis.matrices = gathered.matrices;
@@ -217,18 +217,20 @@ fn set_aside(analysis: &mut Analysis, unused: Vec<(usize, Rejected)>) {
 
 /// Each matrix's share of wells on plates that are not good, in the order of the scores.
 fn plate_burden(analysis: &Analysis) -> Vec<f64> {
-    let doubtful: HashSet<NameId> = analysis
+    // A plate that holds several lines has a verdict for each; one that names no line has one for all.
+    let doubtful: HashSet<(NameId, Option<NameId>)> = analysis
         .plates
         .iter()
         .filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged))
-        .map(|p| p.plate)
+        .map(|p| (p.plate, p.line))
         .collect();
     let mut of_pair: BTreeMap<(NameId, NameId, NameId), (usize, usize)> = BTreeMap::new();
     for well in &analysis.wells {
         let drugs: Vec<NameId> = well.well.named().map(|t| t.drug).collect();
         if let ([a, b], Some(line)) = (drugs.as_slice(), well.well.line) {
             let share = of_pair.entry((line, *a.min(b), *a.max(b))).or_default();
-            share.0 += usize::from(doubtful.contains(&well.well.plate));
+            let plate = well.well.plate;
+            share.0 += usize::from(doubtful.contains(&(plate, Some(line))) || doubtful.contains(&(plate, None)));
             share.1 += 1;
         }
     }

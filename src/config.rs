@@ -218,8 +218,8 @@ impl Settings {
             backend: backend.unwrap_or_default(),
             model,
             bounds: bounds::resolve(model, &bounds)?,
-            starts: at_least_one("starts", starts.unwrap_or(3))?,
-            vehicle_point: vehicle_point.unwrap_or(false),
+            starts: at_least_one("starts", starts.unwrap_or(2))?,
+            vehicle_point: vehicle_point.unwrap_or(true),
             synergy,
             rank_by,
             margins: margins.unwrap_or(Margins::Fitted),
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(settings.synergy, SynergyModel::ALL);
         assert_eq!(settings.rank_by, SynergyModel::Bliss);
         assert_eq!(settings.anchor, "clofarabine");
-        assert!(!settings.csv && !settings.vehicle_point && !settings.low_control_blank);
+        assert!(!settings.csv && settings.vehicle_point && !settings.low_control_blank);
         assert_eq!((settings.bootstrap, settings.seed, settings.threads, settings.top_k), (200, 1, 0, 10));
     }
 

@@ -14,6 +14,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let talk = Talk::new(&cli.console);
+    // Damaged files can make the decoder panic: reading catches that and says what is wrong in its own words.
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !isobole::ingest::is_decoding() {
+            default_hook(info);
+        }
+    }));
     match dispatch(cli.command, &talk) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

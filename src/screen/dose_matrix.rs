@@ -150,12 +150,17 @@ pub struct Gathered {
 /// - No drug above zero: the untreated point of every drug named, and of the pair's matrix where two are named.
 /// - Vehicle wells of a line (or without a line, on the line's plates) become the untreated point of each of its
 ///   curves that has none: their mean response, with the mean weight of the curve's other points, so that hundreds
-///   of vehicle wells do not pin the curve at the expense of the treated ones.
+///   of vehicle wells do not pin the curve at the expense of the treated ones. Not without `vehicle_point`.
 /// - A matrix takes its margins from the line's curves (of its schedule, or of none), which pool every single-agent
 ///   well of the screen: a drug that is on every plate is then known far better than from one matrix alone. Where the
 ///   data name blocks, a matrix keeps the margins of its own block, unless they have fewer than 3 nonzero doses and
 ///   the line's curve has more. Margins from elsewhere are shown in `cells` at the doses that were combined.
-pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>) -> Gathered {
+pub fn gather(
+    wells: &[NormalisedWell],
+    screen: &Screen,
+    anchor: Option<NameId>,
+    vehicle_point: bool,
+) -> Gathered {
     let mut unused = Vec::new();
     let mut singles: Vec<(CurveKey, Observation)> = Vec::new();
     let mut pairs: Vec<(MatrixKey, Observation)> = Vec::new();
@@ -205,7 +210,7 @@ pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>)
             pairs.push((key, observe(a.dose, b.dose)));
         }
     }
-    let vehicles = vehicles_of_lines(wells, &plates_of_line);
+    let vehicles = if vehicle_point { vehicles_of_lines(wells, &plates_of_line) } else { BTreeMap::new() };
     let curves = curves(singles, &vehicles);
     let matrices = matrices(pairs, &curves, &vehicles);
     Gathered { curves, matrices, unused }

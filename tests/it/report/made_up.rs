@@ -112,6 +112,8 @@ pub fn quality(plate: u32, z_prime: Option<f64>) -> PlateQuality {
         Some(_) => Verdict::Good,
     };
     PlateQuality {
+        line: None,
+        n_set_aside: 0,
         plate,
         n_wells: 384,
         n_vehicle: if z_prime.is_some() { 16 } else { 0 },
