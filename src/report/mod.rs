@@ -1,3 +1,13 @@
-//! What users get: tables, the HTML page, pictures.
+//! What users get: tables, the HTML page, pictures, the ranking as text.
 
+pub mod colour;
+mod columnar;
+mod delimited;
+pub mod files;
+pub mod page;
+pub mod picture;
+pub mod quantity;
+pub mod run_json;
+pub mod svg;
 pub mod table;
+pub mod terminal;

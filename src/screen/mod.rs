@@ -11,9 +11,10 @@ use names::{NameId, Names};
 use well::{Well, WellPosition};
 
 /// What the column of readings holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orientation {
     /// Raw reader signal, high for living cells: normalised plate by plate.
+    #[default]
     Signal,
     /// Viability, 1 (or 100 %) for untreated cells.
     Viability,
@@ -55,6 +56,8 @@ pub struct Screen {
     pub rejected: Vec<Rejected>,
     /// Rows of the input.
     pub wells_in: usize,
+    /// What `Well::signal` holds: [`Orientation::Signal`] or, already a fraction, [`Orientation::Viability`].
+    pub orientation: Orientation,
 }
 
 impl Screen {

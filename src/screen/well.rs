@@ -98,8 +98,8 @@ pub struct Treatment {
 pub struct Well {
     /// The plate, in [`super::Screen::plates`].
     pub plate: NameId,
-    /// Its place on the plate.
-    pub position: WellPosition,
+    /// Its place on the plate; `None` where the input names none (tables of dose matrices).
+    pub position: Option<WellPosition>,
     /// What it is for.
     pub role: Role,
     /// The cell line, in [`super::Screen::lines`]; blanks may have none.

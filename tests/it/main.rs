@@ -1,5 +1,6 @@
 //! One integration binary: linking is what costs.
 
+mod report;
 mod backends;
 mod inference;
 mod kernels;

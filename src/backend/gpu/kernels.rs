@@ -11,7 +11,7 @@ use crate::math::wgsl::{argument, function};
 use crate::math::{Scalar, Wgsl};
 use crate::model::surface::{HillCurve, bliss, hsa, loewe};
 use crate::model::{CurveSummary, Model, ModelId, ModelVisitor, hill::Hill4};
-use crate::plate::normalization::normalise_well;
+use crate::plate::normalization::{normalized_percent_inhibition, percent_of_vehicle};
 use std::array::from_fn;
 use std::fmt::Write;
 
@@ -156,7 +156,10 @@ pub fn plates(normalization: Normalization) -> Kernel {
     let mut source = format!("const GROUP = {GROUP}u;\n");
     source += &function("normalise", "signal: f32, background: f32, vehicle: f32, positive: f32", || {
         let [signal, background, vehicle, positive] = ["signal", "background", "vehicle", "positive"].map(argument);
-        vec![normalise_well(normalization, signal, background, vehicle, positive)]
+        vec![match normalization {
+            Normalization::PercentOfVehicle => percent_of_vehicle(signal, background, vehicle),
+            Normalization::NormalizedPercentInhibition => normalized_percent_inhibition(signal, vehicle, positive),
+        }]
     });
     Kernel { name: format!("plate_{normalization:?}"), source: source + include_str!("../../../shaders/plate.wgsl") }
 }

@@ -1,0 +1,225 @@
+//! Tables as Parquet. Arrow and Parquet appear here and in `ingest` only.
+
+use super::files::file_error;
+use super::run_json::RunIdentity;
+use super::table::{Column, Table, Values};
+use crate::screen::names::Names;
+use crate::{Error, Result};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
+};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, Schema};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::prelude::*;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Rows turned into one Arrow array at a time: bounds the copy beside the table, and keeps text offsets in range.
+const SLICE_ROWS: usize = 1 << 16;
+
+const VERSION: &str = "isobole.version";
+const SETTINGS: &str = "isobole.settings_sha256";
+const SCHEMA: &str = "isobole.schema_version";
+const TABLE: &str = "isobole.table";
+
+fn data_type(values: &Values) -> DataType {
+    match values {
+        Values::Text(_) => DataType::Utf8,
+        Values::Named(..) => name_type(),
+        Values::Number(_) => DataType::Float64,
+        Values::Integer(_) => DataType::Int64,
+        Values::Flag(_) => DataType::Boolean,
+    }
+}
+
+fn name_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// Writes a table that [`Table::problem`] has nothing against. Columns are encoded side by side; the bytes do not
+/// depend on how many at a time. The Arrow schema is left out of the file, so every reader sees plain text columns.
+pub(super) fn write(table: &Table, identity: &RunIdentity, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let pairs = [
+        (VERSION, &identity.version),
+        (SETTINGS, &identity.settings_sha256),
+        (SCHEMA, &identity.schema_version),
+        (TABLE, &table.name),
+    ];
+    let metadata = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value.clone())).to_vec();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(metadata))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .build();
+    let fields = table.columns.iter().map(|c| Field::new(&c.name, data_type(&c.values), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let description = ArrowSchemaConverter::new().convert(&schema).map_err(io::Error::other)?;
+    let mut file = SerializedFileWriter::new(out, description.root_schema_ptr(), Arc::new(properties))?;
+    let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
+    let dictionaries: Vec<Option<ArrayRef>> = table.columns.iter().map(|c| dictionary(&c.values)).collect();
+    let rows = table.rows();
+    for (group, start) in (0..rows).step_by(ROW_GROUP_ROWS).enumerate() {
+        let end = rows.min(start + ROW_GROUP_ROWS);
+        let encode = |i: usize, mut writer: parquet::arrow::arrow_writer::ArrowColumnWriter| {
+            for from in (start..end).step_by(SLICE_ROWS) {
+                let to = end.min(from + SLICE_ROWS);
+                let array = slice(&table.columns[i].values, dictionaries[i].as_ref(), from, to)?;
+                for leaf in compute_leaves(schema.field(i), &array)? {
+                    writer.write(&leaf)?;
+                }
+            }
+            writer.close()
+        };
+        let writers = factory.create_column_writers(group)?;
+        let chunks: std::result::Result<Vec<ArrowColumnChunk>, ParquetError> =
+            writers.into_par_iter().enumerate().map(|(i, writer)| encode(i, writer)).collect();
+        let mut row_group = file.next_row_group()?;
+        for chunk in chunks? {
+            chunk.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+    }
+    file.close()?;
+    Ok(())
+}
+
+fn dictionary(values: &Values) -> Option<ArrayRef> {
+    match values {
+        Values::Named(names, _) => Some(Arc::new(StringArray::from_iter_values(names.iter())) as ArrayRef),
+        _ => None,
+    }
+}
+
+fn slice(
+    values: &Values,
+    names: Option<&ArrayRef>,
+    from: usize,
+    to: usize,
+) -> std::result::Result<ArrayRef, ParquetError> {
+    Ok(match values {
+        Values::Text(v) => Arc::new(v[from..to].iter().map(Option::as_deref).collect::<StringArray>()),
+        Values::Named(_, ids) => {
+            let keys: Int32Array = ids[from..to].iter().map(|id| id.map(|id| id as i32)).collect();
+            let names = names.ok_or_else(|| ParquetError::General("a column of names without names".into()))?;
+            Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(names))?)
+        }
+        Values::Number(v) => {
+            Arc::new(v[from..to].iter().map(|x| x.filter(|x| x.is_finite())).collect::<Float64Array>())
+        }
+        Values::Integer(v) => Arc::new(v[from..to].iter().copied().collect::<Int64Array>()),
+        Values::Flag(v) => Arc::new(v[from..to].iter().copied().collect::<BooleanArray>()),
+    })
+}
+
+fn open(path: &Path) -> Result<(File, ArrowReaderMetadata, RunIdentity, Option<String>)> {
+    let file = File::open(path).map_err(|source| file_error("read", path, source))?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        .map_err(|e| format_error(path, None, format!("not a readable Parquet file: {e}")))?;
+    let pairs = metadata.metadata().file_metadata().key_value_metadata();
+    let value = |key: &str| pairs.and_then(|p| p.iter().find(|kv| kv.key == key)).and_then(|kv| kv.value.clone());
+    let identity = RunIdentity {
+        version: value(VERSION).unwrap_or_default(),
+        settings_sha256: value(SETTINGS).unwrap_or_default(),
+        schema_version: value(SCHEMA).unwrap_or_default(),
+    };
+    let name = value(TABLE);
+    Ok((file, metadata, identity, name))
+}
+
+pub(super) fn read_identity(path: &Path) -> Result<RunIdentity> {
+    open(path).map(|(_, _, identity, _)| identity)
+}
+
+pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
+    let (file, metadata, identity, name) = open(path)?;
+    let mut columns = Vec::new();
+    let mut fields = Vec::new();
+    for field in metadata.schema().fields() {
+        // Texts are asked for as dictionaries, which is how they lie in the file.
+        let (kind, empty) = match field.data_type() {
+            DataType::Utf8 | DataType::Dictionary(..) => (name_type(), Reading::Names(Names::default(), Vec::new())),
+            DataType::Float64 => (DataType::Float64, Reading::Number(Vec::new())),
+            DataType::Int64 => (DataType::Int64, Reading::Integer(Vec::new())),
+            DataType::Boolean => (DataType::Boolean, Reading::Flag(Vec::new())),
+            other => {
+                let problem = format!("holds {other}, which no isobole table does");
+                return Err(format_error(path, Some(field.name()), problem));
+            }
+        };
+        fields.push(Field::new(field.name(), kind, field.is_nullable()));
+        columns.push(empty);
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    let problem = |e: &dyn std::fmt::Display| format_error(path, None, e.to_string());
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .map_err(|e| problem(&e))?
+        .with_batch_size(SLICE_ROWS)
+        .build()
+        .map_err(|e| problem(&e))?;
+    for batch in reader {
+        let batch = batch.map_err(|e| problem(&e))?;
+        for (column, array) in columns.iter_mut().zip(batch.columns()) {
+            column.append(array).map_err(|e| problem(&e))?;
+        }
+    }
+    let names = metadata.schema().fields().iter().map(|f| f.name().clone());
+    let columns = names.zip(columns).map(|(name, reading)| Column { name, values: reading.finish() }).collect();
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((Table { name: name.unwrap_or_else(stem), columns }, identity))
+}
+
+enum Reading {
+    Names(Names, Vec<Option<u32>>),
+    Number(Vec<Option<f64>>),
+    Integer(Vec<Option<i64>>),
+    Flag(Vec<Option<bool>>),
+}
+
+impl Reading {
+    fn append(&mut self, array: &ArrayRef) -> std::result::Result<(), String> {
+        let unexpected = || format!("came back as {}", array.data_type());
+        match self {
+            Reading::Names(names, ids) => {
+                let array = array.as_dictionary_opt::<Int32Type>().ok_or_else(unexpected)?;
+                let texts = array.values().as_string_opt::<i32>().ok_or_else(unexpected)?;
+                // Each batch brings its own dictionary, not all of it used.
+                let mut known: Vec<Option<u32>> = vec![None; texts.len()];
+                ids.reserve(array.len());
+                for key in array.keys() {
+                    let id = key.and_then(|key| {
+                        let slot = known.get_mut(key as usize)?;
+                        Some(*slot.get_or_insert_with(|| names.intern(texts.value(key as usize))))
+                    });
+                    ids.push(id);
+                }
+            }
+            Reading::Number(v) => v.extend(array.as_primitive_opt::<Float64Type>().ok_or_else(unexpected)?),
+            Reading::Integer(v) => v.extend(array.as_primitive_opt::<Int64Type>().ok_or_else(unexpected)?),
+            Reading::Flag(v) => v.extend(array.as_boolean_opt().ok_or_else(unexpected)?),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Values {
+        match self {
+            Reading::Names(names, ids) => Values::Named(names.iter().map(str::to_owned).collect(), ids),
+            Reading::Number(v) => Values::Number(v),
+            Reading::Integer(v) => Values::Integer(v),
+            Reading::Flag(v) => Values::Flag(v),
+        }
+    }
+}
+
+fn format_error(path: &Path, column: Option<&str>, problem: String) -> Error {
+    Error::Format { path: path.into(), row_group: None, column: column.map(str::to_owned), problem, hint: None }
+}

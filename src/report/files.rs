@@ -1,0 +1,101 @@
+//! Files that are either whole or not there: written beside their place under another name, synced, then renamed.
+
+use super::run_json::RunIdentity;
+use super::table::Table;
+use super::{columnar, delimited};
+use crate::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Creates the output folder and proves that it can be written to, before the long work.
+///
+/// # Errors
+/// [`Error::File`] naming the folder.
+pub fn prepare(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|source| file_error("create", dir, source))?;
+    let probe = dir.join(format!(".isobole-probe-{}", std::process::id()));
+    fs::write(&probe, b"isobole").map_err(|source| file_error("write into", dir, source))?;
+    fs::remove_file(&probe).map_err(|source| file_error("remove a file from", dir, source))
+}
+
+/// Writes `table` as `dir/NAME.parquet`, and as `dir/NAME.csv` when asked; gives the Parquet file's path. Identical
+/// tables make identical bytes.
+///
+/// # Errors
+/// [`Error::File`] when the file cannot be written, [`Error::Format`] for a table whose columns do not fit together.
+pub fn write(table: &Table, dir: &Path, identity: &RunIdentity, csv: bool) -> Result<PathBuf> {
+    let path = dir.join(format!("{}.parquet", table.name));
+    write_parquet(table, &path, identity)?;
+    if csv {
+        write_whole(&dir.join(format!("{}.csv", table.name)), |out| delimited::write(table, out))?;
+    }
+    Ok(path)
+}
+
+/// Writes `table` as Parquet at exactly `path`.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_parquet(table: &Table, path: &Path, identity: &RunIdentity) -> Result<()> {
+    if let Some(problem) = table.problem() {
+        return Err(Error::Format { path: path.into(), row_group: None, column: None, problem, hint: None });
+    }
+    write_whole(path, |out| columnar::write(table, identity, out))
+}
+
+/// Reads a table that [`write`] wrote. Text comes back as names.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be opened, [`Error::Format`] when it is no such table.
+pub fn read(path: &Path) -> Result<Table> {
+    columnar::read(path).map(|(table, _)| table)
+}
+
+/// Reads the identity of the run that wrote a table; an empty text for a key that is missing.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_identity(path: &Path) -> Result<RunIdentity> {
+    columnar::read_identity(path)
+}
+
+/// Writes a file as a whole: into a temporary neighbour, synced, renamed. A failure leaves what was there before.
+///
+/// # Errors
+/// [`Error::File`] naming the file.
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        return Err(file_error("write", path, io::Error::from(io::ErrorKind::InvalidFilename)));
+    };
+    let mut partial_name = std::ffi::OsString::from(".");
+    partial_name.push(name);
+    partial_name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(partial_name);
+    let filled = File::create(&partial).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        fill(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    });
+    if let Err(source) = filled {
+        // The first failure is the one to tell; a leftover temporary file is the lesser harm.
+        let _ = fs::remove_file(&partial);
+        return Err(file_error("write", path, source));
+    }
+    if let Err(source) = fs::rename(&partial, path) {
+        let _ = fs::remove_file(&partial);
+        return Err(file_error("rename a finished file to", path, source));
+    }
+    // The rename itself survives a power cut only once the folder is synced; where folders cannot be opened
+    // (Windows) the file system takes care of it.
+    if let Some(parent) = path.parent()
+        && let Ok(folder) = File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+    {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+pub(super) fn file_error(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::File { action, path: path.into(), source }
+}

@@ -1,0 +1,115 @@
+//! Codes as sentences.
+
+use crate::report::quantity;
+use crate::synergy::SynergyModel;
+use serde::Serialize;
+
+/// What a code of a flag, a verdict or a reason means; the code with its words apart where nothing better is known.
+pub(super) fn explain(code: &str) -> String {
+    let known = match code {
+        "no_resistant_line" => "not tested in a resistant line",
+        "no_parent" => "no parental line to compare with",
+        "discordant_models" => "the reference models disagree",
+        "margin_a_flat" => "the first drug alone has no effect",
+        "margin_b_flat" => "the second drug alone has no effect",
+        "no_margins" => "single-drug wells are missing",
+        "few_cells" => "few dose pairs",
+        _ => return quantity::clip(&code.replace('_', " "), 80),
+    };
+    known.to_owned()
+}
+
+/// Codes joined by `;` as sentences joined by commas.
+pub(super) fn explain_all(codes: &str) -> String {
+    let codes = codes.split(';').map(str::trim).filter(|c| !c.is_empty());
+    codes.take(12).map(explain).collect::<Vec<_>>().join(", ")
+}
+
+/// The reference model as people say it.
+pub(super) fn reference(model: SynergyModel) -> &'static str {
+    match model {
+        SynergyModel::Hsa => "HSA",
+        SynergyModel::Bliss => "Bliss",
+        SynergyModel::Loewe => "Loewe",
+        SynergyModel::Zip => "ZIP",
+    }
+}
+
+/// What the reference model expects, to follow “expected”.
+pub(super) fn reference_meaning(model: SynergyModel) -> &'static str {
+    match model {
+        SynergyModel::Hsa => "if the pair did no more than the better of its two drugs (highest single agent)",
+        SynergyModel::Bliss => "if the two drugs acted independently (Bliss: surviving shares multiply)",
+        SynergyModel::Loewe => "if each drug merely replaced an equally effective dose of the other (Loewe)",
+        SynergyModel::Zip => "if neither drug changed the potency of the other (zero interaction potency)",
+    }
+}
+
+/// The class of a pair's selectivity, in words.
+pub(super) fn selectivity(code: &str) -> String {
+    let known = match code {
+        "resistant_selective" => "stronger in resistant",
+        "shared" => "shared with parental",
+        "parental_only" => "parental only",
+        "none" => "no synergy",
+        _ => return explain(code),
+    };
+    known.to_owned()
+}
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Setting {
+    key: String,
+    value: String,
+}
+
+/// Settings as dotted keys and values.
+pub(super) fn flatten(settings: &serde_json::Value) -> Vec<Setting> {
+    fn walk(prefix: &str, value: &serde_json::Value, out: &mut Vec<Setting>) {
+        match value {
+            serde_json::Value::Object(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&key, value, out);
+                }
+            }
+            value => {
+                let text = match value {
+                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::Null => "not set".to_owned(),
+                    serde_json::Value::Array(values) if values.iter().all(serde_json::Value::is_string) => {
+                        values.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", ")
+                    }
+                    other => other.to_string(),
+                };
+                out.push(Setting { key: quantity::clip(prefix, 120), value: quantity::clip(&text, 1000) });
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk("", settings, &mut out);
+    out.sort_by(|a, b| a.key.cmp(&b.key));
+    out.truncate(500);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_sentences_and_unknown_ones_stay_readable() {
+        assert_eq!(explain_all("no_parent;few_cells"), "no parental line to compare with, few dose pairs");
+        assert_eq!(explain_all("something_new; "), "something new");
+        assert_eq!(explain_all(""), "");
+    }
+
+    #[test]
+    fn settings_are_dotted_and_sorted() {
+        let settings =
+            serde_json::json!({"seed": 7, "fit": {"model": "hill4", "box": [1, 2]}, "s": ["a", "b"], "x": null});
+        let flat: Vec<_> = flatten(&settings).into_iter().map(|s| format!("{}={}", s.key, s.value)).collect();
+        assert_eq!(flat, ["fit.box=[1,2]", "fit.model=hill4", "s=a, b", "seed=7", "x=not set"]);
+    }
+}

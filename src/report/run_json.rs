@@ -1,0 +1,231 @@
+//! `run.json`: what was run on what, with which settings, where the wells went and how long it took. Timings live
+//! here and nowhere else, so that tables of the same run are the same bytes.
+
+use super::files::{file_error, write_whole};
+use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Version of the layout of result tables and of `run.json`; rises when a column changes its meaning or goes.
+pub const SCHEMA_VERSION: &str = "1";
+
+/// What every table says of the run that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunIdentity {
+    /// Version of the program.
+    pub version: String,
+    /// [`settings_sha256`] of the settings.
+    pub settings_sha256: String,
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: String,
+}
+
+impl RunIdentity {
+    /// The identity of a run of this program with these settings.
+    pub fn new(settings: &serde_json::Value) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            settings_sha256: settings_sha256(settings),
+            schema_version: SCHEMA_VERSION.into(),
+        }
+    }
+}
+
+/// SHA-256, in hexadecimal, of settings as compact JSON with sorted keys.
+pub fn settings_sha256(settings: &serde_json::Value) -> String {
+    hexadecimal(&Sha256::digest(canonical(settings).to_string().as_bytes()))
+}
+
+/// Keys in order whatever map type `serde_json` was compiled with.
+fn canonical(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(map) => {
+            let sorted: BTreeMap<&String, &serde_json::Value> = map.iter().collect();
+            sorted.into_iter().map(|(k, v)| (k.clone(), canonical(v))).collect()
+        }
+        serde_json::Value::Array(values) => values.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// One input file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InputFile {
+    /// As given by the user; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl InputFile {
+    /// Reads the file through once.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming it.
+    pub fn of(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|source| file_error("read", path, source))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        let mut bytes = 0;
+        loop {
+            let n = file.read(&mut buffer).map_err(|source| file_error("read", path, source))?;
+            if n == 0 {
+                return Ok(Self {
+                    path: path.to_string_lossy().into_owned(),
+                    bytes,
+                    sha256: hexadecimal(&hash.finalize()),
+                });
+            }
+            hash.update(&buffer[..n]);
+            bytes += n as u64;
+        }
+    }
+}
+
+/// Where everything went: `wells_in = wells_used + wells_rejected`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Rows of the input.
+    pub wells_in: usize,
+    /// Wells with a response.
+    pub wells_used: usize,
+    /// Wells left out, each with a reason.
+    pub wells_rejected: usize,
+    /// How many for each reason; they add up to `wells_rejected`.
+    pub rejected_by_reason: BTreeMap<String, usize>,
+    /// Plates.
+    pub plates: usize,
+    /// Single-agent curves.
+    pub curves: usize,
+    /// Dose matrices.
+    pub matrices: usize,
+    /// Ranked pairs.
+    pub pairs: usize,
+}
+
+impl Counts {
+    /// What does not add up.
+    fn problem(&self) -> Option<String> {
+        let Self { wells_in, wells_used, wells_rejected, rejected_by_reason, .. } = self;
+        let reasons: usize = rejected_by_reason.values().sum();
+        if wells_used.checked_add(*wells_rejected) != Some(*wells_in) {
+            Some(format!("{wells_in} wells came in, but {wells_used} were used and {wells_rejected} rejected"))
+        } else if reasons != *wells_rejected {
+            Some(format!("{wells_rejected} wells were rejected, but the reasons account for {reasons}"))
+        } else {
+            None
+        }
+    }
+}
+
+/// How long one stage took.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Timing {
+    /// The stage.
+    pub stage: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// `run.json`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: String,
+    /// Version of the program.
+    pub version: String,
+    /// Settings as resolved.
+    pub settings: serde_json::Value,
+    /// [`settings_sha256`] of them.
+    pub settings_sha256: String,
+    /// Input files in the order given.
+    pub inputs: Vec<InputFile>,
+    /// Back end: `cpu` or `gpu`.
+    pub backend: String,
+    /// The device, its driver or instruction set.
+    pub device: String,
+    /// Why this back end, where the program chose.
+    pub backend_reason: Option<String>,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Where everything went.
+    pub counts: Counts,
+    /// Share of the curve fits that were polished or fitted again in f64; `None` where no GPU fitted.
+    pub fits_refitted_share: Option<f64>,
+    /// What the user should know before reading a result.
+    pub warnings: Vec<String>,
+    /// Wall time of each stage, in order.
+    pub timings: Vec<Timing>,
+}
+
+impl RunRecord {
+    /// A record of a run with these settings, on this back end, that has not counted anything yet.
+    pub fn new(settings: serde_json::Value, backend: &str, device: &str, seed: u64) -> Self {
+        let identity = RunIdentity::new(&settings);
+        Self {
+            schema_version: identity.schema_version,
+            version: identity.version,
+            settings_sha256: identity.settings_sha256,
+            settings,
+            inputs: Vec::new(),
+            backend: backend.into(),
+            device: device.into(),
+            backend_reason: None,
+            seed,
+            counts: Counts::default(),
+            fits_refitted_share: None,
+            warnings: Vec::new(),
+            timings: Vec::new(),
+        }
+    }
+
+    /// What the tables of this run carry.
+    pub fn identity(&self) -> RunIdentity {
+        RunIdentity {
+            version: self.version.clone(),
+            settings_sha256: self.settings_sha256.clone(),
+            schema_version: self.schema_version.clone(),
+        }
+    }
+
+    /// Writes `dir/run.json`.
+    ///
+    /// # Errors
+    /// [`Error::Screen`] when the wells do not add up (nothing is written), [`Error::File`] when writing fails.
+    pub fn write(&self, dir: &Path) -> Result<PathBuf> {
+        if let Some(problem) = self.counts.problem() {
+            let hint = Some("this is a fault of isobole: please report it with the input that shows it".into());
+            return Err(Error::Screen { problem, hint });
+        }
+        let path = dir.join("run.json");
+        let mut text = serde_json::to_vec_pretty(self).map_err(|e| file_error("write", &path, e.into()))?;
+        text.push(b'\n');
+        write_whole(&path, |out| out.write_all(&text))?;
+        Ok(path)
+    }
+
+    /// Reads `dir/run.json` back.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be opened, [`Error::Format`] when it is not a run record.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("run.json");
+        let text = std::fs::read(&path).map_err(|source| file_error("read", &path, source))?;
+        serde_json::from_slice(&text).map_err(|e| Error::Format {
+            path,
+            row_group: None,
+            column: None,
+            problem: format!("not a run record: {e}"),
+            hint: Some("`run.json` is written by `isobole run`; was this folder made by it?".into()),
+        })
+    }
+}

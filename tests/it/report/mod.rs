@@ -1,0 +1,5 @@
+//! Tables, `run.json`, pictures, the page and the terminal.
+
+mod made_up;
+mod page;
+mod tables;
