@@ -128,8 +128,7 @@ pub fn resensitisation(cells: &[SurfaceCell], anchor_first: bool) -> Resensitisa
     }
     let tolerated = partner_alone.iter().zip(isotonic(&partner_alone)).filter(|(_, v)| *v >= HALF);
     // Designs need not be full: only doses at which the anchor was titrated count.
-    let chosen =
-        tolerated.map(|(p, v)| (p.dose, v, along_anchor(p.dose))).filter(|(_, _, slice)| slice.len() >= 2).next_back();
+    let chosen = tolerated.map(|(p, v)| (p.dose, v, along_anchor(p.dose))).rfind(|(_, _, slice)| slice.len() >= 2);
     let Some((partner_dose, partner_viability, slice)) = chosen else { return missing("no_tolerated_partner_dose") };
     // Untreated cells are 1 by definition; a partner that alone reads above 1 reads noise.
     let partner_viability = partner_viability.min(1.0);
