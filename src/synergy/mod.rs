@@ -1,6 +1,14 @@
 //! Synergy: what two drugs would do together under a reference model, and how far the data depart from it.
 //! Excess is reference minus observed viability: positive is synergy.
 
+pub mod bootstrap;
+pub mod design;
+pub mod margins;
+pub mod noise;
+pub mod score;
+pub mod table;
+pub mod zip;
+
 use crate::screen::dose_matrix::MatrixKey;
 
 /// A reference model of non-interaction.

@@ -1,0 +1,101 @@
+//! The noise of a single well, and random draws of it that depend on nothing but what they are drawn for.
+
+use super::design::Design;
+use super::score::Evaluation;
+use crate::screen::Screen;
+use crate::screen::dose_matrix::{DoseMatrix, MatrixKey};
+use crate::screen::names::{NameId, Names};
+
+/// Pure error on fewer degrees of freedom is too uncertain an estimate to go by.
+const FEWEST_DEGREES: usize = 6;
+
+/// The noise of one matrix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noise {
+    /// Standard deviation of a single well of weight 1; `None` where nothing tells.
+    pub sigma: Option<f64>,
+    /// Whether replicates tell, rather than the residuals of the fits.
+    pub from_replicates: bool,
+}
+
+/// Sum of squares and degrees of freedom of the replicates. Untreated cells are left out: where vehicle wells stand
+/// for them there are hundreds, and their noise is not that of treated cells.
+fn pure_error(matrix: &DoseMatrix) -> (f64, usize) {
+    let treated = matrix.cells.iter().filter(|cell| cell.dose_a > 0.0 || cell.dose_b > 0.0);
+    treated
+        .fold((0.0, 0), |(squares, df), cell| (squares + cell.sum_of_squares, df + (cell.n as usize).saturating_sub(1)))
+}
+
+/// Whether the residuals of the fits are needed to tell the noise.
+pub fn lacks_replicates(design: &Design) -> bool {
+    pure_error(design.matrix).1 < FEWEST_DEGREES
+}
+
+impl Noise {
+    /// Pools the replicates' pure error over the matrix; with fewer than 6 degrees of freedom, that together with the
+    /// residuals of the margins and of the ZIP slices.
+    pub fn estimate(design: &Design, evaluation: &Evaluation) -> Self {
+        let (mut squares, mut df) = pure_error(design.matrix);
+        let from_replicates = df >= FEWEST_DEGREES;
+        if !from_replicates {
+            for margin in &evaluation.margins {
+                squares += margin.sse;
+                df += margin.degrees_of_freedom;
+            }
+            squares += evaluation.surface.sse;
+            df += evaluation.surface.degrees_of_freedom;
+        }
+        let sigma = (df > 0).then(|| (squares / df as f64).sqrt()).filter(|sigma| sigma.is_finite());
+        Self { sigma, from_replicates }
+    }
+
+    /// The code for tables.
+    pub fn source(&self) -> &'static str {
+        match (self.sigma, self.from_replicates) {
+            (None, _) => "no_noise_estimate",
+            (Some(_), true) => "noise_from_replicates",
+            (Some(_), false) => "noise_from_residuals",
+        }
+    }
+}
+
+/// A matrix's own number, from its names: FNV-1a, so that it is the same on every machine, in every partition and
+/// whatever order names were first seen in.
+pub fn matrix_hash(key: &MatrixKey, screen: &Screen) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let name = |names: &Names, id: Option<NameId>| id.map(|id| names.name(id).to_owned());
+    let parts = [
+        name(&screen.blocks, key.block),
+        name(&screen.lines, Some(key.line)),
+        name(&screen.drugs, Some(key.drug_a)),
+        name(&screen.drugs, Some(key.drug_b)),
+        name(&screen.schedules, key.schedule),
+    ];
+    let mut hash = OFFSET;
+    for part in parts {
+        // 0xff occurs in no UTF-8 text: it ends each part, and twice stands for "none".
+        let bytes = part.as_deref().map_or(&[0xff][..], str::as_bytes);
+        for byte in bytes.iter().chain(&[0xff]) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+        }
+    }
+    hash
+}
+
+/// The finaliser of SplitMix64 (Steele 2014, doi 10.1145/2660193.2660195): every input bit reaches every output bit.
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// A standard normal number for one (seed, matrix, draw, place): a function, not a stream, so that neither chunks nor
+/// threads nor the rest of the screen change it. Box & Muller 1958, doi 10.1214/aoms/1177706645.
+pub fn standard_normal(seed: u64, matrix: u64, draw: u32, place: u32) -> f64 {
+    let state = mix(mix(mix(seed) ^ matrix) ^ (u64::from(draw) << 32 | u64::from(place)));
+    let unit = |bits: u64| ((bits >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64);
+    let radius = (-2.0 * libm::log(unit(state))).sqrt();
+    radius * libm::cos(std::f64::consts::TAU * unit(mix(state)))
+}

@@ -1,0 +1,277 @@
+//! Scores of dose matrices: expected surfaces, excess, and its summaries.
+
+use super::design::{Design, Responses};
+use super::margins::{Margin, fit_margins, margin_flags, response};
+use super::noise::{Noise, lacks_replicates};
+use super::zip::{FittedSurface, fit_slices};
+use super::{Margins, MatrixScore, Score, SurfaceCell, SynergyModel};
+use crate::Result;
+use crate::backend::{Backend, Expected, SurfaceBatch, SurfacePoint};
+use crate::fit::FitSettings;
+use crate::model::surface::HillCurve;
+use crate::screen::dose_matrix::DoseMatrix;
+
+/// Fewer combinations than this are flagged: their mean is hardly a surface.
+const FEW_CELLS: usize = 4;
+/// Curves fitted in one batch at most, so that memory does not grow with the screen.
+pub(super) const BATCH_CURVES: usize = 1 << 18;
+/// Stands in for a curve that there is none of; what is computed from it is not used.
+const NO_CURVE: HillCurve<f64> = HillCurve { top: 1.0, bottom: 0.0, ln_ec50: 0.0, slope: 1.0 };
+
+/// What the reference models make of one matrix, or of one draw.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The fitted margins.
+    pub margins: [Margin; 2],
+    /// The ZIP slices, where asked for.
+    pub surface: FittedSurface,
+    /// By model, by combination: expected viability.
+    pub expected: Vec<Vec<Option<f64>>>,
+    /// By model, by combination: expected minus observed (ZIP: minus fitted) viability.
+    pub excess: Vec<Vec<Option<f64>>>,
+    /// Which drugs' observed single-agent responses stood in for a curve that could not be fitted.
+    pub observed_instead: [bool; 2],
+}
+
+/// How to evaluate: the same for the data and for every draw.
+pub struct Evaluator<'a> {
+    /// Reference models, in the order of every result.
+    pub models: &'a [SynergyModel],
+    /// Where HSA and Bliss take single-agent responses from.
+    pub margins: Margins,
+    /// The margins' model, box and effort.
+    pub fit: &'a FitSettings,
+    /// Where it is computed.
+    pub backend: &'a dyn Backend,
+}
+
+impl Evaluator<'_> {
+    /// Evaluates matrices with their responses, all fits of a kind in one batch. `slices` says which items get ZIP
+    /// slices though ZIP is not among the models.
+    ///
+    /// # Errors
+    /// Those of the back end.
+    pub fn evaluate(&self, items: &[(&Design, Responses)], slices: impl Fn(usize) -> bool) -> Result<Vec<Evaluation>> {
+        let margins = fit_margins(items, self.fit, self.backend)?;
+        let zip = self.models.contains(&SynergyModel::Zip);
+        let surfaces = fit_slices(items, &margins, |i| zip || slices(i), self.fit, self.backend)?;
+        let mut batch = SurfaceBatch::default();
+        let mut alone = Vec::new();
+        let mut observed_instead = vec![[false; 2]; items.len()];
+        for (item, ((design, responses), margins)) in items.iter().zip(&margins).enumerate() {
+            batch.curves.push((margins[0].curve.unwrap_or(NO_CURVE), margins[1].curve.unwrap_or(NO_CURVE)));
+            for combination in &design.combinations {
+                let [a, b] = [0, 1].map(|k| {
+                    let observed = || design.alone(responses, combination, k);
+                    match (self.margins, margins[k].curve) {
+                        (Margins::Fitted, Some(curve)) => Some(response(curve, combination.ln_dose[k])),
+                        (Margins::Fitted, None) => {
+                            observed_instead[item][k] |= observed().is_some();
+                            observed()
+                        }
+                        (Margins::Observed, _) => observed(),
+                    }
+                });
+                alone.push([a, b]);
+                batch.points.push(SurfacePoint {
+                    matrix: item as u32,
+                    ln_dose_a: combination.ln_dose[0],
+                    ln_dose_b: combination.ln_dose[1],
+                    alone_a: a.unwrap_or(1.0),
+                    alone_b: b.unwrap_or(1.0),
+                });
+            }
+        }
+        let expected = self.backend.score_surfaces(&batch)?;
+        let mut cells = expected.iter().zip(&alone);
+        let mut evaluations = Vec::with_capacity(items.len());
+        for (((_, responses), (margins, surface)), observed_instead) in
+            items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead)
+        {
+            let n = responses.combinations.len();
+            let cells: Vec<(&Expected, &[Option<f64>; 2])> = cells.by_ref().take(n).collect();
+            let curves = margins[0].curve.is_some() && margins[1].curve.is_some();
+            let mut evaluation = Evaluation {
+                margins,
+                surface,
+                expected: Vec::with_capacity(self.models.len()),
+                excess: Vec::with_capacity(self.models.len()),
+                observed_instead,
+            };
+            for model in self.models {
+                let reference = |(expected, alone): &(&Expected, &[Option<f64>; 2])| {
+                    let both = alone[0].is_some() && alone[1].is_some();
+                    match model {
+                        SynergyModel::Hsa => both.then_some(expected.hsa),
+                        SynergyModel::Bliss => both.then_some(expected.bliss),
+                        SynergyModel::Loewe => curves.then_some(expected.loewe),
+                        SynergyModel::Zip => curves.then_some(expected.zip),
+                    }
+                    .filter(|value| value.is_finite())
+                };
+                let measured =
+                    if *model == SynergyModel::Zip { &evaluation.surface.fitted } else { &responses.combinations };
+                let expected: Vec<Option<f64>> = cells.iter().map(reference).collect();
+                let excess = (0..n).map(|i| Some(expected[i]? - measured.get(i)?)).collect();
+                evaluation.expected.push(expected);
+                evaluation.excess.push(excess);
+            }
+            evaluations.push(evaluation);
+        }
+        Ok(evaluations)
+    }
+}
+
+/// Mean of the values that are there.
+pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let (sum, n) = values.iter().flatten().fold((0.0, 0usize), |(sum, n), x| (sum + x, n + 1));
+    (n > 0).then(|| sum / n as f64)
+}
+
+/// The window of nine values with the largest mean, the first where equal; `None` if each lacks a value.
+fn best_window(windows: &[[usize; 9]], value: impl Fn(usize) -> Option<f64>) -> Option<(f64, usize)> {
+    let mut best: Option<(f64, usize)> = None;
+    for window in windows {
+        let Some(sum) = window.iter().try_fold(0.0, |sum, &i| Some(sum + value(i)?)) else {
+            continue;
+        };
+        let mean = sum / 9.0;
+        if best.is_none_or(|(largest, _)| mean > largest) {
+            best = Some((mean, window[4]));
+        }
+    }
+    best
+}
+
+/// Scores matrices under each model. Standard errors, p and q are left empty with the reason `not_resampled`:
+/// [`super::bootstrap::add_intervals`] fills them.
+///
+/// - Excess is expected minus observed viability; ZIP's is expected minus *fitted* viability.
+/// - `score` is the mean excess over the combinations for which it is defined. A combination lacks one under HSA and
+///   Bliss where a drug has neither a curve nor a response alone at that dose (`cells_without_margin`).
+/// - A margin that cannot be fitted leaves Loewe and ZIP null with its reason; HSA and Bliss then take the observed
+///   single-agent responses (`margin_a_observed`).
+/// - `peak` is the best mean over 3 × 3 neighbouring levels with all nine dose pairs measured.
+///
+/// # Errors
+/// Those of the back end.
+pub fn score_matrices(
+    matrices: &[DoseMatrix],
+    models: &[SynergyModel],
+    margins: Margins,
+    fit: &FitSettings,
+    backend: &dyn Backend,
+) -> Result<Vec<MatrixScore>> {
+    let evaluator = Evaluator { models, margins, fit, backend };
+    let mut scores = Vec::with_capacity(matrices.len());
+    let mut from = 0;
+    while from < matrices.len() {
+        let (mut items, mut curves) = (Vec::new(), 0);
+        while let Some(matrix) = matrices.get(from + items.len()).filter(|_| curves < BATCH_CURVES) {
+            let design = Design::new(matrix);
+            curves += 2 + design.levels[0].len() + design.levels[1].len();
+            items.push(design);
+        }
+        from += items.len();
+        let items: Vec<(&Design, Responses)> = items.iter().map(|design| (design, design.observed())).collect();
+        let evaluations = evaluator.evaluate(&items, |i| lacks_replicates(items[i].0))?;
+        let scored = items.iter().zip(&evaluations);
+        scores.extend(scored.map(|((design, _), evaluation)| score(design, evaluation, models)));
+    }
+    Ok(scores)
+}
+
+fn score(design: &Design, evaluation: &Evaluation, models: &[SynergyModel]) -> MatrixScore {
+    let matrix = design.matrix;
+    let windows = design.windows();
+    let mut flags = margin_flags(design, &evaluation.margins);
+    let noise = Noise::estimate(design, evaluation);
+    flags.push(noise.source());
+    for (k, flag) in ["margin_a_observed", "margin_b_observed"].into_iter().enumerate() {
+        if evaluation.observed_instead[k] {
+            flags.push(flag);
+        }
+    }
+    let n_cells = design.combinations.len();
+    if n_cells < FEW_CELLS {
+        flags.push("few_cells");
+    }
+    if models.contains(&SynergyModel::Zip) && evaluation.surface.slices_observed > 0 {
+        flags.push("zip_slices_observed");
+    }
+    let scores: Vec<Score> = models
+        .iter()
+        .zip(&evaluation.excess)
+        .map(|(model, excess)| {
+            let score = mean(excess);
+            let Some(_) = score else {
+                return Score { reason: Some(why_no_score(*model, evaluation, n_cells)), ..Score::default() };
+            };
+            if excess.iter().any(Option::is_none) {
+                flags.push("cells_without_margin");
+            }
+            let peak = best_window(&windows, |i| excess[i]);
+            let centre = peak.map(|(_, i)| &matrix.cells[design.combinations[i].cell]);
+            if peak.is_none() {
+                flags.push("no_3x3_window");
+            }
+            Score {
+                score,
+                peak: peak.map(|(mean, _)| mean),
+                peak_dose_a: centre.map(|cell| cell.dose_a),
+                peak_dose_b: centre.map(|cell| cell.dose_b),
+                reason: Some("not_resampled"),
+                ..Score::default()
+            }
+        })
+        .collect();
+    let inhibition = |i: usize| Some(1.0 - matrix.cells[design.combinations[i].cell].response);
+    let best_pair = || (0..n_cells).filter_map(inhibition).reduce(f64::max);
+    let efficacy = best_window(&windows, inhibition).map(|(mean, _)| mean).or_else(best_pair);
+    let mut seen = Vec::new();
+    flags.retain(|flag| !seen.contains(flag) && (seen.push(*flag), true).1);
+    MatrixScore {
+        key: matrix.key,
+        n_cells,
+        n_wells: design.combination_wells(),
+        scores,
+        efficacy,
+        sigma: noise.sigma,
+        flags: flags.join(";"),
+        cells: surface_cells(design, evaluation, models.len()),
+    }
+}
+
+fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) -> &'static str {
+    if n_cells == 0 {
+        return "no_combination_cells";
+    }
+    let failed = |k: usize| evaluation.margins[k].reason.map(|reason| reason.code(k));
+    match model {
+        SynergyModel::Loewe | SynergyModel::Zip => failed(0).or_else(|| failed(1)).unwrap_or("not_finite"),
+        SynergyModel::Hsa | SynergyModel::Bliss => "no_margins",
+    }
+}
+
+/// Every measured dose pair in the matrix's order, the combinations with what was expected of them.
+fn surface_cells(design: &Design, evaluation: &Evaluation, models: usize) -> Vec<SurfaceCell> {
+    let mut cells: Vec<SurfaceCell> = design
+        .matrix
+        .cells
+        .iter()
+        .map(|cell| SurfaceCell {
+            dose_a: cell.dose_a,
+            dose_b: cell.dose_b,
+            observed: cell.response,
+            n: cell.n,
+            expected: vec![None; models],
+            excess: vec![None; models],
+        })
+        .collect();
+    for (i, combination) in design.combinations.iter().enumerate() {
+        let cell = &mut cells[combination.cell];
+        cell.expected = evaluation.expected.iter().map(|expected| expected[i]).collect();
+        cell.excess = evaluation.excess.iter().map(|excess| excess[i]).collect();
+    }
+    cells
+}
