@@ -128,15 +128,14 @@ pub fn resensitisation(cells: &[SurfaceCell], anchor_first: bool) -> Resensitisa
     }
     let tolerated = partner_alone.iter().zip(isotonic(&partner_alone)).filter(|(_, v)| *v >= HALF);
     // Designs need not be full: only doses at which the anchor was titrated count.
-    let chosen =
-        tolerated.map(|(p, v)| (p.dose, v, along_anchor(p.dose))).filter(|(_, _, slice)| slice.len() >= 2).last();
+    let chosen = tolerated.map(|(p, v)| (p.dose, v, along_anchor(p.dose))).rfind(|(_, _, slice)| slice.len() >= 2);
     let Some((partner_dose, partner_viability, slice)) = chosen else { return missing("no_tolerated_partner_dose") };
     // Untreated cells are 1 by definition; a partner that alone reads above 1 reads noise.
-    let (untreated, partner_viability) = (1.0, partner_viability.min(1.0));
+    let partner_viability = partner_viability.min(1.0);
     let pair = |level_alone: f64, level_combined: f64| {
         crossing(&alone, level_alone).zip(crossing(&slice, level_combined)).and_then(|(a, c)| ratio(a, c))
     };
-    let fold_change = pair(HALF * untreated, HALF * partner_viability);
+    let fold_change = pair(HALF, HALF * partner_viability);
     let dose_reduction_index = pair(HALF, HALF);
     let is_missing = fold_change.is_none() || dose_reduction_index.is_none();
     Resensitisation {

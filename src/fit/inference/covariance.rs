@@ -41,8 +41,10 @@ pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matri
                 for row in a.iter_mut().take(n) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for k in 0..n {
-                    (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
+                // Row p and row q at once: q > p.
+                let (upper, lower) = a.split_at_mut(q);
+                for (x, y) in upper[p].iter_mut().zip(lower[0].iter_mut()).take(n) {
+                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
                 for row in vectors.iter_mut().take(n) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
@@ -109,7 +111,7 @@ impl Precision {
     /// parameters; `None` where the data do not determine the quantity. Parameters not free count as known.
     pub fn variance(&self, gradient: &[f64]) -> Option<f64> {
         let mut scaled = [0.0; MAX_PARAMETERS];
-        for i in 0..self.n {
+        for (i, scaled) in scaled.iter_mut().enumerate().take(self.n) {
             let slope = gradient.get(i).copied().unwrap_or(0.0);
             if !self.free[i] || slope == 0.0 {
                 continue;
@@ -117,7 +119,7 @@ impl Precision {
             if self.scale[i] <= 0.0 {
                 return None;
             }
-            scaled[i] = slope / self.scale[i];
+            *scaled = slope / self.scale[i];
         }
         let length: f64 = scaled.iter().map(|x| x * x).sum();
         let (mut variance, mut lost) = (0.0, 0.0);

@@ -215,9 +215,9 @@ impl Infer<'_> {
             let fitted = response_and_gradient::<M, N>(ln_dose, parameters);
             about_curve += p.weight * (p.response - fitted.value) * (p.response - fitted.value);
             weight += p.weight;
-            for i in 0..N {
-                for j in 0..N {
-                    normal[i][j] += p.weight * fitted.gradient[i] * fitted.gradient[j];
+            for (row, along) in normal.iter_mut().zip(fitted.gradient) {
+                for (entry, across) in row.iter_mut().zip(fitted.gradient) {
+                    *entry += p.weight * along * across;
                 }
             }
         }
