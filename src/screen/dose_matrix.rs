@@ -161,7 +161,7 @@ pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>)
         let well = &normalised.well;
         let line = well.line.unwrap_or(0);
         let mut reject = |reason: &'static str, detail: String| {
-            unused.push(Rejected { plate: well.plate, well: Some(well.position), reason, detail });
+            unused.push(Rejected { plate: well.plate, well: well.position, reason, detail });
         };
         let observe = |dose_a: f64, dose_b: f64| Observation {
             dose_a,

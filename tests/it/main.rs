@@ -6,6 +6,7 @@ mod inference;
 mod kernels;
 mod rank;
 mod simulate;
+mod synergy;
 
 use std::path::PathBuf;
 
