@@ -1,12 +1,22 @@
 //! Settings: what was typed and what `screen.toml` says, resolved to concrete values and written beside the results.
+//!
+//! Flags become a [`ScreenFile`] too, so that a flag and a key of the file are one thing with one meaning; a flag wins.
+
+pub mod bounds;
+pub mod choice;
+pub mod mapping;
+pub mod screen_file;
 
 use crate::model::ModelId;
 use crate::synergy::{Margins, SynergyModel};
+use crate::{Error, Result};
+pub use bounds::ParameterBounds;
+pub use mapping::Mapping;
+pub use screen_file::ScreenFile;
 use std::path::PathBuf;
 
 /// Which back end to compute on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BackendChoice {
     /// A hardware GPU where there is one, else the CPU; says which and why.
     #[default]
@@ -17,9 +27,19 @@ pub enum BackendChoice {
     Gpu,
 }
 
+impl BackendChoice {
+    /// The name used in flags and `screen.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackendChoice::Auto => "auto",
+            BackendChoice::Cpu => "cpu",
+            BackendChoice::Gpu => "gpu",
+        }
+    }
+}
+
 /// How signals become viability.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalization {
     /// (signal - background) / mean vehicle (above background).
     #[default]
@@ -28,17 +48,77 @@ pub enum Normalization {
     NormalizedPercentInhibition,
 }
 
+impl Normalization {
+    /// The name used in flags and `screen.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Normalization::PercentOfVehicle => "percent-of-vehicle",
+            Normalization::NormalizedPercentInhibition => "normalized-percent-inhibition",
+        }
+    }
+}
+
+/// The low control of Z' and its kin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LowControl {
+    /// Killed cells, and blanks on plates that have none.
+    #[default]
+    Positive,
+    /// Wells without cells.
+    Blank,
+}
+
+impl LowControl {
+    /// The name used in flags and `screen.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            LowControl::Positive => "positive",
+            LowControl::Blank => "blank",
+        }
+    }
+}
+
+/// What result tables are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableFormat {
+    /// Parquet.
+    #[default]
+    Parquet,
+    /// Parquet, and CSV beside it.
+    Csv,
+}
+
+impl TableFormat {
+    /// The name used in flags and `screen.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableFormat::Parquet => "parquet",
+            TableFormat::Csv => "csv",
+        }
+    }
+}
+
 /// Everything that decides a result; every field concrete. What a stage needs, it takes from here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Settings {
     /// Input files, in the order given.
     pub inputs: Vec<PathBuf>,
+    /// What the columns of the inputs mean.
+    pub mapping: Mapping,
+    /// `LINES.csv`: parents, status and mechanisms of the lines.
+    pub lines_file: Option<PathBuf>,
     /// Where results go.
     pub out: PathBuf,
     /// The back end.
     pub backend: BackendChoice,
     /// The curve model.
     pub model: ModelId,
+    /// Boxes that differ from the model's own.
+    pub bounds: Vec<ParameterBounds>,
+    /// Starting points a curve, tried to the end; at least 1.
+    pub starts: usize,
+    /// Whether a curve gets its plates' vehicle wells as its point at dose zero.
+    pub vehicle_point: bool,
     /// Reference models, in the order in which tables list them.
     pub synergy: Vec<SynergyModel>,
     /// The reference model that ranks; one of `synergy`.
@@ -47,7 +127,7 @@ pub struct Settings {
     pub margins: Margins,
     /// Plate normalisation.
     pub normalization: Normalization,
-    /// The low control of Z' and its kin: `None` takes positives, and blanks where there are none.
+    /// The low control of Z' and its kin: `false` takes positives, and blanks where there are none.
     pub low_control_blank: bool,
     /// The drug that the lines are resistant to.
     pub anchor: String,
@@ -63,4 +143,162 @@ pub struct Settings {
     pub resistant_fold: f64,
     /// Write CSV beside Parquet.
     pub csv: bool,
+}
+
+/// The anchor drug where nobody says otherwise.
+const ANCHOR: &str = "clofarabine";
+
+impl Settings {
+    /// Concrete settings from what was said; what nobody said gets its default here and nowhere else.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming the key, for a value that has no meaning.
+    pub fn resolve(said: ScreenFile, inputs: Vec<PathBuf>, out: PathBuf) -> Result<Self> {
+        let mapping = Mapping::resolve(&said)?;
+        // Every field by name: a key that is read and then forgotten does not compile.
+        let ScreenFile {
+            plates: _,
+            lines_file,
+            columns: _,
+            constants: _,
+            units: _,
+            response: _,
+            roles: _,
+            none: _,
+            only: _,
+            lines: _,
+            anchor,
+            low_control,
+            backend,
+            model,
+            bounds,
+            starts,
+            vehicle_point,
+            synergy,
+            rank_by,
+            margins,
+            normalization,
+            bootstrap,
+            seed,
+            threads,
+            top_k,
+            resistant_fold,
+            format,
+        } = said;
+        let model = model.unwrap_or(ModelId::Hill4);
+        let synergy = match synergy {
+            Some(models) => distinct(models)?,
+            None => SynergyModel::ALL.to_vec(),
+        };
+        let rank_by = match rank_by {
+            Some(model) if !synergy.contains(&model) => {
+                return Err(Error::Setting {
+                    key: "rank_by".into(),
+                    problem: format!("`{}` is not among the synergy models of this run", model.name()),
+                    hint: Some(format!("add it: --synergy …,{}", model.name())),
+                });
+            }
+            Some(model) => model,
+            None if synergy.contains(&SynergyModel::Bliss) => SynergyModel::Bliss,
+            None => synergy[0],
+        };
+        let anchor = anchor.unwrap_or_else(|| ANCHOR.into()).trim().to_owned();
+        if anchor.is_empty() {
+            return Err(Error::setting("anchor", "is empty"));
+        }
+        let resistant_fold = resistant_fold.unwrap_or(3.0);
+        if !(resistant_fold > 1.0 && resistant_fold.is_finite()) {
+            return Err(Error::setting("resistant_fold", format!("{resistant_fold} is not above 1")));
+        }
+        Ok(Self {
+            inputs,
+            mapping,
+            lines_file,
+            out,
+            backend: backend.unwrap_or_default(),
+            model,
+            bounds: bounds::resolve(model, &bounds)?,
+            starts: at_least_one("starts", starts.unwrap_or(3))?,
+            vehicle_point: vehicle_point.unwrap_or(false),
+            synergy,
+            rank_by,
+            margins: margins.unwrap_or(Margins::Fitted),
+            normalization: normalization.unwrap_or_default(),
+            low_control_blank: low_control == Some(LowControl::Blank),
+            anchor,
+            bootstrap: bootstrap.unwrap_or(200),
+            seed: seed.unwrap_or(1),
+            threads: threads.unwrap_or(0),
+            top_k: at_least_one("top_k", top_k.unwrap_or(10))?,
+            resistant_fold,
+            csv: format == Some(TableFormat::Csv),
+        })
+    }
+}
+
+fn at_least_one(key: &str, value: usize) -> Result<usize> {
+    if value == 0 { Err(Error::setting(key, "0 is not at least 1")) } else { Ok(value) }
+}
+
+/// The models asked for, each once: a model named twice would give a table two columns of one name.
+fn distinct(models: Vec<SynergyModel>) -> Result<Vec<SynergyModel>> {
+    if models.is_empty() {
+        return Err(Error::setting("synergy", "names no model"));
+    }
+    let mut distinct: Vec<SynergyModel> = Vec::with_capacity(models.len());
+    for model in models {
+        if distinct.contains(&model) {
+            return Err(Error::setting("synergy", format!("`{}` is named twice", model.name())));
+        }
+        distinct.push(model);
+    }
+    Ok(distinct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str) -> Result<Settings> {
+        let file: ScreenFile = toml::from_str(text).map_err(|e| Error::setting("toml", e.message()))?;
+        Settings::resolve(file, vec![], "out".into())
+    }
+
+    #[test]
+    fn nothing_said_gives_the_documented_defaults() {
+        let settings = resolve("").unwrap();
+        assert_eq!(settings.model, ModelId::Hill4);
+        assert_eq!(settings.synergy, SynergyModel::ALL);
+        assert_eq!(settings.rank_by, SynergyModel::Bliss);
+        assert_eq!(settings.anchor, "clofarabine");
+        assert!(!settings.csv && !settings.vehicle_point && !settings.low_control_blank);
+        assert_eq!((settings.bootstrap, settings.seed, settings.threads, settings.top_k), (200, 1, 0, 10));
+    }
+
+    #[test]
+    fn settings_are_written_by_name() {
+        let settings = resolve("model = 'hill3'\nsynergy = ['zip']\nnone = ['water']\n[units]\nconc = 'nM'").unwrap();
+        let json = serde_json::to_value(&settings).unwrap();
+        assert_eq!(json["model"], "hill3");
+        assert_eq!(json["rank_by"], "zip");
+        assert_eq!(json["backend"], "auto");
+        assert_eq!(json["mapping"]["units"][0], "nM");
+        assert_eq!(json["mapping"]["none"][0], "water");
+    }
+
+    #[test]
+    fn values_without_meaning_are_refused_by_key() {
+        let message = |text: &str| resolve(text).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(message("synergy = []"), "setting `synergy`: names no model");
+        assert_eq!(message("synergy = ['hsa', 'HSA']"), "setting `synergy`: `hsa` is named twice");
+        assert_eq!(
+            message("synergy = ['hsa']\nrank_by = 'zip'"),
+            "setting `rank_by`: `zip` is not among the synergy models of this run"
+        );
+        assert_eq!(message("starts = 0"), "setting `starts`: 0 is not at least 1");
+        assert_eq!(message("top_k = 0"), "setting `top_k`: 0 is not at least 1");
+        assert_eq!(message("resistant_fold = 1.0"), "setting `resistant_fold`: 1 is not above 1");
+        assert_eq!(message("resistant_fold = nan"), "setting `resistant_fold`: NaN is not above 1");
+        assert_eq!(message("anchor = ' '"), "setting `anchor`: is empty");
+    }
 }

@@ -1,9 +1,11 @@
 //! isobole: plates in, ranked drug pairs out.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod fit;
+pub mod ingest;
 pub mod math;
 pub mod model;
 pub mod plate;

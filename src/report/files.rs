@@ -36,7 +36,7 @@ pub fn write(table: &Table, dir: &Path, identity: &RunIdentity, csv: bool) -> Re
 /// Writes `table` as Parquet at exactly `path`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_parquet(table: &Table, path: &Path, identity: &RunIdentity) -> Result<()> {
     if let Some(problem) = table.problem() {
         return Err(Error::Format { path: path.into(), row_group: None, column: None, problem, hint: None });
@@ -44,7 +44,7 @@ pub fn write_parquet(table: &Table, path: &Path, identity: &RunIdentity) -> Resu
     write_whole(path, |out| columnar::write(table, identity, out))
 }
 
-/// Reads a table that [`write`] wrote. Text comes back as names.
+/// Reads a table that [`write()`] wrote. Text comes back as names.
 ///
 /// # Errors
 /// [`Error::File`] when it cannot be opened, [`Error::Format`] when it is no such table.

@@ -55,6 +55,9 @@ pub fn percent(fraction: f64) -> String {
 /// A difference of fractions in signed percentage points, without the unit: `+12`, `−3.4`.
 pub fn points(difference: f64, decimals: usize) -> String {
     let text = number(difference * 100.0, decimals);
+    if text == MISSING {
+        return text;
+    }
     let is_zero = text.chars().all(|c| matches!(c, '0' | '.'));
     if is_zero || text.starts_with(MINUS) { text } else { format!("+{text}") }
 }
@@ -67,14 +70,14 @@ pub fn number(value: f64, decimals: usize) -> String {
     with_minus(format!("{value:.decimals$}"))
 }
 
-/// A p or q value: `0.03`, `0.004`, `2e−7`.
+/// A p or q value: `0.34`, `0.03`, `0.0004`, `<0.0001`.
 pub fn p_value(p: f64) -> String {
     if !p.is_finite() {
         MISSING.into()
-    } else if p == 0.0 || p >= 0.001 {
-        significant(p, if p < 0.1 { 1 } else { 2 })
+    } else if p < 1e-4 {
+        "<0.0001".into()
     } else {
-        format!("{p:.0e}").replace('-', &MINUS.to_string())
+        significant(p, if p < 0.1 { 1 } else { 2 })
     }
 }
 
@@ -86,7 +89,7 @@ pub fn fold(ratio: f64) -> String {
     let rounded = significant(ratio, 2);
     match rounded.parse::<f64>() {
         Ok(x) if (1000.0..1e15).contains(&x) => format!("{}×", count(x as usize)),
-        Ok(x) if x >= 1e15 || x < 1e-9 => format!("{ratio:.0e}×"),
+        Ok(x) if !(1e-9..1e15).contains(&x) => format!("{ratio:.0e}×"),
         _ => format!("{rounded}×"),
     }
 }
@@ -96,7 +99,7 @@ pub fn count(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -156,7 +159,7 @@ mod tests {
         assert_eq!(points(0.123, 0), "+12");
         assert_eq!(points(-0.034, 1), "−3.4");
         assert_eq!(points(-0.0001, 0), "0");
-        assert_eq!(points(f64::INFINITY, 0), "+–".trim_start_matches('+'));
+        assert_eq!(points(f64::INFINITY, 0), MISSING);
         assert_eq!(percent(0.874), "87");
         assert_eq!(percent(-0.001), "0");
     }
@@ -165,7 +168,9 @@ mod tests {
     fn small_and_large_numbers_stay_readable() {
         assert_eq!(p_value(0.034), "0.03");
         assert_eq!(p_value(0.34), "0.34");
-        assert_eq!(p_value(2.2e-7), "2e−7");
+        assert_eq!(p_value(4.4e-4), "0.0004");
+        assert_eq!(p_value(2.2e-7), "<0.0001");
+        assert_eq!(p_value(0.0), "<0.0001");
         assert_eq!(p_value(0.001), "0.001");
         assert_eq!(p_value(1.0), "1");
         assert_eq!(fold(1234.0), "1,234×");

@@ -95,10 +95,15 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// About how wide a text is, in pixels at this font size; wide scripts count double.
+/// About how wide a text is, in pixels at this font size: rather too wide than cut off. Wide scripts take a full em.
 pub fn text_width(text: &str, font_size: f64) -> f64 {
-    let units: f64 = text.chars().map(|c| if (c as u32) >= 0x2e80 { 1.0 } else { 0.56 }).sum();
-    units * font_size
+    let em = |c: char| match c {
+        'i' | 'j' | 'l' | 'f' | 't' | 'I' | ' ' | '.' | ',' | ':' | '-' | '/' | '(' | ')' => 0.38,
+        'm' | 'w' | 'M' | 'W' | '\u{2e80}'.. => 1.0,
+        'A'..='Z' | '+' | '−' | '…' => 0.76,
+        _ => 0.62,
+    };
+    text.chars().map(em).sum::<f64>() * font_size
 }
 
 /// A finished picture.

@@ -4,23 +4,14 @@ pub mod dose;
 pub mod dose_matrix;
 pub mod line;
 pub mod names;
+pub mod response;
+pub mod schema;
 pub mod well;
 
 use line::LineAnnotation;
 use names::{NameId, Names};
+pub use response::{Orientation, Scale};
 use well::{Well, WellPosition};
-
-/// What the column of readings holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Orientation {
-    /// Raw reader signal, high for living cells: normalised plate by plate.
-    #[default]
-    Signal,
-    /// Viability, 1 (or 100 %) for untreated cells.
-    Viability,
-    /// Inhibition, 0 for untreated cells, 1 (or 100 %) for a full kill.
-    Inhibition,
-}
 
 /// Why a well, or a value, could not be used: a code for tables and a sentence for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +49,8 @@ pub struct Screen {
     pub wells_in: usize,
     /// What `Well::signal` holds: [`Orientation::Signal`] or, already a fraction, [`Orientation::Viability`].
     pub orientation: Orientation,
+    /// What the user should know and no single well can be blamed for, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Screen {

@@ -106,7 +106,7 @@ pub struct Well {
     pub line: Option<NameId>,
     /// The drugs in it, in the order of the columns `drug_a`, `drug_b`, `drug_c`.
     pub treatments: [Option<Treatment>; 3],
-    /// What was read: raw signal, or already a response (see [`super::Orientation`]).
+    /// What was read: raw signal, or already a viability fraction (see [`super::Screen::orientation`]).
     pub signal: f64,
     /// The block, in [`super::Screen::blocks`], where the data name dose matrices themselves.
     pub block: Option<NameId>,

@@ -1,5 +1,7 @@
 //! One integration binary: linking is what costs.
 
+mod ingest;
+mod command_line;
 mod report;
 mod backends;
 mod inference;

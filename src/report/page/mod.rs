@@ -89,11 +89,11 @@ impl<'a> Lookup<'a> {
     }
 
     fn line(&self, id: NameId) -> String {
-        quantity::clip(self.page.screen.lines.name(id), NAME)
+        shown(self.page.screen.lines.name(id))
     }
 
     fn pair_name(&self, drug_a: NameId, drug_b: NameId, schedule: Option<NameId>) -> String {
-        let drug = |id| quantity::clip(self.page.screen.drugs.name(id), NAME);
+        let drug = |id| shown(self.page.screen.drugs.name(id));
         let schedule = schedule.map(|s| format!(" ({})", quantity::clip(self.page.screen.schedules.name(s), NAME)));
         format!("{} + {}{}", drug(drug_a), drug(drug_b), schedule.unwrap_or_default())
     }
@@ -112,6 +112,11 @@ impl<'a> Lookup<'a> {
         let called = self.anchor.and_then(|anchor| self.resistance(line, anchor)).and_then(|r| r.parental);
         called.or_else(|| self.page.screen.annotation(line).parental)
     }
+}
+
+/// A name short enough for the page; words for one that is blank, so that nothing looks left out.
+fn shown(name: &str) -> String {
+    if name.trim().is_empty() { "(no name)".into() } else { quantity::clip(name, NAME) }
 }
 
 /// A cell of a sortable table: what is read, and what it is sorted by.

@@ -169,9 +169,17 @@ fn line(lookup: &Lookup<'_>, r: &Resistance) -> Line {
         status: r.status.map_or("not called", |s| s.name()).into(),
         class: crate::report::colour::line_class(r.status),
         source: wording::explain(r.status_source),
-        parental: r.parental.map_or_else(|| "panel of sensitive lines".into(), |p| lookup.line(p)),
+        // Without a fold nothing was compared.
+        parental: match (r.fold_resistance, r.parental) {
+            (None, _) => quantity::MISSING.into(),
+            (Some(_), Some(parent)) => lookup.line(parent),
+            (Some(_), None) => "panel of sensitive lines".into(),
+        },
         mechanism: quantity::clip(annotation.mechanism.as_deref().unwrap_or_default(), 120),
-        ic50: Cell::new(r.log10_ic50, |v| format!("{prefix}{}", quantity::log10_dose(v))),
+        ic50: match (r.log10_ic50, r.ic50_censored) {
+            (None, side @ ("above" | "below")) => Cell { text: format!("{side} the doses tested"), sort: None },
+            (value, _) => Cell::new(value, |v| format!("{prefix}{}", quantity::log10_dose(v))),
+        },
         fold: Cell::new(r.fold_resistance, quantity::fold),
         interval: ends.map(|(l, h)| format!("{} to {}", quantity::fold(l), quantity::fold(h))).unwrap_or_default(),
         reason: r.reason.map(wording::explain).unwrap_or_default(),

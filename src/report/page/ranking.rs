@@ -23,7 +23,7 @@ struct Row {
     q: Cell,
     parental: Cell,
     differential: Cell,
-    differential_q: Cell,
+    differential_q: String,
     selectivity: String,
     efficacy: Cell,
     dose_reduction: Cell,
@@ -40,6 +40,7 @@ pub(super) struct Ranking {
     total: String,
     left_out: usize,
     drawn: usize,
+    top: String,
     picture: Value,
 }
 
@@ -60,7 +61,7 @@ pub(super) fn table(lookup: &Lookup<'_>) -> Ranking {
         q: Cell::new(pair.q, quantity::p_value),
         parental: Cell::new(pair.score_parental, |v| quantity::points(v, 1)),
         differential: Cell::new(pair.differential, |v| quantity::points(v, 1)),
-        differential_q: Cell::new(pair.differential_q, quantity::p_value),
+        differential_q: pair.differential_q.map(|q| format!("q {}", quantity::p_value(q))).unwrap_or_default(),
         selectivity: wording::selectivity(pair.selectivity),
         efficacy: Cell::new(pair.efficacy, quantity::percent),
         dose_reduction: Cell::new(pair.dose_reduction_index, quantity::fold),
@@ -74,6 +75,14 @@ pub(super) fn table(lookup: &Lookup<'_>) -> Ranking {
         total: quantity::counted(pairs.len(), "pair", "pairs"),
         left_out: pairs.len().saturating_sub(ROWS),
         drawn: drawn.len(),
+        top: lookup
+            .page
+            .run
+            .settings
+            .get("top_k")
+            .and_then(|k| k.as_u64())
+            .map(|k| format!(" {k}"))
+            .unwrap_or_default(),
         picture: Value::from_safe_string(interval::ranking(drawn, lookup.page.screen).inline()),
     }
 }
@@ -100,7 +109,10 @@ pub(super) fn headline(lookup: &Lookup<'_>) -> Vec<String> {
                 "{name} ranks first of {}: in {lines} it kills {size} percentage points {verb} cells than {reference} expects ({interval}).",
                 quantity::counted(pairs.len(), "pair", "pairs")
             ));
-            if best.ci_low.is_none_or(|low| low <= 0.0) {
+            // Only an interval that lies wholly on one side of zero shows anything.
+            if best.ci_high.is_some_and(|high| high < 0.0) {
+                sentences.push("Even the first pair is antagonistic.".into());
+            } else if best.ci_low.is_none_or(|low| low <= 0.0) {
                 sentences.push("That is not told apart from no synergy by these data.".into());
             }
         }

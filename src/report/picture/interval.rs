@@ -9,7 +9,7 @@ use crate::screen::Screen;
 
 const ROW: f64 = 19.0;
 const HEAD: f64 = 42.0;
-const PLOT: f64 = 330.0;
+const PLOT: f64 = 520.0;
 const NOTE: f64 = 84.0;
 
 /// One row.
@@ -92,7 +92,7 @@ pub fn ranking(pairs: &[RankedPair], screen: &Screen) -> Picture {
             let name = |id| quantity::clip(screen.drugs.name(id), 22);
             let value = |v: Option<f64>| v.map_or(quantity::MISSING.into(), |v| quantity::points(v, 1));
             Row {
-                label: format!("{} + {}  {}", name(pair.drug_a), name(pair.drug_b), pair.rank),
+                label: format!("{}. {} + {}", pair.rank, name(pair.drug_a), name(pair.drug_b)),
                 class: if pair.n_resistant > 0 { "resistant" } else { "unknown" },
                 estimate: pair.score,
                 interval: both(pair.ci_low, pair.ci_high),

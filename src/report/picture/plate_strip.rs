@@ -20,7 +20,8 @@ pub fn draw(plates: &[PlateQuality], screen: &Screen) -> Picture {
     let known = plates.iter().filter(|p| p.z_prime.is_some()).count();
     let mut canvas = Canvas::new(LEFT + WIDTH + 62.0, BOTTOM + 24.0, "Z′ of every plate, in the order of the screen");
     canvas.text("small muted", (4.0, 11.0), "Z′");
-    let y = Scale { from: (LOWEST, BOTTOM), to: (1.0, TOP) };
+    let least = plates.iter().filter_map(|p| p.z_prime).filter(|z| z.is_finite()).fold(0.0, f64::min);
+    let y = Scale { from: ((least - 0.05).max(LOWEST), BOTTOM), to: (1.0, TOP) };
     for (value, words, label) in [(1.0, "", "1"), (0.5, "good", "0.5"), (0.0, "", "0")] {
         canvas.line(if value == 0.0 { "axis" } else { "grid" }, (LEFT, y.at(value)), (LEFT + WIDTH, y.at(value)));
         canvas.text("end small muted", (LEFT - 5.0, y.at(value) + 3.5), label);

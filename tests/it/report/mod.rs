@@ -2,4 +2,6 @@
 
 mod made_up;
 mod page;
+mod pictures;
 mod tables;
+mod terminal;

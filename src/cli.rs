@@ -1,0 +1,265 @@
+//! The command line: what can be typed, and how it becomes [`Settings`].
+//!
+//! Every argument is destructured by name on its way, so that a flag that nobody reads does not compile.
+
+pub mod flags;
+pub mod plates;
+
+use crate::config::Settings;
+use crate::config::mapping::known_unit;
+use crate::ingest::LongMapping;
+use crate::screen::{Orientation, Scale};
+use crate::{Error, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use flags::{AnalysisFlags, MappingFlags, choice};
+use std::path::PathBuf;
+
+/// Analyse high-throughput drug-combination screens: plates in, ranked pairs out.
+#[derive(Debug, Parser)]
+#[command(name = "isobole", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to say on the way.
+    #[command(flatten)]
+    pub console: Console,
+}
+
+/// What to say on the way; results are never affected.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Console")]
+pub struct Console {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: settings as resolved, timings of every stage
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Colour in messages
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When messages have colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Where stderr is a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole pipeline on the built-in demo screen
+    Demo(DemoArgs),
+    /// Run the whole pipeline: plates in, ranked pairs and a report out
+    Run(RunArgs),
+    /// Judge the plates, and stop there
+    Qc(RunArgs),
+    /// Judge and normalise the plates, and stop there
+    Normalize(RunArgs),
+    /// Fit curves in a plain table
+    Fit(FitArgs),
+    /// Score dose matrices in a plain table
+    Synergy(SynergyArgs),
+    /// Make a screen with a known truth
+    Simulate(SimulateArgs),
+    /// Time and compare the back ends
+    Bench(BenchArgs),
+    /// List the models, or describe one
+    Models(ModelsArgs),
+    /// List the devices that can compute
+    Devices,
+}
+
+/// `isobole demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder for the results
+    #[arg(short, long, default_value = "isobole-demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// How to analyse.
+    #[command(flatten)]
+    pub analysis: AnalysisFlags,
+}
+
+/// `isobole run`, `qc`, `normalize`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// A screen.toml, plate files (Parquet), or both: plates given here replace those of the file
+    #[arg(required = true, value_name = "SCREEN.toml|PLATES.parquet")]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the results
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// What the columns mean.
+    #[command(flatten)]
+    pub mapping: MappingFlags,
+    /// How to analyse.
+    #[command(flatten)]
+    pub analysis: AnalysisFlags,
+}
+
+/// What the columns of a plain table mean.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Columns")]
+pub struct LongFlags {
+    /// Column of responses
+    #[arg(long, default_value = "response", value_name = "COLUMN")]
+    pub response: String,
+    /// Unit of every dose
+    #[arg(long, default_value = "M", value_name = "UNIT")]
+    pub dose_unit: String,
+    /// Whether responses are viability or inhibition: never guessed
+    #[arg(long, value_parser = choice::<Orientation>(), value_name = "WHAT")]
+    pub orientation: Orientation,
+    /// Whether 1 or 100 is the whole
+    #[arg(long, value_parser = choice::<Scale>(), default_value = "fraction", value_name = "SCALE")]
+    pub scale: Scale,
+}
+
+/// `isobole fit`.
+#[derive(Debug, Clone, Args)]
+pub struct FitArgs {
+    /// The table (Parquet)
+    #[arg(value_name = "CURVES.parquet")]
+    pub input: PathBuf,
+    /// The fits (Parquet)
+    #[arg(short, long, value_name = "FITS.parquet")]
+    pub out: PathBuf,
+    /// Columns that together name a curve; without them the file is one curve
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    pub curve: Vec<String>,
+    /// Column of doses
+    #[arg(long, default_value = "dose", value_name = "COLUMN")]
+    pub dose: String,
+    /// The other columns.
+    #[command(flatten)]
+    pub long: LongFlags,
+    /// How to analyse.
+    #[command(flatten)]
+    pub analysis: AnalysisFlags,
+}
+
+/// `isobole synergy`.
+#[derive(Debug, Clone, Args)]
+pub struct SynergyArgs {
+    /// The table (Parquet)
+    #[arg(value_name = "MATRICES.parquet")]
+    pub input: PathBuf,
+    /// Folder for the results
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Columns that together name a matrix; without them the file is one matrix
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    pub matrix: Vec<String>,
+    /// Column of the first drug's doses
+    #[arg(long, default_value = "dose_a", value_name = "COLUMN")]
+    pub dose_a: String,
+    /// Column of the second drug's doses
+    #[arg(long, default_value = "dose_b", value_name = "COLUMN")]
+    pub dose_b: String,
+    /// The other columns.
+    #[command(flatten)]
+    pub long: LongFlags,
+    /// How to analyse.
+    #[command(flatten)]
+    pub analysis: AnalysisFlags,
+}
+
+/// `isobole simulate`.
+#[derive(Debug, Clone, Args)]
+pub struct SimulateArgs {
+    /// Folder for the screen and its truth
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of plates
+    #[arg(long, value_name = "N")]
+    pub plates: Option<usize>,
+    /// Number of cell lines
+    #[arg(long, value_name = "N")]
+    pub lines: Option<usize>,
+    /// Seed of every random number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+}
+
+/// `isobole bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Number of curves to fit
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub curves: usize,
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Seed of every random number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Worker threads; 0 for one a core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+/// `isobole models`.
+#[derive(Debug, Clone, Args)]
+pub struct ModelsArgs {
+    /// The model to describe
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Settings of `demo`; the demo screen's plates are put into [`Settings::inputs`] by the caller.
+///
+/// # Errors
+/// [`Error::Setting`] for a value that has no meaning.
+pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
+    let DemoArgs { out, analysis } = args.clone();
+    Settings::resolve(analysis.said()?, Vec::new(), out)
+}
+
+/// Settings of `run`, `qc` and `normalize`: flags over `screen.toml` over defaults.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Format`] for a `screen.toml` that cannot be read; [`Error::Setting`] for a value that has
+/// no meaning; [`Error::Screen`] where there is no plate.
+pub fn resolve(args: &RunArgs) -> Result<Settings> {
+    let RunArgs { inputs, out, mapping, analysis } = args.clone();
+    let (file, inputs) = plates::inputs(inputs)?;
+    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)
+}
+
+/// Settings and columns of `fit`.
+///
+/// # Errors
+/// [`Error::Setting`] for a value that has no meaning.
+pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
+    let FitArgs { input, out, curve, dose, long, analysis } = args.clone();
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
+    Ok((settings, long_mapping(long, "curve", curve, vec![dose])?))
+}
+
+/// Settings and columns of `synergy`.
+///
+/// # Errors
+/// [`Error::Setting`] for a value that has no meaning.
+pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
+    let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
+    Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
+}
+
+fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<String>) -> Result<LongMapping> {
+    let LongFlags { response, dose_unit, orientation, scale } = flags;
+    let group: Vec<String> = group.into_iter().filter(|name| !name.is_empty()).collect();
+    if let Some(twice) = group.iter().enumerate().find(|(i, name)| group[..*i].contains(name)) {
+        return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
+    }
+    let dose_unit = known_unit("dose-unit", &dose_unit)?;
+    Ok(LongMapping { group, doses, response, dose_unit, orientation, scale })
+}
