@@ -131,7 +131,7 @@ pub fn fit_margins(
             Ok((curves.len() - 1, margin.ln_dose.len()))
         }));
     }
-    let fits = backend.fit(&settings, &curves)?;
+    let fits = if curves.is_empty() { Vec::new() } else { backend.fit(&settings, &curves)? };
     let fitted = |margin| match margin {
         Ok((curve, points)) => match fits.get(curve) {
             Some(fit) => Margin::new(fit, settings.model, points),

@@ -4,6 +4,7 @@ mod ingest;
 mod command_line;
 mod report;
 mod backends;
+mod gather;
 mod inference;
 mod kernels;
 mod rank;

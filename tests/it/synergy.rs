@@ -210,10 +210,12 @@ fn loewe_agrees_with_the_synergy_package() {
     let r = correlation(&x, &y);
     println!("loewe against synergy: r {r:.5} over {} matrices", x.len());
     assert!(x.len() >= 490, "{}", x.len());
-    assert!(r >= 0.99, "{r}");
-    // Planted fault: highest single agent in place of Loewe.
+    // Where the two drugs' fits are the same this is the same number; what is left is the meaning of "untreated" (one
+    // top for both here) and the fits themselves.
+    assert!(r >= 0.998, "{r}");
+    // Planted fault: highest single agent in place of Loewe, which correlates closely but not so closely.
     let (x, y) = paired(&ours, 1, &theirs);
-    assert!(correlation(&x, &y) < 0.985, "{}", correlation(&x, &y));
+    assert!(correlation(&x, &y) < 0.997, "{}", correlation(&x, &y));
 }
 
 #[test]
@@ -373,21 +375,21 @@ fn named_blocks() -> Screen {
 fn p_of_independent_drugs_is_uniform() {
     let models = [SynergyModel::Bliss];
     let matrices: Vec<DoseMatrix> =
-        (0..300).map(|b| bliss_matrix(b, 6, 2, |place| 0.05 * standard_normal(7, u64::from(b), 0, place))).collect();
+        (0..200).map(|b| bliss_matrix(b, 6, 2, |place| 0.05 * standard_normal(7, u64::from(b), 0, place))).collect();
     let plain = score(&matrices, &models, Margins::Fitted);
     let distance = |factor: f64| {
         let mut scores = plain.clone();
         for matrix in &mut scores {
             matrix.sigma = matrix.sigma.map(|sigma| sigma * factor);
         }
-        resample(&matrices, &mut scores, &models, Resampling { draws: 100, seed: 1 });
+        resample(&matrices, &mut scores, &models, Resampling { draws: 64, seed: 1 });
         distance_to_uniform(scores.iter().map(|s| s.scores[0].p.unwrap()).collect())
     };
     let (calibrated, doubled, halved) = (distance(1.0), distance(2.0), distance(0.5));
     println!("distance of p from uniform: {calibrated:.3}; sigma doubled {doubled:.3}, halved {halved:.3}");
-    // 1.63 / sqrt(300) is the 1 % point of the distance under uniformity.
-    assert!(calibrated < 0.094, "{calibrated}");
-    assert!(doubled > 0.15 && halved > 0.15, "{doubled} {halved}");
+    // 1.63 / sqrt(200) is the 1 % point of the distance under uniformity.
+    assert!(calibrated < 0.115, "{calibrated}");
+    assert!(doubled > 0.2 && halved > 0.2, "{doubled} {halved}");
 }
 
 #[test]
