@@ -184,6 +184,15 @@ pub struct SimulateArgs {
     /// Number of cell lines
     #[arg(long, value_name = "N")]
     pub lines: Option<usize>,
+    /// Number of drug pairs
+    #[arg(long, value_name = "N")]
+    pub pairs: Option<usize>,
+    /// Number of resistant lines among them
+    #[arg(long, value_name = "N")]
+    pub resistant: Option<usize>,
+    /// The recipe of the built-in demo screen instead
+    #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant"])]
+    pub demo: bool,
     /// Seed of every random number
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,

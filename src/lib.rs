@@ -1,6 +1,8 @@
 //! isobole: plates in, ranked drug pairs out.
 
+pub mod analysis;
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod error;
@@ -12,6 +14,7 @@ pub mod plate;
 pub mod rank;
 pub mod report;
 pub mod resistance;
+pub mod run;
 pub mod screen;
 pub mod simulate;
 pub mod synergy;

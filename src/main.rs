@@ -1,1 +1,136 @@
-fn main() {}
+//! The command: a table of contents. Results go to files and stdout, words to stderr.
+
+mod console;
+
+use clap::Parser;
+use console::Talk;
+use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ModelsArgs, RunArgs, SimulateArgs};
+use isobole::config::Settings;
+use isobole::run::{Extent, Finished, on_threads, plain, run};
+use isobole::simulate::{Recipe, Scale, simulate, write, write_demo};
+use isobole::{Result, backend, bench, model};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let talk = Talk::new(&cli.console);
+    match dispatch(cli.command, &talk) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            talk.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command, talk: &Talk) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo(&args, talk),
+        Command::Run(args) => pipeline(&args, Extent::Full, talk),
+        Command::Qc(args) => pipeline(&args, Extent::Quality, talk),
+        Command::Normalize(args) => pipeline(&args, Extent::Normalised, talk),
+        Command::Fit(args) => {
+            let (settings, mapping) = cli::resolve_fit(&args)?;
+            let outcome = on_threads(settings.threads, || plain::fit(&settings, &mapping))?;
+            talk.plain(&outcome, "curves", "could not be fitted");
+            Ok(())
+        }
+        Command::Synergy(args) => {
+            let (settings, mapping) = cli::resolve_synergy(&args)?;
+            let outcome = on_threads(settings.threads, || plain::synergy(&settings, &mapping))?;
+            talk.plain(&outcome, "matrices", "lack a score of some model");
+            Ok(())
+        }
+        Command::Simulate(args) => simulated(&args, talk),
+        Command::Bench(args) => benchmark(&args, talk),
+        Command::Models(args) => models(&args, talk),
+        Command::Devices => {
+            devices(talk);
+            Ok(())
+        }
+    }
+}
+
+fn demo(args: &DemoArgs, talk: &Talk) -> Result<()> {
+    let mut settings = cli::resolve_demo(args)?;
+    let input = settings.out.join("input");
+    write_demo(&input)?;
+    settings.inputs = vec![input.join("plates.parquet")];
+    settings.lines_file = Some(input.join("lines.csv"));
+    run_and_tell(&settings, Extent::Full, "Demo screen: clofarabine-resistant leukaemia lines (simulated)", talk)
+}
+
+fn pipeline(args: &RunArgs, extent: Extent, talk: &Talk) -> Result<()> {
+    let settings = cli::resolve(args)?;
+    let name = args.inputs.first().and_then(|p| p.file_stem()).map(|s| s.to_string_lossy().into_owned());
+    run_and_tell(&settings, extent, &name.unwrap_or_default(), talk)
+}
+
+fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -> Result<()> {
+    let finished = on_threads(settings.threads, || run(settings, extent, title, &mut |stage, detail| talk.stage(stage, detail)))?;
+    let Finished { screen, analysis, record, files: _ } = &finished;
+    talk.finished(record, &settings.out);
+    match extent {
+        Extent::Full => talk.ranking(&analysis.pairs, screen),
+        Extent::Quality | Extent::Normalised => talk.plates(&analysis.plates),
+    }
+    Ok(())
+}
+
+fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
+    let SimulateArgs { out, plates, lines, pairs, resistant, demo, seed } = args;
+    let default = Scale::default();
+    let recipe = if *demo {
+        Recipe::leukaemia_demo()
+    } else {
+        Recipe::generic(Scale {
+            plates: plates.or(default.plates),
+            lines: lines.or(default.lines),
+            pairs: pairs.or(default.pairs),
+            resistant: resistant.or(default.resistant),
+            seed: *seed,
+            ..default
+        })?
+    };
+    let written = write(&simulate(&recipe)?, out)?;
+    talk.say(&format!("{} wells simulated", written.wells));
+    for file in [written.plates, written.lines, written.truth] {
+        talk.data(&file.display().to_string());
+    }
+    Ok(())
+}
+
+fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
+    let report = on_threads(args.threads, || bench::bench(args.curves, args.seed))?;
+    talk.data(&report.text());
+    if let Some(path) = &args.json {
+        report.write(path)?;
+    }
+    Ok(())
+}
+
+fn models(args: &ModelsArgs, talk: &Talk) -> Result<()> {
+    let chosen = match &args.name {
+        Some(name) => vec![model::ModelId::parse(name).ok_or_else(|| {
+            let known: Vec<&str> = model::ModelId::ALL.iter().map(|m| m.name()).collect();
+            isobole::Error::Setting {
+                key: "models".into(),
+                problem: format!("no model is called `{name}`"),
+                hint: Some(format!("known: {}", known.join(", "))),
+            }
+        })?],
+        None => model::ModelId::ALL.to_vec(),
+    };
+    for model in chosen {
+        talk.data(&model.describe());
+    }
+    Ok(())
+}
+
+fn devices(talk: &Talk) {
+    talk.data(&format!("cpu  {}", backend::Backend::device(&backend::cpu::Cpu)));
+    for adapter in backend::gpu::device::list() {
+        let kind = if adapter.software { "software" } else { "hardware" };
+        talk.data(&format!("gpu  {} ({}, {}, {kind})", adapter.name, adapter.api, adapter.driver));
+    }
+}

@@ -1,5 +1,6 @@
 //! Where the numbers are computed. A back end takes slices and ids and gives numbers; it knows neither files nor names.
 
+pub mod choose;
 pub mod cpu;
 pub mod gpu;
 

@@ -23,6 +23,8 @@ pub struct CurveSummary<S> {
 pub trait Model<const N: usize> {
     /// The name used in flags and tables.
     const NAME: &'static str;
+    /// The formula as people write it, and its reference.
+    const FORMULA: &'static str;
     /// Parameters in order, as tables name them inside (`ln_ec50` is shown as `log10_ec50`).
     const PARAMETERS: [&'static str; N];
     /// Which parameters the response is linear in, the others held.
@@ -72,6 +74,11 @@ macro_rules! models {
                 match self { $(ModelId::$id => <$model as Model<$n>>::NAME,)+ }
             }
 
+            /// The formula as people write it, and its reference.
+            pub fn formula(self) -> &'static str {
+                match self { $(ModelId::$id => <$model as Model<$n>>::FORMULA,)+ }
+            }
+
             /// Parameter names, in order.
             pub fn parameters(self) -> &'static [&'static str] {
                 match self { $(ModelId::$id => &<$model as Model<$n>>::PARAMETERS,)+ }
@@ -101,6 +108,23 @@ impl ModelId {
     /// The model with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|m| m.name().eq_ignore_ascii_case(text.trim()))
+    }
+
+    /// Name, formula, parameters with their boxes, reference: for people.
+    pub fn describe(self) -> String {
+        let mut text = format!("{}\n  {}\n", self.name(), self.formula());
+        for (parameter, bound) in self.parameters().iter().zip(self.bounds()) {
+            let decades = std::f64::consts::LN_10;
+            text += &match parameter.strip_prefix("ln_") {
+                Some(rest) => format!(
+                    "  log10_{rest:10} log10 molar, from {} decades below the lowest to {} above the highest dose\n",
+                    -bound.lower / decades,
+                    bound.upper / decades
+                ),
+                None => format!("  {parameter:16} {} to {}\n", bound.lower, bound.upper),
+            };
+        }
+        text
     }
 
     /// The response at a molar dose, in f64; `parameters` as in [`crate::fit::Fit::parameters`].

@@ -25,6 +25,24 @@ pub fn normalized_percent_inhibition<S: Scalar>(signal: S, vehicle_mean: S, posi
     (signal - positive_mean) / (vehicle_mean - positive_mean)
 }
 
+/// Viability of one well by the formula chosen, all in raw signal; `positive_mean` is not looked at for percent of
+/// vehicle.
+#[inline(always)]
+pub fn normalise_well<S: Scalar>(
+    normalization: Normalization,
+    signal: S,
+    background: S,
+    vehicle_mean: S,
+    positive_mean: S,
+) -> S {
+    match normalization {
+        Normalization::PercentOfVehicle => percent_of_vehicle(signal, background, vehicle_mean),
+        Normalization::NormalizedPercentInhibition => {
+            normalized_percent_inhibition(signal, vehicle_mean, positive_mean)
+        }
+    }
+}
+
 /// What the control wells of one plate say, in raw signal (nothing subtracted).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Controls {
@@ -139,19 +157,12 @@ pub fn normalise(normalization: Normalization, plates: &PlateBatch) -> Vec<f64> 
 
 fn normalise_plate(normalization: Normalization, signal: &[f64], class: &[WellClass]) -> Vec<f64> {
     let controls = controls(signal, class);
-    let obstructed = obstacle(normalization, &controls).is_some();
-    signal
-        .iter()
-        .map(|&signal| match (normalization, controls.vehicle_mean, controls.positive_mean) {
-            (Normalization::PercentOfVehicle, Some(vehicle), _) if !obstructed => {
-                percent_of_vehicle(signal, controls.background, vehicle)
-            }
-            (Normalization::NormalizedPercentInhibition, Some(vehicle), Some(positive)) if !obstructed => {
-                normalized_percent_inhibition(signal, vehicle, positive)
-            }
-            _ => f64::NAN,
-        })
-        .collect()
+    let Some(vehicle) = controls.vehicle_mean.filter(|_| obstacle(normalization, &controls).is_none()) else {
+        return vec![f64::NAN; signal.len()];
+    };
+    // Without positive controls only the formula that does not look at them gets here.
+    let positive = controls.positive_mean.unwrap_or(0.0);
+    signal.iter().map(|&s| normalise_well(normalization, s, controls.background, vehicle, positive)).collect()
 }
 
 #[cfg(test)]

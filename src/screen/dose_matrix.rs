@@ -133,8 +133,9 @@ pub struct Gathered {
     pub curves: Vec<Curve>,
     /// Dose matrices with at least one combination cell, ascending by key.
     pub matrices: Vec<DoseMatrix>,
-    /// Sample wells that entered neither, in input order: `three_drugs`, `no_drug`, `bad_value`.
-    pub unused: Vec<Rejected>,
+    /// Sample wells that entered neither, in input order: which of the wells, and why (`three_drugs`, `no_drug`,
+    /// `bad_value`).
+    pub unused: Vec<(usize, Rejected)>,
 }
 
 /// Gathers wells into single-agent curves and dose matrices.
@@ -150,18 +151,20 @@ pub struct Gathered {
 /// - Vehicle wells of a line (or without a line, on the line's plates) become the untreated point of each of its
 ///   curves that has none: their mean response, with the mean weight of the curve's other points, so that hundreds
 ///   of vehicle wells do not pin the curve at the expense of the treated ones.
-/// - A matrix keeps its own margins where they have 3 nonzero doses or the line's curve has no more; else it takes
-///   the line's curve (of its schedule, or of none), and shows it in `cells` at the doses it was combined at.
+/// - A matrix takes its margins from the line's curves (of its schedule, or of none), which pool every single-agent
+///   well of the screen: a drug that is on every plate is then known far better than from one matrix alone. Where the
+///   data name blocks, a matrix keeps the margins of its own block, unless they have fewer than 3 nonzero doses and
+///   the line's curve has more. Margins from elsewhere are shown in `cells` at the doses that were combined.
 pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>) -> Gathered {
     let mut unused = Vec::new();
     let mut singles: Vec<(CurveKey, Observation)> = Vec::new();
     let mut pairs: Vec<(MatrixKey, Observation)> = Vec::new();
     let mut plates_of_line: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
-    for normalised in wells.iter().filter(|w| w.well.role == Role::Sample) {
+    for (index, normalised) in wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Sample) {
         let well = &normalised.well;
         let line = well.line.unwrap_or(0);
         let mut reject = |reason: &'static str, detail: String| {
-            unused.push(Rejected { plate: well.plate, well: well.position, reason, detail });
+            unused.push((index, Rejected { plate: well.plate, well: well.position, reason, detail }));
         };
         let observe = |dose_a: f64, dose_b: f64| Observation {
             dose_a,
@@ -317,7 +320,7 @@ fn matrices(
             let margin = if second { &mut matrix.margin_b } else { &mut matrix.margin_a };
             let own = nonzero(margin);
             let curve = curve_of(key.line, drug, key.schedule)
-                .filter(|curve| own < ENOUGH_DOSES && nonzero(&curve.points) > own);
+                .filter(|curve| key.block.is_none() || own < ENOUGH_DOSES && nonzero(&curve.points) > own);
             let Some(curve) = curve else {
                 *margin = with_untreated(std::mem::take(margin), vehicles.get(&key.line));
                 continue;

@@ -1,5 +1,6 @@
 //! One integration binary: linking is what costs.
 
+mod plate;
 mod ingest;
 mod command_line;
 mod report;

@@ -201,20 +201,6 @@ fn combenefit_wells_with_a_dose_and_no_drug_are_set_aside() {
     assert_eq!(counts, BTreeMap::from([("missing_drug", 315), ("missing_cell_line", 5)]));
 }
 
-#[test]
-fn doses_that_are_meant_to_be_one_become_one() {
-    let Some(path) = shared("data/combo_oneil_2016_subset.parquet") else { return };
-    let screen = read(path, &Mapping::default());
-    for drug in 0..screen.drugs.len() as u32 {
-        let mut doses: Vec<f64> =
-            screen.wells.iter().flat_map(|w| w.active()).filter(|t| t.drug == drug).map(|t| t.dose).collect();
-        doses.sort_by(f64::total_cmp);
-        doses.dedup();
-        let nearest = doses.windows(2).map(|pair| pair[1] / pair[0]).fold(f64::INFINITY, f64::min);
-        assert!(nearest > 1.02, "{}: {nearest}", screen.drugs.name(drug));
-    }
-}
-
 fn curves(dose_unit: ConcentrationUnit, scale: Scale) -> LongMapping {
     LongMapping {
         group: vec!["curve_id".into()],

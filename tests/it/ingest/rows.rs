@@ -156,3 +156,21 @@ fn a_well_read_twice_is_used_only_if_both_agree() {
     let detail = "2 rows that differ, none used; are replicates or times part of the plate's name?";
     assert_eq!(rejected(&differ), vec![("A02".into(), "duplicate_well", detail.to_owned()); 2]);
 }
+
+#[test]
+fn doses_that_are_meant_to_be_one_become_one_across_files() {
+    let folder = TempDir::new().unwrap();
+    let plate = |plate: &'static str, dose: f64| {
+        let path = folder.path().join(format!("{plate}.parquet"));
+        let mut columns = with("plate_id", text(&[plate; 4]));
+        columns.retain(|(name, _)| *name != "conc_a" && *name != "drug_a" && *name != "conc_unit");
+        columns.push(("drug_a", text(&["DMSO", "clofarabine", "clofarabine", ""])));
+        columns.push(("conc_a", optional(&[Some(0.0), Some(1.0), Some(dose), None])));
+        columns.push(("conc_unit", text(&["uM"; 4])));
+        write(&path, columns);
+        path
+    };
+    let screen = read_screen(&[plate("P1", 1.02), plate("P2", 3.0)], &Mapping::default(), None).unwrap();
+    let doses: Vec<f64> = screen.wells.iter().flat_map(|w| w.active()).map(|t| t.dose).collect();
+    assert_eq!(doses, [1e-6, 1e-6, 1e-6, 3e-6]);
+}

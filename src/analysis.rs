@@ -1,0 +1,241 @@
+//! The flow: a screen as read goes in, every result comes out. Nothing here touches a file.
+
+use crate::Result;
+use crate::backend::Backend;
+use crate::config::Settings;
+use crate::fit::inference::{self, Inference};
+use crate::fit::{CurveSet, Fit, FitSettings, Refit};
+use crate::plate::{self, NormalisedWell, PlateQuality, PlateStage, Verdict};
+use crate::rank::{self, RankSettings, RankedPair};
+use crate::resistance::{self, Resistance};
+use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
+use crate::screen::names::NameId;
+use crate::screen::{Rejected, Screen};
+use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::score::score_matrices;
+use crate::synergy::{MatrixScore, SynergyModel};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+
+/// A stage of the analysis, as progress and timings call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the input.
+    Read,
+    /// Quality control and normalisation.
+    Plates,
+    /// Gathering curves and matrices.
+    Gather,
+    /// Fitting single-agent curves.
+    Curves,
+    /// Scoring matrices.
+    Synergy,
+    /// Resampling matrices for intervals.
+    Intervals,
+    /// Calling resistance and ranking pairs.
+    Rank,
+    /// Writing tables and the report.
+    Write,
+}
+
+impl Stage {
+    /// The name used in progress and `run.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Read => "read",
+            Stage::Plates => "plates",
+            Stage::Gather => "gather",
+            Stage::Curves => "curves",
+            Stage::Synergy => "synergy",
+            Stage::Intervals => "intervals",
+            Stage::Rank => "rank",
+            Stage::Write => "write",
+        }
+    }
+}
+
+/// Told when a stage begins, and on how much work.
+pub type Observer<'a> = &'a mut dyn FnMut(Stage, &str);
+
+/// Everything that a run finds out.
+#[derive(Debug, Clone, Default)]
+pub struct Analysis {
+    /// Wells with a response.
+    pub wells: Vec<NormalisedWell>,
+    /// Quality of every plate.
+    pub plates: Vec<PlateQuality>,
+    /// Wells left out by any stage, each with its reason.
+    pub rejected: Vec<Rejected>,
+    /// Single-agent curves.
+    pub curves: Vec<Curve>,
+    /// Their fits.
+    pub fits: Vec<Fit>,
+    /// What the fits are worth.
+    pub inferences: Vec<Inference>,
+    /// Dose matrices.
+    pub matrices: Vec<DoseMatrix>,
+    /// Their scores.
+    pub scores: Vec<MatrixScore>,
+    /// Resistance of each line to each drug.
+    pub resistances: Vec<Resistance>,
+    /// The ranking.
+    pub pairs: Vec<RankedPair>,
+    /// The anchor drug, if the screen has it.
+    pub anchor: Option<NameId>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl Analysis {
+    /// Share of the curve fits that a certificate in f64 changed; `None` where no GPU fitted.
+    pub fn refitted_share(&self, backend: &dyn Backend) -> Option<f64> {
+        let fitted = self.fits.iter().filter(|f| f.status.is_fitted()).count();
+        let changed = self.fits.iter().filter(|f| f.refit != Refit::None).count();
+        (backend.name() != "cpu" && fitted > 0).then(|| changed as f64 / fitted as f64)
+    }
+}
+
+/// The curve fitter's settings out of a run's.
+pub fn fit_settings(settings: &Settings) -> FitSettings {
+    FitSettings { bounds: settings.fit_bounds(), starts: settings.starts, ..FitSettings::new(settings.model) }
+}
+
+/// Curves as the fitter takes them.
+pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> CurveSet {
+    let mut set = CurveSet::new();
+    for points in curves {
+        set.push(None, points.iter().map(|p| (p.dose, p.response, p.weight)));
+    }
+    set
+}
+
+/// The plate stage alone: the input's own rejects come first.
+///
+/// # Errors
+/// Those of the back end.
+pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) -> Result<Analysis> {
+    let PlateStage { wells, plates, rejected } = plate::run(screen, settings.into(), backend)?;
+    let mut analysis = Analysis { wells, plates, rejected: screen.rejected.clone(), ..Analysis::default() };
+    analysis.rejected.extend(rejected);
+    analysis.warnings.clone_from(&screen.warnings);
+    let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
+    let (bad, unusable) = (judged_bad(Verdict::Bad), judged_bad(Verdict::Unusable));
+    if bad + unusable > 0 {
+        let of = analysis.plates.len();
+        analysis.warnings.push(format!("{bad} of {of} plates are bad and {unusable} unusable: see `plates`"));
+    }
+    Ok(analysis)
+}
+
+/// Everything after reading.
+///
+/// # Errors
+/// Those of the back end. Problems of single wells, curves and matrices are reason codes in the results.
+pub fn analyse(
+    screen: &Screen,
+    settings: &Settings,
+    backend: &dyn Backend,
+    observe: Observer<'_>,
+) -> Result<Analysis> {
+    observe(Stage::Plates, &format!("{} wells on {} plates", screen.wells.len(), screen.plates.len()));
+    let mut analysis = normalise(screen, settings, backend)?;
+    analysis.anchor = screen.drugs.id_ignoring_case(&settings.anchor);
+    if analysis.anchor.is_none() {
+        let warning = format!("the anchor drug `{}` is not in this screen: no line can be called resistant", settings.anchor);
+        analysis.warnings.push(warning);
+    }
+
+    observe(Stage::Gather, "");
+    let gathered = gather(&analysis.wells, screen, analysis.anchor);
+    set_aside(&mut analysis, gathered.unused);
+    analysis.curves = gathered.curves;
+    analysis.matrices = gathered.matrices;
+
+    observe(Stage::Curves, &format!("{} curves", analysis.curves.len()));
+    let fit = fit_settings(settings);
+    analysis.fits = backend.fit(&fit, &curve_set(analysis.curves.iter().map(|c| c.points.as_slice())))?;
+    analysis.inferences = analysis
+        .curves
+        .par_iter()
+        .zip(&analysis.fits)
+        .map(|(curve, fit)| inference::infer(curve, fit, settings.model))
+        .collect();
+
+    observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
+    analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    observe(Stage::Intervals, &format!("{} resamplings of each", settings.bootstrap));
+    add_intervals(
+        &mut analysis.scores,
+        &analysis.matrices,
+        screen,
+        &settings.synergy,
+        settings.margins,
+        &fit,
+        Resampling { draws: settings.bootstrap, seed: settings.seed },
+        backend,
+    )?;
+
+    observe(Stage::Rank, "");
+    let anchor = analysis.anchor;
+    analysis.resistances = resistance::call(
+        &analysis.curves,
+        &analysis.fits,
+        &analysis.inferences,
+        screen,
+        anchor,
+        settings.resistant_fold,
+    );
+    let burden = plate_burden(&analysis);
+    let rank_settings = RankSettings {
+        rank_by: position(&settings.synergy, settings.rank_by),
+        top_k: settings.top_k,
+        anchor,
+        seed: settings.seed,
+        draws: RankSettings::DRAWS,
+    };
+    analysis.pairs = rank::rank(&analysis.scores, &analysis.resistances, screen, &rank_settings, &burden);
+    if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
+        analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
+    }
+    Ok(analysis)
+}
+
+fn position(models: &[SynergyModel], model: SynergyModel) -> usize {
+    models.iter().position(|m| *m == model).unwrap_or(0)
+}
+
+/// Takes wells that no later stage can use out of `wells`, so that used and rejected add up.
+fn set_aside(analysis: &mut Analysis, unused: Vec<(usize, Rejected)>) {
+    let gone: HashSet<usize> = unused.iter().map(|(index, _)| *index).collect();
+    let mut index = 0;
+    analysis.wells.retain(|_| {
+        index += 1;
+        !gone.contains(&(index - 1))
+    });
+    analysis.rejected.extend(unused.into_iter().map(|(_, rejected)| rejected));
+}
+
+/// Each matrix's share of wells on plates that are not good, in the order of the scores.
+fn plate_burden(analysis: &Analysis) -> Vec<f64> {
+    let doubtful: HashSet<NameId> = analysis
+        .plates
+        .iter()
+        .filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged))
+        .map(|p| p.plate)
+        .collect();
+    let mut of_pair: BTreeMap<(NameId, NameId, NameId), (usize, usize)> = BTreeMap::new();
+    for well in &analysis.wells {
+        let drugs: Vec<NameId> = well.well.named().map(|t| t.drug).collect();
+        if let ([a, b], Some(line)) = (drugs.as_slice(), well.well.line) {
+            let share = of_pair.entry((line, *a.min(b), *a.max(b))).or_default();
+            share.0 += usize::from(doubtful.contains(&well.well.plate));
+            share.1 += 1;
+        }
+    }
+    let burden = |score: &MatrixScore| {
+        let (a, b) = (score.key.drug_a, score.key.drug_b);
+        let share = of_pair.get(&(score.key.line, a.min(b), a.max(b)));
+        share.map_or(0.0, |(doubtful, all)| *doubtful as f64 / (*all).max(1) as f64)
+    };
+    analysis.scores.iter().map(burden).collect()
+}

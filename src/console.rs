@@ -1,0 +1,145 @@
+//! What the terminal hears: data on stdout, words on stderr.
+
+use isobole::analysis::Stage;
+use isobole::cli::{Color, Console};
+use isobole::plate::{PlateQuality, Verdict};
+use isobole::rank::RankedPair;
+use isobole::report::run_json::RunRecord;
+use isobole::report::terminal::ranking_text;
+use isobole::run::plain::PlainOutcome;
+use isobole::screen::Screen;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Pairs of the ranking that are printed; all of them are in the table.
+const PAIRS_PRINTED: usize = 20;
+/// Columns of the terminal where it does not say.
+const WIDTH: usize = 110;
+
+/// Says as much as was asked for.
+pub struct Talk {
+    quiet: bool,
+    verbose: bool,
+    color: bool,
+}
+
+impl Talk {
+    /// As the flags ask.
+    pub fn new(console: &Console) -> Self {
+        let color = match console.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Self { quiet: console.quiet, verbose: console.verbose, color }
+    }
+
+    /// Data, on stdout. A closed pipe is the reader's choice, not a failure.
+    pub fn data(&self, text: &str) {
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Words, on stderr.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    fn marked(&self, mark: &str, code: &str, text: &str) {
+        let mark = if self.color { format!("\x1b[{code}m{mark}\x1b[0m") } else { mark.to_owned() };
+        let _ = writeln!(std::io::stderr(), "{mark} {text}");
+    }
+
+    /// An error and its hint; also when quiet.
+    pub fn error(&self, error: &isobole::Error) {
+        self.marked("error:", "1;31", &error.to_string());
+        if let Some(hint) = error.hint() {
+            self.marked("hint:", "1;36", hint);
+        }
+    }
+
+    fn warning(&self, text: &str) {
+        if !self.quiet {
+            self.marked("warning:", "1;33", text);
+        }
+    }
+
+    /// A stage begins.
+    pub fn stage(&self, stage: Stage, detail: &str) {
+        self.say(format!("{:10} {detail}", stage.name()).trim_end());
+    }
+
+    /// Where everything went.
+    pub fn finished(&self, record: &RunRecord, out: &Path) {
+        let counts = &record.counts;
+        let reason = record.backend_reason.as_deref().unwrap_or_default();
+        self.say(&format!("back end   {} ({}): {reason}", record.backend, record.device));
+        self.say(&format!(
+            "wells      {} in = {} used + {} rejected",
+            counts.wells_in, counts.wells_used, counts.wells_rejected
+        ));
+        for (reason, n) in &counts.rejected_by_reason {
+            self.say(&format!("           {n} {reason}"));
+        }
+        self.say(&format!(
+            "found      {} plates, {} curves, {} matrices, {} pairs",
+            counts.plates, counts.curves, counts.matrices, counts.pairs
+        ));
+        if let Some(share) = record.fits_refitted_share {
+            self.say(&format!("certified  {:.2} % of the fits were polished in f64", 100.0 * share));
+        }
+        if self.verbose {
+            for timing in &record.timings {
+                self.say(&format!("time       {:10} {:8.3} s", timing.stage, timing.seconds));
+            }
+            if let Ok(settings) = serde_json::to_string_pretty(&record.settings) {
+                self.say(&settings);
+            }
+        }
+        for warning in &record.warnings {
+            self.warning(warning);
+        }
+        self.say(&format!("results    {}", out.display()));
+    }
+
+    /// The ranking, on stdout.
+    pub fn ranking(&self, pairs: &[RankedPair], screen: &Screen) {
+        if pairs.is_empty() {
+            self.say("no drug pair was measured: nothing to rank");
+            return;
+        }
+        let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(WIDTH);
+        self.data(&ranking_text(pairs, screen, width, PAIRS_PRINTED));
+    }
+
+    /// How many plates have which verdict, on stdout.
+    pub fn plates(&self, plates: &[PlateQuality]) {
+        let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
+        for plate in plates {
+            *verdicts.entry(Verdict::name(plate.verdict)).or_default() += 1;
+        }
+        for (verdict, n) in verdicts {
+            self.data(&format!("{verdict:12} {n}"));
+        }
+    }
+
+    /// What came of a plain table.
+    pub fn plain(&self, outcome: &PlainOutcome, units: &str, failed: &str) {
+        let PlainOutcome { rows_in, rows_used, rejected, units: n, failed: n_failed, backend, files } = outcome;
+        self.say(&format!("back end   {backend}"));
+        self.say(&format!("rows       {rows_in} in = {rows_used} used + {} rejected", rejected.len()));
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, reason, _) in rejected {
+            *reasons.entry(reason).or_default() += 1;
+        }
+        for (reason, n) in reasons {
+            self.say(&format!("           {n} {reason}"));
+        }
+        self.say(&format!("found      {n} {units}; {n_failed} {failed}"));
+        for file in files {
+            self.data(&file.display().to_string());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A run: inputs read, analysed, and written as a result folder.
+
+pub mod plain;
+
+use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
+use crate::backend::choose::{Chosen, choose};
+use crate::config::Settings;
+use crate::fit::inference;
+use crate::report::page::{self, Page};
+use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
+use crate::report::{files, table::Table};
+use crate::screen::{Rejected, Screen};
+use crate::{Error, Result, ingest, plate, rank, resistance, synergy};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Pairs drawn in the report.
+const PAIRS_DRAWN: usize = 12;
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Plate quality only.
+    Quality,
+    /// Quality and normalised wells.
+    Normalised,
+    /// Everything.
+    Full,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The screen.
+    pub screen: Screen,
+    /// What was found.
+    pub analysis: Analysis,
+    /// What was written to `run.json`.
+    pub record: RunRecord,
+    /// Files written, in order.
+    pub files: Vec<PathBuf>,
+}
+
+/// Times stages as they follow one another.
+struct Clock {
+    timings: Vec<Timing>,
+    running: Option<(Stage, Instant)>,
+}
+
+impl Clock {
+    fn begin(&mut self, stage: Option<Stage>) {
+        if let Some((stage, since)) = self.running.take() {
+            self.timings.push(Timing { stage: stage.name().into(), seconds: since.elapsed().as_secs_f64() });
+        }
+        self.running = stage.map(|s| (s, Instant::now()));
+    }
+}
+
+/// Runs `work` on a thread pool of the size that the settings ask for: the library leaves the global pool alone.
+///
+/// # Errors
+/// [`Error::Screen`] where the threads cannot be started; those of `work`.
+pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Screen {
+        problem: format!("cannot start {threads} threads: {e}"),
+        hint: Some("try fewer: `--threads 2`".into()),
+    })?;
+    pool.install(work)
+}
+
+/// Reads, analyses and writes. The output folder is made before anything is read, so that a bad path fails at once.
+///
+/// # Errors
+/// Those of reading, of the back end, and of writing.
+pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'_>) -> Result<Finished> {
+    files::prepare(&settings.out)?;
+    let Chosen { backend, reason } = choose(settings.backend)?;
+    let value = serde_json::to_value(settings)
+        .map_err(|e| Error::Screen { problem: format!("the settings cannot be written: {e}"), hint: None })?;
+    let mut record = RunRecord::new(value, backend.name(), &backend.device(), settings.seed);
+    record.backend_reason = Some(reason);
+    let mut clock = Clock { timings: Vec::new(), running: None };
+
+    clock.begin(Some(Stage::Read));
+    observe(Stage::Read, &format!("{} files", settings.inputs.len()));
+    for input in settings.inputs.iter().chain(&settings.lines_file) {
+        record.inputs.push(InputFile::of(input)?);
+    }
+    let screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
+
+    let analysis = if extent == Extent::Full {
+        let mut timed = |stage: Stage, detail: &str| {
+            clock.begin(Some(stage));
+            observe(stage, detail);
+        };
+        analyse(&screen, settings, backend.as_ref(), &mut timed)?
+    } else {
+        clock.begin(Some(Stage::Plates));
+        observe(Stage::Plates, &format!("{} wells on {} plates", screen.wells.len(), screen.plates.len()));
+        normalise(&screen, settings, backend.as_ref())?
+    };
+
+    clock.begin(Some(Stage::Write));
+    observe(Stage::Write, &settings.out.display().to_string());
+    record.counts = counts(&screen, &analysis);
+    record.fits_refitted_share = analysis.refitted_share(backend.as_ref());
+    record.warnings.clone_from(&analysis.warnings);
+    let mut written = Vec::new();
+    for table in tables(&screen, settings, &analysis, extent) {
+        written.push(files::write(&table, &settings.out, &record.identity(), settings.csv)?);
+    }
+    if extent == Extent::Full {
+        written.push(page::write(&page_of(&screen, settings, &analysis, &record, title), &settings.out)?);
+    }
+    clock.begin(None);
+    record.timings = clock.timings;
+    written.push(record.write(&settings.out)?);
+    Ok(Finished { screen, analysis, record, files: written })
+}
+
+fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
+    let mut counts = Counts {
+        wells_in: screen.wells_in,
+        wells_used: analysis.wells.len(),
+        wells_rejected: analysis.rejected.len(),
+        plates: analysis.plates.len(),
+        curves: analysis.curves.len(),
+        matrices: analysis.matrices.len(),
+        pairs: analysis.pairs.len(),
+        ..Counts::default()
+    };
+    for rejected in &analysis.rejected {
+        *counts.rejected_by_reason.entry(rejected.reason.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Extent) -> Vec<Table> {
+    let mut tables = vec![plate::table(&analysis.plates, screen), rejected_table(&analysis.rejected, screen)];
+    if extent != Extent::Quality {
+        tables.push(plate::wells_table(&analysis.wells, screen));
+    }
+    if extent == Extent::Full {
+        let Analysis { curves, fits, inferences, scores, resistances, pairs, .. } = analysis;
+        tables.push(inference::table(curves, fits, inferences, screen, settings.model));
+        tables.push(synergy::table::synergy_table(scores, &settings.synergy, screen));
+        tables.push(synergy::table::surfaces_table(scores, &settings.synergy, screen));
+        tables.push(matrices_table(analysis, screen));
+        tables.push(resistance::table(resistances, screen));
+        tables.push(rank::table(pairs, screen));
+    }
+    tables
+}
+
+/// The `rejected` table: every well left out, with its reason.
+fn rejected_table(rejected: &[Rejected], screen: &Screen) -> Table {
+    Table::new("rejected")
+        .text("plate_id", rejected.iter().map(|r| Some(screen.plates.name(r.plate))))
+        .text("well", rejected.iter().map(|r| r.well.map(|w| w.to_string())))
+        .text("reason", rejected.iter().map(|r| Some(r.reason)))
+        .text("detail", rejected.iter().map(|r| Some(r.detail.as_str())))
+}
+
+fn page_of<'a>(
+    screen: &'a Screen,
+    settings: &'a Settings,
+    analysis: &'a Analysis,
+    record: &'a RunRecord,
+    title: &'a str,
+) -> Page<'a> {
+    Page {
+        title,
+        screen,
+        run: record,
+        anchor: &settings.anchor,
+        models: &settings.synergy,
+        rank_by: settings.rank_by,
+        pairs: &analysis.pairs,
+        matrices: &analysis.scores,
+        curves: &analysis.curves,
+        fits: &analysis.fits,
+        model: settings.model,
+        resistance: &analysis.resistances,
+        plates: &analysis.plates,
+        rejected: &analysis.rejected,
+        pairs_drawn: PAIRS_DRAWN,
+    }
+}
+
+/// The `matrices` table: every observed dose pair, replicates collapsed; what a later re-scoring starts from.
+fn matrices_table(analysis: &Analysis, screen: &Screen) -> Table {
+    let cells = || analysis.matrices.iter().flat_map(|m| m.cells.iter().map(move |c| (m.key, c)));
+    Table::new("matrices")
+        .text("block", cells().map(|(k, _)| k.block.map(|b| screen.blocks.name(b))))
+        .text("cell_line", cells().map(|(k, _)| Some(screen.lines.name(k.line))))
+        .text("drug_a", cells().map(|(k, _)| Some(screen.drugs.name(k.drug_a))))
+        .text("drug_b", cells().map(|(k, _)| Some(screen.drugs.name(k.drug_b))))
+        .text("schedule", cells().map(|(k, _)| k.schedule.map(|s| screen.schedules.name(s))))
+        .number("dose_a_molar", cells().map(|(_, c)| Some(c.dose_a)))
+        .number("dose_b_molar", cells().map(|(_, c)| Some(c.dose_b)))
+        .number("response", cells().map(|(_, c)| Some(c.response)))
+        .number("weight", cells().map(|(_, c)| Some(c.weight)))
+        .integer("n", cells().map(|(_, c)| Some(i64::from(c.n))))
+        .number("sum_of_squares", cells().map(|(_, c)| Some(c.sum_of_squares)))
+}

@@ -1,0 +1,170 @@
+//! Real plates, with roles assigned here: reading foreign columns is another room's trade.
+
+use super::*;
+use isobole::plate::Verdict;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, Row};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Rows of a shared file, reduced to the columns named, in that order.
+fn rows(file: &str, columns: &[&str]) -> Option<Vec<Vec<Field>>> {
+    let path = crate::shared(&format!("data/{file}.parquet"))?;
+    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let schema = reader.metadata().file_metadata().schema();
+    let fields = schema.get_fields().iter().filter(|f| columns.contains(&f.name())).cloned().collect();
+    let projection =
+        parquet::schema::types::Type::group_type_builder(schema.name()).with_fields(fields).build().unwrap();
+    let pick = |row: Row| -> Vec<Field> {
+        let mut found: HashMap<String, Field> = row.into_columns().into_iter().collect();
+        columns.iter().map(|c| found.remove(*c).unwrap_or_else(|| panic!("no column {c} in {file}"))).collect()
+    };
+    Some(reader.get_row_iter(Some(projection)).unwrap().map(|row| pick(row.unwrap())).collect())
+}
+
+fn number(field: &Field) -> f64 {
+    match field {
+        Field::Null => f64::NAN,
+        Field::Byte(v) => f64::from(*v),
+        Field::Short(v) => f64::from(*v),
+        Field::Int(v) => f64::from(*v),
+        Field::Long(v) => *v as f64,
+        Field::Double(v) => *v,
+        other => panic!("not a number: {other:?}"),
+    }
+}
+
+fn text(field: &Field) -> &str {
+    match field {
+        Field::Str(text) => text,
+        other => panic!("not text: {other:?}"),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    isobole::plate::spread::median(&mut values).unwrap()
+}
+
+#[test]
+fn gdsc_plates_have_the_z_prime_that_others_computed() {
+    let Some(rows) = rows("plates_gdsc_example_raw", &["plate_id", "row", "col", "well_tag", "raw_intensity"]) else {
+        return;
+    };
+    assert_eq!(rows.len(), 873_525);
+    let mut input = Screen { wells_in: rows.len(), ..Screen::default() };
+    for row in &rows {
+        let role = match text(&row[3]) {
+            "B" => Role::Blank,
+            tag if tag.starts_with("NC-") => Role::Vehicle,
+            tag if tag.starts_with("PC-") => Role::Positive,
+            "UN-USED" => Role::Empty,
+            _ => Role::Sample,
+        };
+        let plate = input.plates.intern(&number(&row[0]).to_string());
+        let position = WellPosition::new(number(&row[1]) as u16, number(&row[2]) as u16);
+        input.wells.push(Well { position, line: None, ..well(plate, "A1", role, number(&row[4])) });
+    }
+    let started = Instant::now();
+    let settings = PlateSettings { low_control_blank: true, ..percent_of_vehicle() };
+    let stage = stage(&input, settings);
+    println!("873,525 wells, balance of wells included: {:.2} s", started.elapsed().as_secs_f64());
+    assert_eq!(stage.plates.len(), 1837);
+    assert_eq!(stage.rejected.len(), 507_012, "unused wells alone");
+    let z_primes: Vec<f64> = stage.plates.iter().map(|p| p.z_prime.unwrap()).collect();
+    let (low, high) = z_primes.iter().fold((f64::MAX, f64::MIN), |(low, high), z| (low.min(*z), high.max(*z)));
+    println!("Z' median {:.4}, from {low:.4} to {high:.4}", median(z_primes.clone()));
+    assert!((median(z_primes) - 0.58).abs() < 0.02);
+    assert!((low - 0.378393).abs() < 1e-6 && (high - 0.790263).abs() < 1e-6, "{low} {high}");
+    // pandas: plate 3230, one of the first.
+    let id = input.plates.id("3230").unwrap();
+    let plate = stage.plates.iter().find(|p| p.plate == id).unwrap();
+    for (value, expected) in [
+        (plate.z_prime, 0.6802034530625913),
+        (plate.z_prime_robust, 0.6438765196192244),
+        (plate.ssmd, 10.567567885621019),
+        (plate.signal_to_background, 46.38481309041749),
+    ] {
+        assert!((value.unwrap() / expected - 1.0).abs() < 1e-12, "{value:?} {expected}");
+    }
+    assert_eq!((plate.n_vehicle, plate.n_blank, plate.n_positive), (116, 28, 24));
+    let marginal = stage.plates.iter().filter(|p| p.verdict == Verdict::Marginal).count();
+    let good = stage.plates.iter().filter(|p| p.verdict == Verdict::Good).count();
+    println!("good {good}, marginal {marginal}");
+    assert_eq!(good + marginal, 1837);
+}
+
+#[test]
+fn good_plates_are_told_from_bad_ones() {
+    let Some(rows) = rows("plates_plateqc_example", &["plate_id", "well", "role", "raw_signal"]) else { return };
+    let mut input = Screen { wells_in: rows.len(), ..Screen::default() };
+    for row in &rows {
+        let role = match text(&row[2]) {
+            "neg" => Role::Vehicle,
+            "pos" => Role::Positive,
+            _ => Role::Sample,
+        };
+        let plate = input.plates.intern(text(&row[0]));
+        input.wells.push(well(plate, text(&row[1]), role, number(&row[3])));
+    }
+    let stage = stage(&input, percent_of_vehicle());
+    let verdict = |name: &str| {
+        let id = input.plates.id(name).unwrap();
+        stage.plates.iter().find(|p| p.plate == id).map(|p| (p.verdict, p.z_prime.unwrap())).unwrap()
+    };
+    for (name, expected, z_prime) in [
+        ("115858", Verdict::Good, 0.8695138324103855),
+        ("101416", Verdict::Bad, -0.13790426002504463),
+        ("PSCREEN_M2", Verdict::Bad, -1.3675631422386636),
+    ] {
+        let (found, z) = verdict(name);
+        assert_eq!(found, expected, "{name}");
+        assert!((z - z_prime).abs() < 1e-12, "{name}: {z}");
+    }
+}
+
+#[test]
+fn the_contaminated_plate_of_kcviab_stands_out() {
+    let Some(rows) = rows("plates_cellhts2_kcviab", &["plate_id", "replicate", "well", "role", "raw_signal"]) else {
+        return;
+    };
+    let mut input = Screen { wells_in: rows.len(), ..Screen::default() };
+    for row in &rows {
+        let role = match text(&row[3]) {
+            "neg" => Role::Vehicle,
+            "pos" => Role::Positive,
+            _ => Role::Sample,
+        };
+        let plate = input.plates.intern(&format!("{}-{}", number(&row[0]), number(&row[1])));
+        input.wells.push(well(plate, text(&row[2]), role, number(&row[4])));
+    }
+    let with_signals = stage(&input, percent_of_vehicle());
+    let flagged = |stage: &PlateStage| -> Vec<String> {
+        let flagged = stage.plates.iter().filter(|p| has(p, "many_wells_set_aside"));
+        flagged.map(|p| format!("{} lost {}", input.plates.name(p.plate), p.n_set_aside)).collect()
+    };
+    assert_eq!(flagged(&with_signals), ["6-1 lost 24", "6-2 lost 24"]);
+    // One control well of a kind: no plate has a Z', robust or not, and none passes for good.
+    assert_eq!(with_signals.plates.len(), 114);
+    assert!(with_signals.plates.iter().all(|p| p.z_prime.is_none() && p.z_prime_robust.is_none()));
+    assert!(with_signals.plates.iter().all(|p| has(p, "one_vehicle_well")));
+    // On one plate of the published data the vehicle reads 28 % below the positive control; the others pass as marginal.
+    let bad = |stage: &PlateStage| -> Vec<String> {
+        let bad = stage.plates.iter().filter(|p| p.verdict == Verdict::Bad && has(p, "vehicle_below_positive"));
+        bad.map(|p| input.plates.name(p.plate).to_owned()).collect()
+    };
+    assert_eq!(bad(&with_signals), ["21-1"]);
+    assert_eq!(with_signals.plates.iter().filter(|p| p.verdict == Verdict::Marginal).count(), 113);
+
+    // The planted fault: the two control wells swapped, on plates without any spread to judge by.
+    let mut swapped = input.clone();
+    for well in &mut swapped.wells {
+        well.role = match well.role {
+            Role::Vehicle => Role::Positive,
+            Role::Positive => Role::Vehicle,
+            other => other,
+        };
+    }
+    let swapped = bad(&stage(&swapped, percent_of_vehicle()));
+    assert_eq!(swapped.len(), 113);
+    assert!(!swapped.contains(&"21-1".to_owned()));
+}
