@@ -17,6 +17,8 @@ use rayon::prelude::*;
 
 /// The 97.5 % quantile of the normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
+/// Noise below this (of a viability of 1) is rounding: the data were computed, not measured.
+const ROUNDING: f64 = 1e-9;
 /// Draws in which a score must have been defined for a standard error, as a share of all.
 const ENOUGH_DRAWS: f64 = 0.5;
 
@@ -80,7 +82,7 @@ pub fn add_intervals(
     let evaluator = Evaluator { models, margins, fit, backend };
     let draws = resampling.draws.min(u32::MAX as usize);
     let mut spreads = vec![vec![Spread::default(); models.len()]; matrices.len()];
-    let noisy = |i: usize| scores.get(i).and_then(|score| score.sigma).filter(|sigma| *sigma > 0.0);
+    let noisy = |i: usize| scores.get(i).and_then(|score| score.sigma).filter(|sigma| *sigma > ROUNDING);
     let jobs: Vec<(usize, u64, f64)> = (0..matrices.len().min(scores.len()))
         .filter_map(|i| Some((i, matrix_hash(&matrices[i].key, screen), noisy(i)?)))
         .collect();
@@ -123,7 +125,7 @@ pub fn add_intervals(
             let enough = spread.n as f64 >= ENOUGH_DRAWS * draws as f64;
             let error = match (matrix.sigma, spread.standard_deviation()) {
                 (None, _) => Err("no_noise_estimate"),
-                (Some(sigma), _) if sigma <= 0.0 => Err("no_noise"),
+                (Some(sigma), _) if sigma <= ROUNDING => Err("no_noise"),
                 (_, Some(error)) if enough && error > 0.0 => Ok(error),
                 _ => Err("too_few_draws"),
             };

@@ -131,7 +131,7 @@ pub fn fit_margins(
             Ok((curves.len() - 1, margin.ln_dose.len()))
         }));
     }
-    let fits = backend.fit(&settings, &curves)?;
+    let fits = if curves.is_empty() { Vec::new() } else { backend.fit(&settings, &curves)? };
     let fitted = |margin| match margin {
         Ok((curve, points)) => match fits.get(curve) {
             Some(fit) => Margin::new(fit, settings.model, points),
@@ -154,12 +154,12 @@ pub(super) fn push(curves: &mut CurveSet, baseline: Option<f64>, ln_dose: &[f64]
 /// Codes for what a reader of the scores should know of the fitted margins.
 pub fn margin_flags(design: &Design, margins: &[Margin; 2]) -> Vec<&'static str> {
     let mut flags = Vec::new();
-    for k in 0..2 {
+    for (k, margin) in margins.iter().enumerate() {
         let of_drug = |a: &'static str, b: &'static str| if k == 0 { a } else { b };
         if design.margins[k].untreated_assumed {
             flags.push(of_drug("untreated_a_assumed", "untreated_b_assumed"));
         }
-        let curve = match (margins[k].curve, margins[k].reason) {
+        let curve = match (margin.curve, margin.reason) {
             (Some(curve), _) => curve,
             (None, reason) => {
                 flags.extend(reason.map(|reason| reason.code(k)));

@@ -99,3 +99,43 @@ pub fn standard_normal(seed: u64, matrix: u64, draw: u32, place: u32) -> f64 {
     let radius = (-2.0 * libm::log(unit(state))).sqrt();
     radius * libm::cos(std::f64::consts::TAU * unit(mix(state)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_standard_normal_and_independent_of_their_neighbours() {
+        let n = 100_000u32;
+        let draws: Vec<f64> = (0..n).map(|i| standard_normal(1, 2, i / 100, i % 100)).collect();
+        let moment = |f: &dyn Fn(f64) -> f64| draws.iter().map(|x| f(*x)).sum::<f64>() / f64::from(n);
+        assert!(moment(&|x| x).abs() < 0.01);
+        assert!((moment(&|x| x * x) - 1.0).abs() < 0.015);
+        assert!((moment(&|x| x * x * x * x) - 3.0).abs() < 0.1);
+        for lag in [1, 100] {
+            let product = draws.iter().zip(&draws[lag..]).map(|(x, y)| x * y).sum::<f64>() / f64::from(n);
+            assert!(product.abs() < 0.012, "lag {lag}: {product}");
+        }
+        assert_ne!(standard_normal(1, 2, 3, 4), standard_normal(1, 2, 4, 3));
+    }
+
+    #[test]
+    fn hashes_are_pinned_and_follow_names_not_numbers() {
+        let screen_of = |drugs: [&str; 2]| {
+            let mut screen = Screen::default();
+            screen.lines.intern("HL-60");
+            for drug in drugs {
+                screen.drugs.intern(drug);
+            }
+            screen
+        };
+        let key = |drug_a, drug_b| MatrixKey { block: None, line: 0, drug_a, drug_b, schedule: None };
+        let (one, other) = (screen_of(["clofarabine", "venetoclax"]), screen_of(["venetoclax", "clofarabine"]));
+        assert_eq!(matrix_hash(&key(0, 1), &one), matrix_hash(&key(1, 0), &other));
+        assert_ne!(matrix_hash(&key(0, 1), &one), matrix_hash(&key(0, 1), &other));
+        assert_eq!(matrix_hash(&key(0, 1), &one), PINNED);
+    }
+
+    /// FNV-1a, by an independent program, of the bytes ff ff "HL-60" ff "clofarabine" ff "venetoclax" ff ff ff.
+    const PINNED: u64 = 0x95f7_e26a_cd31_6fa6;
+}

@@ -5,6 +5,9 @@ use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::MatrixKey;
 
+/// Takes one number out of a score.
+type Value = fn(&Score) -> Option<f64>;
+
 /// A table with the columns that say which matrix a row belongs to.
 fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixKey> + Clone) -> Table {
     let line = |key: &MatrixKey| Some(screen.lines.name(key.line).to_owned()).filter(|name| !name.is_empty());
@@ -25,7 +28,7 @@ pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &S
         .number("efficacy", scores.iter().map(|matrix| matrix.efficacy))
         .number("sigma", scores.iter().map(|matrix| matrix.sigma));
     for (m, model) in models.iter().enumerate() {
-        let columns: [(&str, fn(&Score) -> Option<f64>); 9] = [
+        let columns: [(&str, Value); 9] = [
             ("score", |s| s.score),
             ("peak", |s| s.peak),
             ("peak_dose_a_molar", |s| s.peak_dose_a),

@@ -78,7 +78,7 @@ pub fn fit_slices(
             }
         }
     }
-    let fits = backend.fit(&settings, &curves)?;
+    let fits = if curves.is_empty() { Vec::new() } else { backend.fit(&settings, &curves)? };
 
     let mut surfaces = vec![FittedSurface::default(); items.len()];
     let mut along_each = vec![[const { Vec::new() }; 2]; items.len()];

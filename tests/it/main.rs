@@ -5,10 +5,12 @@ mod ingest;
 mod command_line;
 mod report;
 mod backends;
+mod gather;
 mod inference;
 mod kernels;
 mod rank;
 mod simulate;
+mod synergy;
 
 use std::path::PathBuf;
 
