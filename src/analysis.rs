@@ -131,17 +131,13 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
 ///
 /// # Errors
 /// Those of the back end. Problems of single wells, curves and matrices are reason codes in the results.
-pub fn analyse(
-    screen: &Screen,
-    settings: &Settings,
-    backend: &dyn Backend,
-    observe: Observer<'_>,
-) -> Result<Analysis> {
+pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, observe: Observer<'_>) -> Result<Analysis> {
     observe(Stage::Plates, &format!("{} wells on {} plates", screen.wells.len(), screen.plates.len()));
     let mut analysis = normalise(screen, settings, backend)?;
     analysis.anchor = screen.drugs.id_ignoring_case(&settings.anchor);
     if analysis.anchor.is_none() {
-        let warning = format!("the anchor drug `{}` is not in this screen: no line can be called resistant", settings.anchor);
+        let warning =
+            format!("the anchor drug `{}` is not in this screen: no line can be called resistant", settings.anchor);
         analysis.warnings.push(warning);
     }
 

@@ -4,17 +4,20 @@ use crate::Result;
 use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
 use crate::backend::gpu::Gpu;
+use crate::backend::gpu::device::ChunkLimits;
 use crate::fit::inference::infer;
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::model::ModelId;
-use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use crate::report::files::write_whole;
+use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
-/// Doses of a bench curve: half-log steps from 1 nM.
+/// Doses of a bench curve.
 const DOSES: usize = 10;
+/// Doses of a curve of the chunk check: millions of them must fit into memory.
+const CHUNK_CHECK_DOSES: usize = 6;
 /// Standard deviation of the noise.
 const NOISE: f64 = 0.05;
 /// Runs of each back end, interleaved; the median counts.
@@ -78,8 +81,9 @@ fn uniform(seed: u64, curve: u64, place: u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// `n` noisy curves over a wide range of potencies, slopes and plateaus; one in seven has its midpoint untested.
-pub fn curves(n: usize, seed: u64) -> CurveSet {
+/// `n` noisy curves of `doses` log-spaced doses from 1 nM to 31.6 µM, over a wide range of potencies, slopes and
+/// plateaus; one in four has its midpoint beyond the tested range.
+pub fn curves(n: usize, doses: usize, seed: u64) -> CurveSet {
     let mut set = CurveSet::new();
     for curve in 0..n as u64 {
         let u = |place| uniform(seed, curve, place);
@@ -87,8 +91,8 @@ pub fn curves(n: usize, seed: u64) -> CurveSet {
         let truth = [0.9 + 0.2 * u(1), 0.6 * u(2), ln_ec50, 0.5 + 2.5 * u(3)];
         set.push(
             None,
-            (0..DOSES).map(|k| {
-                let dose = 1e-9 * 10f64.powf(0.5 * k as f64);
+            (0..doses).map(|k| {
+                let dose = 1e-9 * 10f64.powf(4.5 * k as f64 / (doses.max(2) - 1) as f64);
                 let place = 10 + 2 * k as u64;
                 let normal = (-2.0 * (1.0 - u(place)).ln()).sqrt() * (std::f64::consts::TAU * u(place + 1)).cos();
                 (dose, ModelId::Hill4.response(dose, &truth) + NOISE * normal, 1.0)
@@ -103,7 +107,7 @@ pub fn curves(n: usize, seed: u64) -> CurveSet {
 /// # Errors
 /// Those of the back ends; a missing GPU is not one, it is said in the report.
 pub fn bench(n: usize, seed: u64) -> Result<BenchReport> {
-    let set = curves(n, seed);
+    let set = curves(n, DOSES, seed);
     let mut back_ends: Vec<Box<dyn Backend>> = vec![Box::new(Cpu)];
     let mut missing = None;
     match Gpu::open() {
@@ -150,11 +154,23 @@ pub fn bench(n: usize, seed: u64) -> Result<BenchReport> {
     Ok(report)
 }
 
+/// Fits `n` curves on the GPU in one call, and again in chunks of a prime number of fits with few workgroups along
+/// a dimension; gives the number of curves whose fits differ in any bit, which must be 0.
+///
+/// # Errors
+/// Those of the back end, a missing adapter among them.
+pub fn chunk_check(n: usize, seed: u64) -> Result<usize> {
+    let set = curves(n, CHUNK_CHECK_DOSES, seed);
+    let settings = FitSettings::new(ModelId::Hill4);
+    let whole = Gpu::open()?.fit(&settings, &set)?;
+    let tight = ChunkLimits { units: 99_991, bytes: 16 << 20, groups: 1000 };
+    let chunks = Gpu::with_limits(tight)?.fit(&settings, &set)?;
+    Ok(whole.iter().zip(&chunks).filter(|(a, b)| a != b).count())
+}
+
 /// Compares two sets of fits in standard errors of the first.
 pub fn agreement(model: ModelId, set: &CurveSet, reference: &[Fit], other: &[Fit]) -> Agreement {
-    let mut shifts: Vec<f64> = (0..set.len())
-        .filter_map(|i| shift(model, set, i, &reference[i], &other[i]))
-        .collect();
+    let mut shifts: Vec<f64> = (0..set.len()).filter_map(|i| shift(model, set, i, &reference[i], &other[i])).collect();
     shifts.sort_by(f64::total_cmp);
     let apart = shifts.iter().filter(|s| **s > CLOSE).count();
     Agreement {
@@ -179,7 +195,8 @@ fn shift(model: ModelId, set: &CurveSet, i: usize, reference: &Fit, other: &Fit)
     });
     let curve = Curve { key: CurveKey { line: 0, drug: 0, schedule: None }, points: points.collect() };
     let inferred = infer(&curve, reference, model);
-    let errors: Vec<f64> = inferred.standard_errors[..model.parameters().len()].iter().copied().collect::<Option<_>>()?;
+    let errors: Vec<f64> =
+        inferred.standard_errors[..model.parameters().len()].iter().copied().collect::<Option<_>>()?;
     let half_decade = 0.5 * std::f64::consts::LN_10;
     let (low, high) = (ln_dose[0] + half_decade, ln_dose[ln_dose.len() - 1] - half_decade);
     let midpoint = reference.parameters[model.location()];
@@ -204,7 +221,10 @@ impl BenchReport {
     /// A plain table for the terminal.
     pub fn text(&self) -> String {
         let mut text = format!("{} curves of {DOSES} doses, {} threads\n\n", self.curves, self.threads);
-        text += &format!("{:8} {:8} {:>14} {:>10} {:>9}  device\n", "model", "back end", "fits/second", "converged", "polished");
+        text += &format!(
+            "{:8} {:8} {:>14} {:>10} {:>9}  device\n",
+            "model", "back end", "fits/second", "converged", "polished"
+        );
         for s in &self.speeds {
             let (converged, polished) = (100.0 * s.converged, 100.0 * s.polished);
             text += &format!(

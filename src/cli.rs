@@ -204,6 +204,9 @@ pub struct BenchArgs {
     /// Number of curves to fit
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub curves: usize,
+    /// Compare instead the GPU's fits in one call with the same in chunks
+    #[arg(long, conflicts_with = "json")]
+    pub chunk_check: bool,
     /// Write the figures to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -74,7 +74,8 @@ fn pipeline(args: &RunArgs, extent: Extent, talk: &Talk) -> Result<()> {
 }
 
 fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -> Result<()> {
-    let finished = on_threads(settings.threads, || run(settings, extent, title, &mut |stage, detail| talk.stage(stage, detail)))?;
+    let finished =
+        on_threads(settings.threads, || run(settings, extent, title, &mut |stage, detail| talk.stage(stage, detail)))?;
     let Finished { screen, analysis, record, files: _ } = &finished;
     talk.finished(record, &settings.out);
     match extent {
@@ -108,12 +109,19 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
 }
 
 fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
-    let report = on_threads(args.threads, || bench::bench(args.curves, args.seed))?;
-    talk.data(&report.text());
-    if let Some(path) = &args.json {
-        report.write(path)?;
+    let BenchArgs { curves, chunk_check, json, seed, threads } = args;
+    if *chunk_check {
+        let different = on_threads(*threads, || bench::chunk_check(*curves, *seed))?;
+        talk.data(&format!("{different} of {curves} fits differ between one call and chunks"));
+        return if different == 0 {
+            Ok(())
+        } else {
+            Err(isobole::Error::Gpu { problem: "chunks change results".into(), hint: None })
+        };
     }
-    Ok(())
+    let report = on_threads(*threads, || bench::bench(*curves, *seed))?;
+    talk.data(&report.text());
+    json.as_ref().map_or(Ok(()), |path| report.write(path))
 }
 
 fn models(args: &ModelsArgs, talk: &Talk) -> Result<()> {

@@ -51,8 +51,7 @@ pub struct Hill3;
 
 impl Model<3> for Hill3 {
     const NAME: &'static str = "hill3";
-    const FORMULA: &'static str =
-        "bottom + (1 - bottom) / (1 + (dose / ec50)^hill)   drc's LL.3 turned to viability; Ritz 2015, doi 10.1371/journal.pone.0146021";
+    const FORMULA: &'static str = "bottom + (1 - bottom) / (1 + (dose / ec50)^hill)   drc's LL.3 turned to viability; Ritz 2015, doi 10.1371/journal.pone.0146021";
     const PARAMETERS: [&'static str; 3] = ["bottom", "ln_ec50", "hill"];
     const LINEAR: [bool; 3] = [true, false, false];
     const LOCATION: usize = 1;

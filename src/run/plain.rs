@@ -75,7 +75,12 @@ fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
                 let row = &table.rows[i];
                 [row.doses[0], row.doses[1], row.doses[2], row.response]
             };
-            key(a).iter().zip(key(b)).map(|(x, y)| x.total_cmp(&y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            key(a)
+                .iter()
+                .zip(key(b))
+                .map(|(x, y)| x.total_cmp(&y))
+                .find(|o| o.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
         });
     });
     groups
@@ -110,8 +115,7 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let table = read_long(only_input(settings)?, mapping)?;
     let groups = by_group(&table);
     let key = CurveKey { line: 0, drug: 0, schedule: None };
-    let curves: Vec<Curve> =
-        groups.par_iter().map(|rows| Curve { key, points: collapse(&table, rows) }).collect();
+    let curves: Vec<Curve> = groups.par_iter().map(|rows| Curve { key, points: collapse(&table, rows) }).collect();
     let fits = chosen.backend.fit(&fit_settings(settings), &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
     let inferences: Vec<_> =
         curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, settings.model)).collect();

@@ -155,12 +155,7 @@ pub struct Gathered {
 ///   well of the screen: a drug that is on every plate is then known far better than from one matrix alone. Where the
 ///   data name blocks, a matrix keeps the margins of its own block, unless they have fewer than 3 nonzero doses and
 ///   the line's curve has more. Margins from elsewhere are shown in `cells` at the doses that were combined.
-pub fn gather(
-    wells: &[NormalisedWell],
-    screen: &Screen,
-    anchor: Option<NameId>,
-    vehicle_point: bool,
-) -> Gathered {
+pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>, vehicle_point: bool) -> Gathered {
     let mut unused = Vec::new();
     let mut singles: Vec<(CurveKey, Observation)> = Vec::new();
     let mut pairs: Vec<(MatrixKey, Observation)> = Vec::new();

@@ -1,14 +1,14 @@
 //! One integration binary: linking is what costs.
 
-mod plate;
-mod ingest;
-mod command_line;
-mod report;
 mod backends;
+mod command_line;
 mod gather;
 mod inference;
+mod ingest;
 mod kernels;
+mod plate;
 mod rank;
+mod report;
 mod simulate;
 mod synergy;
 

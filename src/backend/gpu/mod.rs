@@ -306,7 +306,10 @@ mod tests {
         let gpu = match Gpu::open() {
             Ok(gpu) => gpu,
             Err(error) => {
-                assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "a GPU adapter must be there in CI: {error}");
+                assert!(
+                    std::env::var_os("CI").is_none_or(|v| v != "true"),
+                    "a GPU adapter must be there in CI: {error}"
+                );
                 println!("skipped: {error}");
                 return;
             }
