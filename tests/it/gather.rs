@@ -137,9 +137,10 @@ fn what_cannot_be_used_is_said() {
         sample(&[(0, 1e-6), (1, 1e-6), (2, 0.0)], 0.5),
     ];
     let result = gathered(&wells);
-    let reasons: Vec<_> = result.unused.iter().map(|r| r.reason).collect();
+    let reasons: Vec<_> = result.unused.iter().map(|(_, r)| r.reason).collect();
     assert_eq!(reasons, ["three_drugs", "no_drug", "bad_value", "bad_value"]);
-    assert_eq!(result.unused[0].detail, "A + B + clofarabine");
+    assert_eq!(result.unused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(result.unused[0].1.detail, "A + B + clofarabine");
     assert_eq!(result.matrices.len(), 1);
     assert!(result.curves.is_empty());
 }
