@@ -1,6 +1,8 @@
 //! The Levenberg–Marquardt loop on the CPU: several curves side by side in f64, a lane whose fit has ended takes the
 //! next one. Every lane's arithmetic is its own, so neither the neighbours nor the number of lanes change a result.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use super::normal_equations::{
     DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, LAST_DAMPING, NormalEquations, solve_linear,
     start, step,

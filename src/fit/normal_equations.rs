@@ -1,6 +1,8 @@
 //! The arithmetic of one Levenberg–Marquardt iteration, written once over [`Scalar`]: eight lanes run it on the CPU,
 //! and the same functions are recorded as WGSL for the GPU. Only the loops around them are written twice.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use crate::math::{Dual, Scalar, array};
 use crate::model::{CurveSummary, Model};
 

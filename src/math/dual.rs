@@ -49,6 +49,7 @@ impl<S: Scalar, const N: usize> Sub for Dual<S, N> {
 
 impl<S: Scalar, const N: usize> Mul for Dual<S, N> {
     type Output = Self;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule has a plus")]
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         Self {

@@ -68,7 +68,10 @@ impl Spread {
 ///
 /// # Errors
 /// Those of the back end.
-#[allow(clippy::too_many_arguments)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a separate thing that the stage needs; a struct would only rename them"
+)]
 pub fn add_intervals(
     scores: &mut [MatrixScore],
     matrices: &[DoseMatrix],

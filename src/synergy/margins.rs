@@ -83,7 +83,7 @@ pub fn hill_curve(fit: &Fit, model: ModelId) -> Option<HillCurve<f64>> {
     let curve = match model {
         ModelId::Hill4 => HillCurve { top: p[0], bottom: p[1], ln_ec50: p[2], slope: p[3] },
         ModelId::Hill3 => HillCurve { top: 1.0, bottom: p[0], ln_ec50: p[1], slope: p[2] },
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "reached once a model is registered that is no Hill curve")]
         _ => return None,
     };
     let finite = [curve.top, curve.bottom, curve.ln_ec50, curve.slope].iter().all(|x| x.is_finite());
@@ -95,7 +95,7 @@ pub fn hill_curve(fit: &Fit, model: ModelId) -> Option<HillCurve<f64>> {
 pub fn margin_settings(fit: &FitSettings) -> FitSettings {
     match fit.model {
         ModelId::Hill3 | ModelId::Hill4 => fit.clone(),
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "reached once a model is registered that is no Hill curve")]
         _ => hill4_settings(fit),
     }
 }

@@ -42,7 +42,7 @@ fn sample(treatments: &[(u32, f64)], response: f64) -> NormalisedWell {
 }
 
 fn gathered(wells: &[NormalisedWell]) -> Gathered {
-    gather(wells, &screen(), Some(ANCHOR))
+    gather(wells, &screen(), Some(ANCHOR), true)
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn pairs_are_ordered_by_the_anchor_then_by_name() {
     let matrix = &gathered(&[sample(&[(3, 1e-6), (1, 1e-7)], 0.5)]).matrices[0];
     assert_eq!((matrix.cells[0].dose_a, matrix.cells[0].dose_b), (1e-7, 1e-6));
     // Without an anchor, by name alone.
-    let key = gather(&[sample(&[(2, 1e-6), (0, 1e-7)], 0.5)], &screen(), None).matrices[0].key;
+    let key = gather(&[sample(&[(2, 1e-6), (0, 1e-7)], 0.5)], &screen(), None, true).matrices[0].key;
     assert_eq!((key.drug_a, key.drug_b), (0, 2));
 }
 

@@ -1,5 +1,7 @@
 //! One integration binary: linking is what costs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop, and say where")]
+
 mod backends;
 mod command_line;
 mod gather;
