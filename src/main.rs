@@ -14,6 +14,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let talk = Talk::new(&cli.console);
+    // Mesa's layer for choosing among a desktop's cards complains on stderr where there is no desktop.
+    // SAFETY: no other thread has been started yet.
+    unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     // Damaged files can make the decoder panic: reading catches that and says what is wrong in its own words.
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -49,7 +49,7 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
 
 fn row(pair: &RankedPair, screen: &Screen) -> [String; 8] {
     let name = |id| quantity::clip(screen.drugs.name(id), 80);
-    let schedule = pair.schedule.map(|s| format!(" ({})", quantity::clip(screen.schedules.name(s), 40)));
+    let schedule = screen.unusual_schedule(pair.schedule).map(|s| format!(" ({})", quantity::clip(s, 40)));
     let signed = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or("-".to_owned(), |v| format!("{v:+.3}"));
     let interval = match pair.ci_low.zip(pair.ci_high).filter(|(l, h)| l.is_finite() && h.is_finite()) {
         Some((low, high)) => format!("{low:+.3} to {high:+.3}"),

@@ -7,6 +7,7 @@ use crate::backend::choose::{Chosen, choose};
 use crate::config::Settings;
 use crate::fit::inference;
 use crate::report::page::{self, Page};
+use crate::report::picture::interval;
 use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
 use crate::report::{files, table::Table};
 use crate::screen::{Rejected, Screen};
@@ -110,6 +111,12 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
         written.push(files::write(&table, &settings.out, &record.identity(), settings.csv)?);
     }
     if extent == Extent::Full {
+        if !analysis.pairs.is_empty() {
+            let picture = interval::ranking(&analysis.pairs, &screen).document();
+            let path = settings.out.join("ranking.svg");
+            files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
+            written.push(path);
+        }
         written.push(page::write(&page_of(&screen, settings, &analysis, &record, title), &settings.out)?);
     }
     clock.begin(None);

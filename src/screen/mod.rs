@@ -54,6 +54,11 @@ pub struct Screen {
 }
 
 impl Screen {
+    /// The name of a schedule that a reader must be told of: any but `simultaneous`, which is what a pair means.
+    pub fn unusual_schedule(&self, schedule: Option<NameId>) -> Option<&str> {
+        schedule.map(|id| self.schedules.name(id)).filter(|name| !name.eq_ignore_ascii_case("simultaneous"))
+    }
+
     /// What is known of a line; nothing, for a line that nobody spoke of.
     pub fn annotation(&self, line: NameId) -> LineAnnotation {
         self.annotations.get(line as usize).cloned().unwrap_or_default()

@@ -94,7 +94,8 @@ impl<'a> Lookup<'a> {
 
     fn pair_name(&self, drug_a: NameId, drug_b: NameId, schedule: Option<NameId>) -> String {
         let drug = |id| shown(self.page.screen.drugs.name(id));
-        let schedule = schedule.map(|s| format!(" ({})", quantity::clip(self.page.screen.schedules.name(s), NAME)));
+        let schedule = self.page.screen.unusual_schedule(schedule);
+        let schedule = schedule.map(|s| format!(" ({})", quantity::clip(s, NAME)));
         format!("{} + {}{}", drug(drug_a), drug(drug_b), schedule.unwrap_or_default())
     }
 
