@@ -26,7 +26,7 @@
 //! | [`resistance`], [`rank`] | who is resistant, and which pair answers it |
 //! | [`report`] | tables, `run.json`, the page, pictures |
 //! | [`simulate`] | screens with a known truth, from a model that is not fitted |
-//! | [`bench`] | CPU against GPU |
+//! | [`bench`](mod@bench) | CPU against GPU |
 //!
 //! # One definition a model
 //!

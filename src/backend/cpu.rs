@@ -85,7 +85,9 @@ pub(super) fn fit_problems<M: Model<N>, const N: usize>(
 ) -> Vec<(usize, Fit)> {
     let set = InstructionSet::detect();
     over_blocks(problems, |block, _| {
-        let (begins, ends) = set.run(FromStarts::<M, N> { problems: block, settings, model: std::marker::PhantomData });
+        let model = std::marker::PhantomData;
+        let begins = set.run(Starts::<M, N> { problems: block, settings, model });
+        let ends = set.run(Descents::<M, N> { problems: block, begins: &begins, settings, model });
         let mut at = 0;
         block
             .iter()
@@ -112,7 +114,7 @@ pub(super) fn descend_from<M: Model<N>, const N: usize>(
     over_blocks(problems, |block, first| {
         let begins: Vec<Begin<N>> =
             (0..block.len()).map(|problem| Begin { problem, parameters: begins[first + problem] }).collect();
-        set.run(FromGiven::<M, N> { problems: block, begins: &begins, settings, model: std::marker::PhantomData })
+        set.run(Descents::<M, N> { problems: block, begins: &begins, settings, model: std::marker::PhantomData })
     })
 }
 
@@ -142,30 +144,28 @@ trait Vectorised {
     fn run(self) -> Self::Output;
 }
 
-struct FromStarts<'a, M, const N: usize> {
+struct Starts<'a, M, const N: usize> {
     problems: &'a [Problem<N>],
     settings: &'a FitSettings,
     model: std::marker::PhantomData<M>,
 }
 
-impl<M: Model<N>, const N: usize> Vectorised for FromStarts<'_, M, N> {
-    type Output = (Vec<Begin<N>>, Vec<End<N>>);
+impl<M: Model<N>, const N: usize> Vectorised for Starts<'_, M, N> {
+    type Output = Vec<Begin<N>>;
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let begins = best_starts::<M, N, LANES>(self.problems, self.settings.starts.max(1));
-        let ends = descend::<M, N, LANES>(self.problems, &begins, self.settings.max_iterations);
-        (begins, ends)
+        best_starts::<M, N, LANES>(self.problems, self.settings.starts.max(1))
     }
 }
 
-struct FromGiven<'a, M, const N: usize> {
+struct Descents<'a, M, const N: usize> {
     problems: &'a [Problem<N>],
     begins: &'a [Begin<N>],
     settings: &'a FitSettings,
     model: std::marker::PhantomData<M>,
 }
 
-impl<M: Model<N>, const N: usize> Vectorised for FromGiven<'_, M, N> {
+impl<M: Model<N>, const N: usize> Vectorised for Descents<'_, M, N> {
     type Output = Vec<End<N>>;
     #[inline(always)]
     fn run(self) -> Self::Output {

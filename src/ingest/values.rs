@@ -44,7 +44,7 @@ fn type_name(data_type: &DataType) -> String {
 /// Refuses a column of the file that does not hold what is expected of it.
 ///
 /// # Errors
-/// [`Error::Format`] naming the column, what it is to hold and what it holds.
+/// [`crate::Error::Format`] naming the column, what it is to hold and what it holds.
 pub(super) fn check_type(file: &ParquetFile, column: usize, ours: &str, numbers: bool) -> Result<()> {
     let data_type = file.column_type(column);
     let fits = if numbers { is_number(data_type) } else { is_text(data_type) };
@@ -63,7 +63,7 @@ pub(super) fn check_type(file: &ParquetFile, column: usize, ours: &str, numbers:
 /// The column at `position` of a batch as text.
 ///
 /// # Errors
-/// [`Error::Format`] if it cannot be read so.
+/// [`crate::Error::Format`] if it cannot be read so.
 pub(super) fn text(file: &ParquetFile, batch: &RecordBatch, position: usize) -> Result<StringArray> {
     let array = batch.column(position);
     match array.data_type() {
@@ -78,7 +78,7 @@ pub(super) fn text(file: &ParquetFile, batch: &RecordBatch, position: usize) -> 
 /// spreadsheet.
 ///
 /// # Errors
-/// [`Error::Format`] if it cannot be read so.
+/// [`crate::Error::Format`] if it cannot be read so.
 pub(super) fn numbers(file: &ParquetFile, batch: &RecordBatch, position: usize) -> Result<Float64Array> {
     Ok(converted(file, batch, position, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }

@@ -1,7 +1,7 @@
 //! Precision of fitted parameters: the pseudo-inverse of the weighted normal matrix, by Jacobi rotations.
 //!
 //! Columns are scaled to length one first, so that nothing here depends on units. A direction in which the data
-//! say nothing (eigenvalue below [`RANK_TOLERANCE`] of the largest) is left out of the inverse, and a quantity that
+//! say nothing (eigenvalue below `RANK_TOLERANCE` of the largest) is left out of the inverse, and a quantity that
 //! depends on such a direction has no variance rather than a small or a huge one.
 
 use crate::fit::MAX_PARAMETERS;
