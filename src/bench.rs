@@ -155,17 +155,19 @@ pub fn bench(n: usize, seed: u64) -> Result<BenchReport> {
 }
 
 /// Fits `n` curves on the GPU in one call, and again in chunks of a prime number of fits with few workgroups along
-/// a dimension; gives the number of curves whose fits differ in any bit, which must be 0.
+/// a dimension; gives the number of curves that were not fitted or whose fits differ in any bit, which must be 0.
 ///
 /// # Errors
 /// Those of the back end, a missing adapter among them.
 pub fn chunk_check(n: usize, seed: u64) -> Result<usize> {
     let set = curves(n, CHUNK_CHECK_DOSES, seed);
-    let settings = FitSettings::new(ModelId::Hill4);
+    // One short descent each: what is asked is whether every fit arrives, not how good it is.
+    let settings = FitSettings { starts: 1, max_iterations: 20, ..FitSettings::new(ModelId::Hill4) };
     let whole = Gpu::open()?.fit(&settings, &set)?;
     let tight = ChunkLimits { units: 99_991, bytes: 16 << 20, groups: 1000 };
     let chunks = Gpu::with_limits(tight)?.fit(&settings, &set)?;
-    Ok(whole.iter().zip(&chunks).filter(|(a, b)| a != b).count())
+    let unfitted = whole.iter().filter(|f| !f.status.is_fitted()).count();
+    Ok(unfitted + whole.iter().zip(&chunks).filter(|(a, b)| a != b).count())
 }
 
 /// Compares two sets of fits in standard errors of the first.

@@ -32,10 +32,10 @@ pub struct AnalysisFlags {
     /// Boxes of its parameters, as "hill=0.1..8,top=0.8..1.2"; log10_ec50 in decades beyond the doses tested
     #[arg(long, value_name = "BOXES")]
     pub bounds: Option<String>,
-    /// Starting points a curve [default: 3]
+    /// Starting points a curve; a GPU tries at most 2 [default: 2]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
-    /// Whether the vehicle wells are each curve's point at dose zero [default: false]
+    /// Whether the vehicle wells are each curve's point at dose zero [default: true]
     #[arg(long, value_name = "BOOL")]
     pub vehicle_point: Option<bool>,
     /// Reference models of non-interaction [default: all]
