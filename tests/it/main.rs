@@ -4,6 +4,7 @@
 
 mod backends;
 mod command_line;
+mod end_to_end;
 mod gather;
 mod inference;
 mod ingest;

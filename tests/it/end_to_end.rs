@@ -1,0 +1,106 @@
+//! The program as users run it: files in, a result folder out.
+
+use crate::{gpu, shared};
+use assert_cmd::Command;
+use isobole::report::files;
+use isobole::report::run_json::RunRecord;
+use std::path::Path;
+
+fn isobole() -> Command {
+    Command::cargo_bin("isobole").unwrap()
+}
+
+/// Partners in the order of the ranking.
+fn partners(out: &Path) -> Vec<String> {
+    let pairs = files::read(&out.join("pairs.parquet")).unwrap();
+    let partner = &pairs.column("drug_b").unwrap();
+    (0..pairs.rows()).map(|row| partner.text(row).unwrap().to_owned()).collect()
+}
+
+fn adds_up(out: &Path) -> RunRecord {
+    let record = RunRecord::read(out).unwrap();
+    let counts = &record.counts;
+    assert_eq!(counts.wells_in, counts.wells_used + counts.wells_rejected);
+    assert_eq!(files::read(&out.join("wells.parquet")).unwrap().rows(), counts.wells_used);
+    assert_eq!(files::read(&out.join("rejected.parquet")).unwrap().rows(), counts.wells_rejected);
+    record
+}
+
+#[test]
+fn the_demo_finds_what_was_planted_on_both_back_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |backend: &str| {
+        let out = folder.path().join(backend);
+        let arguments = ["demo", "--backend", backend, "--bootstrap", "40", "--out"];
+        isobole().args(arguments).arg(&out).assert().success();
+        let record = adds_up(&out);
+        assert_eq!(record.backend, backend);
+        assert_eq!(record.counts.wells_in, 13_824);
+        partners(&out)
+    };
+    let cpu = run("cpu");
+    assert_eq!(cpu.len(), 12);
+    assert_eq!(cpu[..2], ["venetoclax", "bortezomib"]);
+    let mut winners = cpu[..5].to_vec();
+    winners.sort();
+    assert_eq!(winners, ["Ko143", "S63845", "bortezomib", "melatonin", "venetoclax"]);
+    assert_eq!(cpu[11], "palbociclib");
+    if gpu().is_some() {
+        assert_eq!(run("gpu"), cpu);
+    }
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes_at_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |threads: &str| {
+        let out = folder.path().join("out");
+        let arguments = ["demo", "--backend", "cpu", "--bootstrap", "10", "--threads", threads, "--out"];
+        isobole().args(arguments).arg(&out).assert().success();
+        let mut tables = Vec::new();
+        for name in ["pairs", "synergy", "surfaces", "curves", "resistance", "plates", "wells"] {
+            let table = files::read(&out.join(format!("{name}.parquet"))).unwrap();
+            tables.push(table);
+        }
+        tables
+    };
+    let (one, three) = (run("1"), run("3"));
+    assert_eq!(one, three);
+    assert!(one.iter().all(|t| t.rows() > 0));
+}
+
+#[test]
+fn the_gdsc_plates_are_judged_fitted_and_accounted_for() {
+    let Some(plates) = shared("data/plates_gdsc_example_raw.parquet") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/examples/gdsc.toml");
+    let out = folder.path().join("gdsc");
+    isobole().arg("run").arg(mapping).arg(plates).args(["--backend", "cpu", "--out"]).arg(&out).assert().success();
+    let record = adds_up(&out);
+    assert_eq!((record.counts.wells_in, record.counts.plates), (873_525, 1837));
+    let quality = files::read(&out.join("plates.parquet")).unwrap();
+    let z_prime = &quality.column("z_prime").unwrap();
+    let mut z_prime: Vec<f64> = (0..quality.rows()).map(|row| z_prime.number(row).unwrap()).collect();
+    z_prime.sort_by(f64::total_cmp);
+    let median = z_prime[z_prime.len() / 2];
+    assert!((median - 0.58).abs() < 0.02, "median Z' {median}");
+    let curves = files::read(&out.join("curves.parquet")).unwrap();
+    assert_eq!(curves.rows(), record.counts.curves);
+    let status = &curves.column("status").unwrap();
+    assert!((0..curves.rows()).all(|row| status.text(row).is_some()));
+}
+
+#[test]
+fn a_screen_without_resistant_lines_is_ranked_and_says_so() {
+    let Some(plates) = shared("data/combo_musyc_hts015_pc9_pervia72h.parquet") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/examples/pc9.toml");
+    let out = folder.path().join("pc9");
+    let flags = ["--anchor", "osimertinib", "--bootstrap", "20", "--backend", "cpu", "--out"];
+    isobole().arg("run").arg(mapping).arg(plates).args(flags).arg(&out).assert().success();
+    let record = adds_up(&out);
+    assert_eq!((record.counts.wells_in, record.counts.pairs), (3696, 54));
+    let pairs = files::read(&out.join("pairs.parquet")).unwrap();
+    let flags = &pairs.column("flags").unwrap();
+    assert!((0..pairs.rows()).all(|row| flags.text(row).unwrap().contains("no_resistant_line")));
+}
