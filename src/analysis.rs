@@ -10,7 +10,7 @@ use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
 use crate::screen::names::NameId;
-use crate::screen::{Rejected, Screen};
+use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::score::score_matrices;
 use crate::synergy::{MatrixScore, SynergyModel};
@@ -120,6 +120,9 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
     analysis.warnings.clone_from(&screen.warnings);
     let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
     let (bad, unusable) = (judged_bad(Verdict::Bad), judged_bad(Verdict::Unusable));
+    if screen.orientation == Orientation::Signal && screen.lines.is_empty() && !analysis.wells.is_empty() {
+        analysis.warnings.push("no well names a cell line: all are taken as one line".into());
+    }
     if bad + unusable > 0 {
         let of = analysis.plates.len();
         analysis.warnings.push(format!("{bad} of {of} plates are bad and {unusable} unusable: see `plates`"));
@@ -181,7 +184,9 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         anchor,
         settings.resistant_fold,
     );
-    let burden = plate_burden(&analysis);
+    // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
+    let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
+    let burden = plate_burden(&analysis, &pairs);
     let rank_settings = RankSettings {
         rank_by: position(&settings.synergy, settings.rank_by),
         top_k: settings.top_k,
@@ -189,7 +194,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         seed: settings.seed,
         draws: RankSettings::DRAWS,
     };
-    analysis.pairs = rank::rank(&analysis.scores, &analysis.resistances, screen, &rank_settings, &burden);
+    analysis.pairs = rank::rank(&pairs, &analysis.resistances, screen, &rank_settings, &burden);
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }
@@ -212,7 +217,7 @@ fn set_aside(analysis: &mut Analysis, unused: Vec<(usize, Rejected)>) {
 }
 
 /// Each matrix's share of wells on plates that are not good, in the order of the scores.
-fn plate_burden(analysis: &Analysis) -> Vec<f64> {
+fn plate_burden(analysis: &Analysis, scores: &[MatrixScore]) -> Vec<f64> {
     // A plate that holds several lines has a verdict for each; one that names no line has one for all.
     let doubtful: HashSet<(NameId, Option<NameId>)> = analysis
         .plates
@@ -235,5 +240,5 @@ fn plate_burden(analysis: &Analysis) -> Vec<f64> {
         let share = of_pair.get(&(score.key.line, a.min(b), a.max(b)));
         share.map_or(0.0, |(doubtful, all)| *doubtful as f64 / (*all).max(1) as f64)
     };
-    analysis.scores.iter().map(burden).collect()
+    scores.iter().map(burden).collect()
 }

@@ -218,7 +218,7 @@ impl Settings {
             backend: backend.unwrap_or_default(),
             model,
             bounds: bounds::resolve(model, &bounds)?,
-            starts: at_least_one("starts", starts.unwrap_or(2))?,
+            starts: at_most("starts", at_least_one("starts", starts.unwrap_or(2))?, 100)?,
             vehicle_point: vehicle_point.unwrap_or(true),
             synergy,
             rank_by,
@@ -226,14 +226,32 @@ impl Settings {
             normalization: normalization.unwrap_or_default(),
             low_control_blank: low_control == Some(LowControl::Blank),
             anchor,
-            bootstrap: bootstrap.unwrap_or(200),
+            bootstrap: enough_draws(bootstrap.unwrap_or(200))?,
             seed: seed.unwrap_or(1),
-            threads: threads.unwrap_or(0),
+            threads: at_most("threads", threads.unwrap_or(0), 1024)?,
             top_k: at_least_one("top_k", top_k.unwrap_or(10))?,
             resistant_fold,
             csv: format == Some(TableFormat::Csv),
         })
     }
+}
+
+fn at_most(key: &str, value: usize, most: usize) -> Result<usize> {
+    if value > most { Err(Error::setting(key, format!("{value} is more than {most}"))) } else { Ok(value) }
+}
+
+/// A standard error from fewer draws would be off by a quarter and more, and the p values with it.
+const FEWEST_DRAWS: usize = 10;
+
+fn enough_draws(draws: usize) -> Result<usize> {
+    if (1..FEWEST_DRAWS).contains(&draws) {
+        return Err(Error::Setting {
+            key: "bootstrap".into(),
+            problem: format!("{draws} draws are too few for a standard error"),
+            hint: Some(format!("take at least {FEWEST_DRAWS}, or 0 for no intervals")),
+        });
+    }
+    at_most("bootstrap", draws, 1_000_000)
 }
 
 fn at_least_one(key: &str, value: usize) -> Result<usize> {

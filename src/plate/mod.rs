@@ -62,7 +62,8 @@ pub struct PlateStage {
 
 /// Judges and normalises a screen.
 ///
-/// Reasons in [`PlateStage::rejected`]: `empty_well`, `signal_not_finite`, `response_not_finite`, those of
+/// Reasons in [`PlateStage::rejected`]: `empty_well`, `signal_not_finite`, `response_not_finite`,
+/// `implausible_response`, those of
 /// [`normalization::obstacle`], and `controls_reversed`.
 ///
 /// # Errors
@@ -97,10 +98,10 @@ pub fn run_with(
                 batch.class.extend(group.class);
                 batch.offsets.push(batch.signal.len());
             } else if screen.orientation != Orientation::Signal {
-                stage.wells.extend(group.members.iter().map(|index| {
+                for index in &group.members {
                     let well = *well(*index);
-                    NormalisedWell { well, response: well.signal, weight: 1.0 }
-                }));
+                    stage.accept(well, well.signal);
+                }
             }
             stage.plates.push(group.quality);
         }
@@ -118,13 +119,29 @@ pub fn run_with(
     for (index, response) in owners.into_iter().zip(responses) {
         let Some(well) = index.map(|index| *well(index)) else { continue };
         if response.is_finite() {
-            stage.wells.push(NormalisedWell { well, response, weight: 1.0 });
+            stage.accept(well, response);
         } else {
             let detail = format!("signal {} normalises to no finite number", well.signal);
             stage.rejected.push(reject(&well, "response_not_finite", detail));
         }
     }
     Ok(stage)
+}
+
+/// Viabilities beyond these are a reader's or a file's fault, not biology: five times the untreated cells, or as far
+/// below none as two screens' worth. One such well would outweigh every other of its curve.
+const PLAUSIBLE: std::ops::RangeInclusive<f64> = -2.0..=5.0;
+
+impl PlateStage {
+    /// Takes a well with its response, or sets it aside as impossible.
+    fn accept(&mut self, well: Well, response: f64) {
+        if PLAUSIBLE.contains(&response) {
+            self.wells.push(NormalisedWell { well, response, weight: 1.0 });
+        } else {
+            let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
+            self.rejected.push(reject(&well, "implausible_response", detail));
+        }
+    }
 }
 
 /// The wells of one line on one plate, with the plate's blanks.

@@ -223,7 +223,9 @@ fn selectivity(draft: &Draft, parental_q: Option<f64>, has_resistant_line: bool)
     if !has_resistant_line || pair.score.is_none() || pair.score_parental.is_none() {
         "none"
     } else if is_positive(pair.score, pair.q) {
-        if is_positive(pair.differential, pair.differential_q) { "resistant_selective" } else { "shared" }
+        let selective =
+            is_positive(pair.differential, pair.differential_q) && !is_positive(pair.score_parental, parental_q);
+        if selective { "resistant_selective" } else { "shared" }
     } else if is_positive(pair.score_parental, parental_q) {
         "parental_only"
     } else {

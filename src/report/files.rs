@@ -68,6 +68,11 @@ pub fn write_whole(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io
     let Some(name) = path.file_name() else {
         return Err(file_error("write", path, io::Error::from(io::ErrorKind::InvalidFilename)));
     };
+    // A rename would replace a device or a link by a file.
+    if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "something that is no regular file is there");
+        return Err(file_error("write", path, source));
+    }
     let mut partial_name = std::ffi::OsString::from(".");
     partial_name.push(name);
     partial_name.push(format!(".{}.partial", std::process::id()));

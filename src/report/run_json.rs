@@ -35,7 +35,16 @@ impl RunIdentity {
 }
 
 /// SHA-256, in hexadecimal, of settings as compact JSON with sorted keys.
+///
+/// Where files lie and how many threads work change no result and are left out: the same analysis has one hash.
 pub fn settings_sha256(settings: &serde_json::Value) -> String {
+    let mut settings = settings.clone();
+    if let Some(map) = settings.as_object_mut() {
+        for place in ["inputs", "lines_file", "out", "threads"] {
+            map.remove(place);
+        }
+    }
+    let settings = &settings;
     hexadecimal(&Sha256::digest(canonical(settings).to_string().as_bytes()))
 }
 
@@ -72,6 +81,21 @@ impl InputFile {
     /// # Errors
     /// [`Error::File`] naming it.
     pub fn of(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|source| file_error("read", path, source))?;
+        if !metadata.is_file() {
+            let (problem, hint) = if metadata.is_dir() {
+                ("is a folder, not a file", "name the files in it: FOLDER/*.parquet")
+            } else {
+                ("is not a regular file", "save it as a file first: a screen is read more than once")
+            };
+            return Err(Error::Format {
+                path: path.to_owned(),
+                row_group: None,
+                column: None,
+                problem: problem.into(),
+                hint: Some(hint.into()),
+            });
+        }
         let mut file = File::open(path).map_err(|source| file_error("read", path, source))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 16];

@@ -34,6 +34,7 @@ struct Response {
     potency: Potency,
     censored: &'static str,
     reason: Option<&'static str>,
+    n_wells: u32,
 }
 
 /// Fold resistance for every (line, drug) that has a curve, and for the anchor on every line of the screen, ascending
@@ -49,8 +50,8 @@ struct Response {
 /// `resistant` where the whole interval lies above `resistant_fold`, `sensitive` where it lies below, and no status
 /// (`uncertain`) where it straddles.
 ///
-/// Where a drug was used on several schedules, the one with curves on the most lines is compared (ties: the first
-/// by name), so that like is compared with like. The three slices run side by side.
+/// Where a drug was used on several schedules, the one with curves on the most lines is compared (ties: the one
+/// with most wells, then the first by name), so that like is compared with like. The three slices run side by side.
 pub fn call(
     curves: &[Curve],
     fits: &[Fit],
@@ -77,7 +78,9 @@ pub fn call(
     for (&drug, schedules) in &by_drug {
         let schedule = schedules.iter().min_by(|(a, in_a), (b, in_b)| {
             let name = |s: &Option<NameId>| s.map(|s| screen.schedules.name(s));
-            in_b.len().cmp(&in_a.len()).then_with(|| name(a).cmp(&name(b)))
+            let wells = |lines: &BTreeMap<NameId, Response>| lines.values().map(|r| u64::from(r.n_wells)).sum::<u64>();
+            let by_lines = in_b.len().cmp(&in_a.len());
+            by_lines.then_with(|| wells(in_b).cmp(&wells(in_a))).then_with(|| name(a).cmp(&name(b)))
         });
         let Some((_, chosen)) = schedule else { continue };
         let lines: BTreeSet<NameId> = schedules.values().flat_map(|lines| lines.keys().copied()).collect();
@@ -173,7 +176,7 @@ fn response(inference: &Inference) -> Response {
         // The IC50's own reason says most; a fit without any has its status.
         (None, _) => Potency::Unknown(inference.ic50_reason.or(reason).unwrap_or("no_ic50")),
     };
-    Response { potency, censored: inference.ic50_censored, reason }
+    Response { potency, censored: inference.ic50_censored, reason, n_wells: inference.n_points }
 }
 
 /// The median of a panel. Censored IC50s take their place beyond all others; only a finite median is a reference.
@@ -207,8 +210,8 @@ fn median(panel: Vec<Potency>) -> Potency {
     let count = known.len() as f64;
     let mean = known.iter().sum::<f64>() / count;
     let deviation = (known.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (count - 1.0)).sqrt();
-    // A single finite value among censored ones has no spread to judge it by.
-    let error = (known.len() > 1).then(|| MEDIAN_EFFICIENCY * deviation / (n as f64).sqrt());
+    // One or two finite values have no spread worth the name: an interval from them would span the world.
+    let error = (known.len() > 2).then(|| MEDIAN_EFFICIENCY * deviation / (n as f64).sqrt());
     Potency::Known { log10, error, degrees_of_freedom: count - 1.0 }
 }
 

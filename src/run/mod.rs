@@ -12,7 +12,7 @@ use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
 use crate::report::{files, table::Table};
 use crate::screen::{Rejected, Screen};
 use crate::{Error, Result, ingest, plate, rank, resistance, synergy};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Pairs drawn in the report.
@@ -75,6 +75,8 @@ pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Se
 /// Those of reading, of the back end, and of writing.
 pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'_>) -> Result<Finished> {
     files::prepare(&settings.out)?;
+    spare_the_inputs(settings)?;
+    clear_previous(&settings.out);
     let Chosen { backend, reason } = choose(settings.backend)?;
     let value = serde_json::to_value(settings)
         .map_err(|e| Error::Screen { problem: format!("the settings cannot be written: {e}"), hint: None })?;
@@ -122,7 +124,53 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
     clock.begin(None);
     record.timings = clock.timings;
     written.push(record.write(&settings.out)?);
+    if analysis.wells.is_empty() {
+        return Err(nothing_usable(&record.counts, &analysis.rejected));
+    }
     Ok(Finished { screen, analysis, record, files: written })
+}
+
+/// An input inside the output folder could be overwritten by the table of its name.
+fn spare_the_inputs(settings: &Settings) -> Result<()> {
+    let Ok(out) = settings.out.canonicalize() else { return Ok(()) };
+    for input in settings.inputs.iter().chain(&settings.lines_file) {
+        let folder = input.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+        if folder.is_some_and(|folder| folder == out) {
+            return Err(Error::Setting {
+                key: "out".into(),
+                problem: format!("`{}` holds the input `{}`", settings.out.display(), input.display()),
+                hint: Some("choose another folder: results have names of their own and would replace inputs".into()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Everything that a run may write. A new run into the same folder first removes what an earlier one left, its
+/// `run.json` before all, so that results of two runs never stand side by side as if they were one.
+fn clear_previous(out: &Path) {
+    if !out.join("run.json").is_file() {
+        return;
+    }
+    let tables = ["wells", "plates", "curves", "matrices", "surfaces", "synergy", "resistance", "pairs", "rejected"];
+    let written = tables.iter().flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
+    for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
+        // What cannot be removed cannot be replaced either: writing will say so.
+        let _ = std::fs::remove_file(out.join(name));
+    }
+}
+
+/// The tables say why for each well; this says it once.
+fn nothing_usable(counts: &Counts, rejected: &[Rejected]) -> Error {
+    let commonest = counts.rejected_by_reason.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(*reason)));
+    let problem = match commonest {
+        None => "the screen has no well".to_owned(),
+        Some((reason, n)) => {
+            let detail = rejected.iter().find(|r| r.reason == reason.as_str()).map_or("", |r| r.detail.as_str());
+            format!("none of the {} wells can be used; {n} are `{reason}`: {detail}", counts.wells_in)
+        }
+    };
+    Error::Screen { problem, hint: Some("the table `rejected` names every well and its reason".into()) }
 }
 
 fn counts(screen: &Screen, analysis: &Analysis) -> Counts {

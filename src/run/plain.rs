@@ -111,6 +111,10 @@ fn collapse(table: &LongTable, rows: &[usize]) -> Vec<CurvePoint> {
 pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let parent = settings.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     files::prepare(parent)?;
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    if same(only_input(settings)?, &settings.out) {
+        return Err(Error::setting("out", format!("`{}` is the input", settings.out.display())));
+    }
     let chosen = choose(settings.backend)?;
     let table = read_long(only_input(settings)?, mapping)?;
     let groups = by_group(&table);
@@ -132,8 +136,11 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
         files: vec![settings.out.clone()],
         rejected: table.rejected,
     };
-    if !outcome.rejected.is_empty() {
-        let path = settings.out.with_extension("rejected.parquet");
+    let path = settings.out.with_extension("rejected.parquet");
+    if outcome.rejected.is_empty() {
+        // One of an earlier run would speak of rows that are not rejected any more.
+        let _ = std::fs::remove_file(&path);
+    } else {
         files::write_parquet(&rejected_table(&outcome.rejected), &path, &identity)?;
         outcome.files.push(path);
     }

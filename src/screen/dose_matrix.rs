@@ -277,7 +277,9 @@ fn with_untreated(mut points: Vec<CurvePoint>, vehicle: Option<&CurvePoint>) -> 
         && first.dose > 0.0
     {
         let weight = points.iter().map(|p| p.weight).sum::<f64>() / points.len() as f64;
-        points.insert(0, CurvePoint { weight, ..*vehicle });
+        // One point's worth of evidence, in its weight, its count and its spread alike: residual variances and
+        // degrees of freedom are those of the treated wells.
+        points.insert(0, CurvePoint { weight, n: 1, sum_of_squares: 0.0, ..*vehicle });
     }
     points
 }

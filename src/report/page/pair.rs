@@ -229,11 +229,13 @@ fn facts(lookup: &Lookup<'_>, pair: &RankedPair) -> Vec<String> {
     if let Some(fold) = pair.fold_change.filter(|f| f.is_finite()) {
         let rescue = pair.rescue_fraction.filter(|r| r.is_finite());
         let rescue = rescue.map(|r| format!(" ({} % of the resistance undone)", quantity::percent(r)));
+        let (fold, way) = if fold >= 1.0 { (fold, "more") } else { (1.0 / fold, "less") };
         let fold = quantity::fold(fold);
-        facts.push(format!("The partner makes {anchor} {fold} as potent{}.", rescue.unwrap_or_default()));
+        facts.push(format!("The partner makes {anchor} {fold} {way} potent{}.", rescue.unwrap_or_default()));
     }
     if let Some(index) = pair.dose_reduction_index.filter(|i| i.is_finite()) {
-        facts.push(format!("Half effect needs {} less of the first drug.", quantity::fold(index)));
+        let (ratio, way) = if index >= 1.0 { (index, "less") } else { (1.0 / index, "more") };
+        facts.push(format!("Half effect needs {} {way} of the first drug.", quantity::fold(ratio)));
     }
     if pair.qc_burden > 0.0 {
         facts.push(format!("{} % of its wells lie on plates that are not good.", quantity::percent(pair.qc_burden)));

@@ -51,7 +51,7 @@ pub(super) fn selectivity(code: &str) -> String {
         "resistant_selective" => "stronger in resistant",
         "shared" => "shared with parental",
         "parental_only" => "parental only",
-        "none" => "no synergy",
+        "none" => "not established",
         _ => return explain(code),
     };
     known.to_owned()
