@@ -60,7 +60,7 @@ fn single_agents_become_curves_and_vehicles_their_untreated_point() {
     let points = &result.curves[0].points;
     assert_eq!(points.iter().map(|p| p.dose).collect::<Vec<_>>(), [0.0, 1e-7, 1e-6]);
     assert!((points[0].response - 1.01).abs() < 1e-15);
-    assert_eq!((points[0].n, points[0].weight), (2, 1.5));
+    assert_eq!((points[0].n, points[0].weight, points[0].sum_of_squares), (1, 1.5, 0.0));
     assert_eq!((points[2].response, points[2].n, points[2].weight), (0.5, 2, 2.0));
     assert!((points[2].sum_of_squares - 0.02).abs() < 1e-15);
 }
