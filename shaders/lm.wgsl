@@ -4,7 +4,7 @@
 //   doses, responses, weights of `config.points` points; untreated response, untreated weight;
 //   lower and upper bounds of PARAMETERS parameters; lowest and highest dose; responses there.
 // Writes `output` in regions of `config.n`: PARAMETERS parameters, sum of squares, iterations, 1 if the limit ended it.
-// Padding points have weight 0. The arithmetic (add_treated, add_untreated, step, solve_linear, start) is recorded
+// Padding points have weight 0. The arithmetic (add_treated, add_untreated, lm_step, solve_linear, start) is recorded
 // from the Rust that the CPU runs; only this loop is written here.
 
 struct Config {
