@@ -1,16 +1,21 @@
 //! Fitting: batches of curves in, parameters with a status out.
 
+pub mod block;
+pub mod descent;
 pub mod inference;
-pub mod levenberg_marquardt;
-pub mod normal_equations;
-pub mod problem;
+pub mod layout;
+pub mod scan;
+pub mod separable;
 pub mod status;
 
-use crate::model::ModelId;
+use crate::model::{CurveModel, ModelId};
+use layout::Points;
 pub use status::{Refit, Status};
 
 /// The most parameters a model may have.
-pub const MAX_PARAMETERS: usize = 8;
+pub const MAX_PARAMETERS: usize = 12;
+/// Numbers from here on are refused: their squares overflow.
+const LARGEST: f64 = 1e100;
 
 /// Curves to fit, concatenated. Replicates at one dose must be collapsed before (see [`CurvePoint`]).
 ///
@@ -19,14 +24,20 @@ pub const MAX_PARAMETERS: usize = 8;
 pub struct CurveSet {
     /// `offsets[i]..offsets[i + 1]` are the points of curve `i`; one longer than the number of curves.
     pub offsets: Vec<usize>,
-    /// Natural logarithm of the molar dose; negative infinity for dose zero.
+    /// Molar dose, or the independent variable of a model of any number.
+    pub dose: Vec<f64>,
+    /// Natural logarithm of the dose; negative infinity for dose zero and below.
     pub ln_dose: Vec<f64>,
+    /// Second independent variable, for models that have one; else empty.
+    pub x2: Vec<f64>,
     /// Response (viability fraction).
     pub response: Vec<f64>,
     /// Weight, above zero.
     pub weight: Vec<f64>,
     /// The response at dose zero where it is known and must not be fitted (ZIP slices), one a curve.
     pub baseline: Vec<Option<f64>>,
+    /// Any one parameter that is held (profile likelihoods): its number and its value; empty where none is.
+    pub held: Vec<Option<(usize, f64)>>,
 }
 
 impl CurveSet {
@@ -40,8 +51,17 @@ impl CurveSet {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
+        // Curves mostly share their doses: the logarithms of the last one are at hand.
+        let before = self.offsets.len().checked_sub(2).map_or(0, |i| self.offsets[i]);
+        let start = self.dose.len();
         for (dose, response, weight) in points {
-            self.ln_dose.push(if dose > 0.0 { libm::log(dose) } else { f64::NEG_INFINITY });
+            let twin = before + self.dose.len() - start;
+            self.ln_dose.push(match self.dose.get(twin) {
+                Some(known) if twin < start && *known == dose => self.ln_dose[twin],
+                _ if dose > 0.0 => libm::log(dose),
+                _ => f64::NEG_INFINITY,
+            });
+            self.dose.push(dose);
             self.response.push(response);
             self.weight.push(weight);
         }
@@ -59,10 +79,36 @@ impl CurveSet {
         self.len() == 0
     }
 
+    fn range(&self, i: usize) -> std::ops::Range<usize> {
+        self.offsets[i]..self.offsets[i + 1]
+    }
+
     /// The points of curve `i` as (ln dose, response, weight) slices.
     pub fn points(&self, i: usize) -> (&[f64], &[f64], &[f64]) {
-        let range = self.offsets[i]..self.offsets[i + 1];
+        let range = self.range(i);
         (&self.ln_dose[range.clone()], &self.response[range.clone()], &self.weight[range])
+    }
+
+    /// The points of curve `i` without their responses.
+    pub fn doses(&self, i: usize) -> Points<'_> {
+        let range = self.range(i);
+        Points {
+            dose: &self.dose[range.clone()],
+            ln_dose: &self.ln_dose[range.clone()],
+            x2: self.x2.get(range.clone()).unwrap_or(&[]),
+            weight: &self.weight[range],
+        }
+    }
+
+    /// The responses of curve `i`.
+    pub fn response(&self, i: usize) -> &[f64] {
+        &self.response[self.range(i)]
+    }
+
+    /// The parameter of curve `i` that is not to move.
+    fn fixed(&self, i: usize, model: &CurveModel) -> Option<(usize, f64)> {
+        let held = self.held.get(i).copied().flatten();
+        held.or_else(|| model.baseline.zip(self.baseline.get(i).copied().flatten()))
     }
 }
 
@@ -109,7 +155,7 @@ pub struct Fit {
 impl FitSettings {
     /// The model's own boxes, two starts tried to the end.
     pub fn new(model: ModelId) -> Self {
-        Self { model, bounds: model.bounds().to_vec(), starts: 2, max_iterations: 300 }
+        Self { model, bounds: model.bounds().to_vec(), starts: 1, max_iterations: 300 }
     }
 }
 

@@ -1,97 +1,64 @@
 //! Dose-response and surface models: one generic function each, from which every back end is made.
 
+pub mod curve_model;
 pub mod hill;
 pub mod surface;
 
+pub use curve_model::{Axis, CurveModel, Parameter, Starts};
+
 use crate::fit::Bound;
 use crate::math::Scalar;
+use std::sync::LazyLock;
 
-/// What a start may know of a curve. Doses are natural logs, measured from the middle of the curve's range.
-#[derive(Debug, Clone, Copy)]
-pub struct CurveSummary<S> {
-    /// Lowest nonzero dose.
-    pub ln_dose_low: S,
-    /// Highest dose.
-    pub ln_dose_high: S,
-    /// Response at the lowest dose.
-    pub response_low: S,
-    /// Response at the highest dose.
-    pub response_high: S,
-}
+/// Stands for the natural log of dose zero in models that level off: far enough below every dose for any slope.
+pub const LN_DOSE_ZERO: f64 = -1e6;
 
-/// A dose-response model with `N` parameters. `ln_dose` is the natural log of the dose.
+/// A dose-response model with `N` parameters, as a built-in model is written. `ln_dose` is the natural log of the
+/// dose, in molar or measured from any other dose: parameters on that axis are measured from the same.
 pub trait Model<const N: usize> {
     /// The name used in flags and tables.
     const NAME: &'static str;
     /// The formula as people write it, and its reference.
     const FORMULA: &'static str;
-    /// Parameters in order, as tables name them inside (`ln_ec50` is shown as `log10_ec50`).
-    const PARAMETERS: [&'static str; N];
-    /// Which parameters the response is linear in, the others held.
-    const LINEAR: [bool; N];
-    /// The parameter that is a location on the ln-dose axis: its box is relative to the doses tested.
-    const LOCATION: usize;
+    /// Parameters in order.
+    const PARAMETERS: [Parameter; N];
     /// The parameter that is the response at dose zero.
     const BASELINE: Option<usize>;
-    /// Default boxes.
-    const BOUNDS: [Bound; N];
-    /// How many starts [`Model::start`] offers.
-    const STARTS: usize;
+    /// Whether the response levels off towards dose zero, so that untreated wells can be part of the curve.
+    const LEVELS_OFF: bool = true;
 
     /// The response at a dose above zero.
     fn response<S: Scalar>(ln_dose: S, parameters: [S; N]) -> S;
     /// The response at dose zero.
-    fn untreated<S: Scalar>(parameters: [S; N]) -> S;
-    /// Start number `index` of [`Model::STARTS`]. Linear parameters are solved for afterwards and need only be sane.
-    fn start<S: Scalar>(index: usize, curve: CurveSummary<S>) -> [S; N];
-}
-
-/// Something to be done with a model known only by its id: static dispatch from a run-time choice.
-pub trait ModelVisitor {
-    /// What comes out.
-    type Output;
-    /// Called with the model.
-    fn visit<M: Model<N>, const N: usize>(self) -> Self::Output;
+    #[inline(always)]
+    fn untreated<S: Scalar>(parameters: [S; N]) -> S {
+        Self::response(S::lit(LN_DOSE_ZERO), parameters)
+    }
 }
 
 macro_rules! models {
     ($($(#[$doc:meta])* $id:ident => $model:ty, $n:literal;)+) => {
-        /// The curve models that can be fitted.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ModelId { $($(#[$doc])* $id,)+ }
+        /// A curve model: a built-in one, or a formula that was read.
+        #[derive(Debug, Clone, Copy)]
+        pub enum ModelId {
+            $($(#[$doc])* $id,)+
+            /// A model from a file.
+            Formula(&'static CurveModel),
+        }
 
         impl ModelId {
-            /// Every model: the one list that flags, documents, tests and benches walk.
+            /// Every built-in model: the one list that flags, documents, tests and benches walk.
             pub const ALL: &'static [ModelId] = &[$(ModelId::$id,)+];
 
-            /// Calls `visitor` with the model behind the id.
-            pub fn visit<V: ModelVisitor>(self, visitor: V) -> V::Output {
-                match self { $(ModelId::$id => visitor.visit::<$model, $n>(),)+ }
-            }
-
-            /// The name used in flags and tables.
-            pub fn name(self) -> &'static str {
-                match self { $(ModelId::$id => <$model as Model<$n>>::NAME,)+ }
-            }
-
-            /// The formula as people write it, and its reference.
-            pub fn formula(self) -> &'static str {
-                match self { $(ModelId::$id => <$model as Model<$n>>::FORMULA,)+ }
-            }
-
-            /// Parameter names, in order.
-            pub fn parameters(self) -> &'static [&'static str] {
-                match self { $(ModelId::$id => &<$model as Model<$n>>::PARAMETERS,)+ }
-            }
-
-            /// Default boxes, in the order of the parameters.
-            pub fn bounds(self) -> &'static [Bound] {
-                match self { $(ModelId::$id => &<$model as Model<$n>>::BOUNDS,)+ }
-            }
-
-            /// The parameter on the ln-dose axis.
-            pub fn location(self) -> usize {
-                match self { $(ModelId::$id => <$model as Model<$n>>::LOCATION,)+ }
+            /// The model itself.
+            pub fn curve_model(self) -> &'static CurveModel {
+                match self {
+                    $(ModelId::$id => {
+                        static MODEL: LazyLock<CurveModel> = LazyLock::new(CurveModel::built_in::<$model, $n>);
+                        &MODEL
+                    })+
+                    ModelId::Formula(model) => model,
+                }
             }
         }
     };
@@ -104,24 +71,66 @@ models! {
     Hill3 => hill::Hill3, 3;
 }
 
+impl PartialEq for ModelId {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.curve_model(), other.curve_model())
+    }
+}
+
+impl Eq for ModelId {}
+
 impl ModelId {
-    /// The model with this name.
+    /// The built-in model with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|m| m.name().eq_ignore_ascii_case(text.trim()))
+    }
+
+    /// The name used in flags and tables.
+    pub fn name(self) -> &'static str {
+        self.curve_model().name
+    }
+
+    /// The formula as people write it, and its reference.
+    pub fn formula(self) -> &'static str {
+        self.curve_model().formula
+    }
+
+    /// Parameter names, in order.
+    pub fn parameters(self) -> &'static [&'static str] {
+        &self.curve_model().names
+    }
+
+    /// Default boxes, in the order of the parameters.
+    pub fn bounds(self) -> &'static [Bound] {
+        &self.curve_model().bounds
+    }
+
+    /// The first parameter on the ln-dose axis.
+    pub fn location(self) -> Option<usize> {
+        self.curve_model().location
     }
 
     /// Name, formula, parameters with their boxes, reference: for people.
     pub fn describe(self) -> String {
         let mut text = format!("{}\n  {}\n", self.name(), self.formula());
-        for (parameter, bound) in self.parameters().iter().zip(self.bounds()) {
-            let decades = std::f64::consts::LN_10;
-            text += &match parameter.strip_prefix("ln_") {
-                Some(rest) => format!(
-                    "  log10_{rest:10} log10 molar, from {} decades below the lowest to {} above the highest dose\n",
+        let decades = std::f64::consts::LN_10;
+        for Parameter { name, unit, bound, axis, .. } in &self.curve_model().parameters {
+            let shown = match name.strip_prefix("ln_") {
+                Some(rest) => format!("log10_{rest}"),
+                None => (*name).to_owned(),
+            };
+            text += &match axis {
+                Axis::LnDose => format!(
+                    "  {shown:16} log10 molar, from {} decades below the lowest to {} above the highest dose\n",
                     -bound.lower / decades,
                     bound.upper / decades
                 ),
-                None => format!("  {parameter:16} {} to {}\n", bound.lower, bound.upper),
+                Axis::Dose => format!(
+                    "  {shown:16} {unit}, from {} decades below the lowest to {} above the highest dose\n",
+                    -bound.lower / decades,
+                    bound.upper / decades
+                ),
+                Axis::Plain => format!("  {shown:16} {} to {}{}{unit}\n", bound.lower, bound.upper, if unit.is_empty() { "" } else { " " }),
             };
         }
         text
@@ -129,14 +138,6 @@ impl ModelId {
 
     /// The response at a molar dose, in f64; `parameters` as in [`crate::fit::Fit::parameters`].
     pub fn response(self, dose: f64, parameters: &[f64]) -> f64 {
-        struct Response<'a>(f64, &'a [f64]);
-        impl ModelVisitor for Response<'_> {
-            type Output = f64;
-            fn visit<M: Model<N>, const N: usize>(self) -> f64 {
-                let parameters = std::array::from_fn(|i| self.1.get(i).copied().unwrap_or(0.0));
-                if self.0 > 0.0 { M::response(libm::log(self.0), parameters) } else { M::untreated(parameters) }
-            }
-        }
-        self.visit(Response(dose, parameters))
+        self.curve_model().response(dose, 0.0, parameters)
     }
 }

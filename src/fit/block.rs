@@ -1,0 +1,260 @@
+//! A block of curves from data to fits: layouts found, starts scanned, descents made. A curve's fit depends on that
+//! curve alone, so blocks may be cut anywhere.
+
+use super::descent::{End, Task, descend};
+use super::layout::{Layout, Points};
+use super::scan::Scan;
+use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
+use crate::math::Lanes;
+use crate::model::CurveModel;
+use std::ops::Range;
+
+/// Curves of a block, ready to be fitted.
+#[derive(Debug)]
+pub struct Block {
+    /// What the curves have in common.
+    pub layouts: Vec<Layout>,
+    /// Those curves that can be fitted, by number of points and layout.
+    pub curves: Vec<Ready>,
+    /// Responses, times the square roots of the weights, of all of them.
+    pub responses: Vec<f64>,
+    /// Why the others cannot: (curve, status).
+    pub refused: Vec<(usize, Status)>,
+}
+
+/// A curve that can be fitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    /// Its number in the [`CurveSet`].
+    pub curve: usize,
+    /// Its layout's number.
+    pub layout: usize,
+    /// Where its responses begin.
+    pub from: usize,
+    /// A parameter that is not to move, and its value, centred.
+    pub fixed: Option<(usize, f64)>,
+}
+
+impl Block {
+    /// Checks curves `range` and makes them ready.
+    pub fn new(curves: &CurveSet, range: Range<usize>, settings: &FitSettings) -> Self {
+        let model = settings.model.curve_model();
+        let mut block = Self { layouts: Vec::new(), curves: Vec::new(), responses: Vec::new(), refused: Vec::new() };
+        // The layouts met, and what became of those that cannot be fitted.
+        let mut known: Vec<std::result::Result<usize, (Points<'_>, Status)>> = Vec::new();
+        let mut last: Option<usize> = None;
+        for curve in range {
+            let points = curves.doses(curve);
+            let is = |entry: &std::result::Result<usize, (Points<'_>, Status)>| match entry {
+                Ok(layout) => block.layouts[*layout].is(points),
+                Err((refused, _)) => refused.is_same(points),
+            };
+            let found = last.filter(|l| is(&known[*l])).or_else(|| known.iter().rposition(is));
+            let entry = found.unwrap_or_else(|| {
+                known.push(match Layout::new(points, model, &model.kernel, settings) {
+                    Ok(layout) => {
+                        block.layouts.push(layout);
+                        Ok(block.layouts.len() - 1)
+                    }
+                    Err(status) => Err((points, status)),
+                });
+                known.len() - 1
+            });
+            last = Some(entry);
+            let layout = match &known[entry] {
+                Ok(layout) => *layout,
+                Err((_, status)) => {
+                    block.refused.push((curve, *status));
+                    continue;
+                }
+            };
+            match block.ready(curves, curve, layout, model) {
+                Ok(ready) => block.curves.push(ready),
+                Err(status) => block.refused.push((curve, status)),
+            }
+        }
+        let Self { curves: ready, layouts, .. } = &mut block;
+        ready.sort_by_key(|c| (layouts[c.layout].points(), c.layout, c.curve));
+        block
+    }
+
+    fn ready(&mut self, curves: &CurveSet, curve: usize, number: usize, model: &CurveModel) -> Result<Ready, Status> {
+        let layout = &self.layouts[number];
+        let response = curves.response(curve);
+        let usable = |y: &f64| y.is_finite() && y.abs() < LARGEST;
+        let fixed = curves.fixed(curve, model);
+        if !response.iter().all(usable) || !fixed.iter().all(|(_, v)| usable(v)) {
+            return Err(Status::BadValue);
+        }
+        if layout.distinct < layout.lower.len() - usize::from(fixed.is_some()) {
+            return Err(Status::TooFewDoses);
+        }
+        let fixed = fixed.map(|(p, value)| (p, value - layout.offset(model, p)));
+        let from = self.responses.len();
+        let weighted = layout.kept.iter().zip(&layout.root_weight).map(|(&k, w)| response[k] * w);
+        self.responses.extend(weighted);
+        Ok(Ready { curve, layout: number, from, fixed })
+    }
+
+    /// A descent for ready curve `index`.
+    pub fn task<'a>(&'a self, index: usize, begin: &'a [f64]) -> Task<'a> {
+        let ready = &self.curves[index];
+        let layout = &self.layouts[ready.layout];
+        let response = &self.responses[ready.from..ready.from + layout.points()];
+        Task { layout, response, fixed: ready.fixed, begin }
+    }
+
+    /// Runs of ready curves with one number of points, or with one layout.
+    fn runs(&self, same: impl Fn(&Ready, &Ready) -> bool) -> Vec<Range<usize>> {
+        let mut runs = Vec::new();
+        let mut from = 0;
+        for chunk in self.curves.chunk_by(same) {
+            runs.push(from..from + chunk.len());
+            from += chunk.len();
+        }
+        runs
+    }
+
+    /// The best starts of every ready curve, best first: (index, nonlinear parameters).
+    #[inline(always)]
+    pub fn scan<const L: usize>(&self, settings: &FitSettings) -> (Vec<usize>, Vec<f64>) {
+        let model = settings.model.curve_model();
+        let wanted = settings.starts.max(1);
+        let k = model.nonlinear.len();
+        let (mut of, mut begins) = (Vec::new(), Vec::new());
+        for run in self.runs(|a, b| a.layout == b.layout) {
+            let layout = &self.layouts[self.curves[run.start].layout];
+            let (starts, counts) = layout.starts(model);
+            let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
+            let mut sums = vec![Lanes([0.0; L]); scan.len()];
+            let mut response = vec![Lanes([0.0; L]); layout.points()];
+            let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
+            let mut upper = lower.clone();
+            let mut order: Vec<usize> = Vec::new();
+            for from in run.clone().step_by(L) {
+                let chunk = from..(from + L).min(run.end);
+                for lane in 0..L {
+                    // A short last chunk repeats its last curve.
+                    let task = self.task((chunk.start + lane).min(chunk.end - 1), &[]);
+                    for (slot, value) in response.iter_mut().zip(task.response) {
+                        slot.0[lane] = *value;
+                    }
+                    for (j, p) in model.linear.iter().enumerate() {
+                        (lower[j].0[lane], upper[j].0[lane]) = task.bounds(*p);
+                    }
+                }
+                scan.sums_of_squares(&response, &lower, &upper, &mut sums);
+                for index in chunk.clone() {
+                    let lane = index - chunk.start;
+                    let at = |start: usize| sums[start].0[lane];
+                    let mut push = |start: usize| {
+                        of.push(index);
+                        begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
+                    };
+                    if wanted == 1 {
+                        let mut best = 0;
+                        for start in 1..scan.len() {
+                            if at(start) < at(best) {
+                                best = start;
+                            }
+                        }
+                        push(best);
+                        continue;
+                    }
+                    order.clear();
+                    order.extend(0..scan.len());
+                    order.sort_by(|a, b| at(*a).total_cmp(&at(*b)));
+                    let mut taken: Vec<usize> = Vec::with_capacity(wanted);
+                    for &start in &order {
+                        if taken.len() == wanted {
+                            break;
+                        }
+                        if !taken.iter().any(|t| scan.are_neighbours(*t, start)) {
+                            taken.push(start);
+                            push(start);
+                        }
+                    }
+                }
+            }
+        }
+        (of, begins)
+    }
+
+    /// Descends from the given beginnings; `of[i]` is the ready curve that `begins` row `i` belongs to, rising.
+    #[inline(always)]
+    pub fn descend<const L: usize>(&self, settings: &FitSettings, of: &[usize], begins: &[f64]) -> Vec<End> {
+        let model = settings.model.curve_model();
+        let k = model.nonlinear.len();
+        let mut ends = Vec::with_capacity(of.len());
+        let mut at = 0;
+        for run in self.runs(|a, b| self.layouts[a.layout].points() == self.layouts[b.layout].points()) {
+            let count = of[at..].partition_point(|index| *index < run.end);
+            let tasks: Vec<Task<'_>> =
+                (at..at + count).map(|i| self.task(of[i], &begins[i * k..(i + 1) * k])).collect();
+            ends.extend(descend::<L>(model, &tasks, settings.max_iterations));
+            at += count;
+        }
+        ends
+    }
+
+    /// The fit of ready curve `index` from the ends of its descents: the lowest sum of squares, the first where
+    /// equal.
+    pub fn outcome(&self, index: usize, ends: &[End], model: &CurveModel, refit: Refit) -> Fit {
+        let mut best: Option<&End> = None;
+        for end in ends {
+            if best.is_none_or(|b| end.sse < b.sse) {
+                best = Some(end);
+            }
+        }
+        let Some(best) = best.filter(|b| b.sse.is_finite()) else {
+            return Fit::failed(Status::BadValue);
+        };
+        let task = self.task(index, &[]);
+        let mut parameters = [0.0; MAX_PARAMETERS];
+        let mut at_bound = 0;
+        for (i, parameter) in parameters.iter_mut().enumerate().take(model.parameters.len()) {
+            let (lower, upper) = task.bounds(i);
+            if lower < upper && (best.parameters[i] <= lower || best.parameters[i] >= upper) {
+                at_bound |= 1 << i;
+            }
+            *parameter = best.parameters[i] + task.layout.offset(model, i);
+        }
+        Fit {
+            status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
+            parameters,
+            sse: best.sse,
+            iterations: ends.iter().map(|e| e.iterations).sum(),
+            at_bound,
+            refit,
+        }
+    }
+}
+
+impl Points<'_> {
+    /// Whether these are the same numbers.
+    fn is_same(&self, other: Points<'_>) -> bool {
+        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
+    }
+}
+
+/// Fits a block of curves; results in the order of the curves.
+#[inline(always)]
+pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, settings: &FitSettings) -> Vec<Fit> {
+    let model = settings.model.curve_model();
+    let block = Block::new(curves, range.clone(), settings);
+    let (of, begins) = block.scan::<L>(settings);
+    let ends = block.descend::<L>(settings, &of, &begins);
+    let mut fits = vec![Fit::failed(Status::BadValue); range.len()];
+    for (curve, status) in &block.refused {
+        fits[curve - range.start] = Fit::failed(*status);
+    }
+    let mut at = 0;
+    for chunk in of.chunk_by(|a, b| a == b) {
+        let index = chunk[0];
+        fits[block.curves[index].curve - range.start] =
+            block.outcome(index, &ends[at..at + chunk.len()], model, Refit::None);
+        at += chunk.len();
+    }
+    fits
+}

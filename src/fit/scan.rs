@@ -1,0 +1,227 @@
+//! Where to begin: the sum of squares of every start of a layout, linear parameters solved for. The basis functions
+//! at a start are the same for all curves of a layout, so they are made orthonormal once, and a curve costs one dot
+//! product a start.
+
+use super::layout::Layout;
+use crate::math::{Lanes, Scalar, Vectorised};
+use crate::model::curve_model::Separated;
+
+/// Columns that keep less than this share of their length beside the columns before them are left out.
+const INDEPENDENT: f64 = 1e-7;
+
+/// The starts of a layout. All columns carry the square roots of the weights.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    points: usize,
+    linear: usize,
+    shares: bool,
+    /// Nonlinear parameters, start after start.
+    pub starts: Vec<f64>,
+    /// How many values each of them takes, the last one changing fastest.
+    pub counts: Vec<usize>,
+    /// For each start: the orthonormal columns, the constant part, and what [`Scan::figures`] says.
+    table: Vec<f64>,
+    has_constant: bool,
+}
+
+impl Scan {
+    /// Values in front of each start's columns: the triangle R of the columns, then its inverse, then the products
+    /// of the orthonormal columns with the constant part, then the constant part's square.
+    fn figures(linear: usize) -> usize {
+        linear * (linear + 1) + linear + 1
+    }
+
+    fn stride(&self) -> usize {
+        Self::figures(self.linear) + (self.linear + usize::from(self.has_constant)) * self.points
+    }
+
+    /// Works out the table of a layout.
+    pub fn new(layout: &Layout, separated: &Separated, kernel: &Vectorised, starts: Vec<f64>, counts: Vec<usize>) -> Self {
+        let (n, linear, nonlinear) = (layout.points(), separated.linear, separated.nonlinear);
+        let has_constant = !kernel.is_constant(Separated::CONSTANT, 0.0);
+        let mut scan =
+            Self { points: n, linear, shares: separated.shares, starts, counts, table: Vec::new(), has_constant };
+        let total: usize = scan.counts.iter().product();
+        let stride = scan.stride();
+        scan.table = vec![0.0; total * stride];
+        let mut arena = kernel.arena::<1>(n);
+        for column in 0..kernel.point_columns() {
+            for k in 0..n {
+                arena[kernel.column(column, n) + k].0[0] = layout.columns[column * n + k];
+            }
+        }
+        let mut columns = vec![vec![0.0; n]; linear];
+        for (start, row) in scan.table.chunks_mut(stride).enumerate() {
+            for i in 0..nonlinear {
+                arena[kernel.curve_input(i)].0[0] = scan.starts[start * nonlinear + i];
+            }
+            kernel.run(n, &mut arena);
+            let (figures, vectors) = row.split_at_mut(Self::figures(linear));
+            let constant: Vec<f64> = (0..n)
+                .map(|k| layout.root_weight[k] * kernel.output(Separated::CONSTANT, n, &arena).at(k).0[0])
+                .collect();
+            // Where the basis functions are shares, the sum of all comes first: it is the same at every start.
+            let order = |j: usize| if scan.shares { (linear - 1 + j) % linear } else { j };
+            for (j, column) in columns.iter_mut().enumerate() {
+                let basis = kernel.output(separated.basis(order(j)), n, &arena);
+                for (k, value) in column.iter_mut().enumerate() {
+                    *value = layout.root_weight[k] * basis.at(k).0[0];
+                }
+            }
+            orthonormalise(&mut columns, figures);
+            let (r, rest) = figures.split_at_mut(linear * (linear + 1) / 2);
+            let (inverse, rest) = rest.split_at_mut(linear * (linear + 1) / 2);
+            invert(linear, r, inverse);
+            for (j, column) in columns.iter().enumerate() {
+                rest[j] = column.iter().zip(&constant).map(|(u, p)| u * p).sum();
+                vectors[j * n..(j + 1) * n].copy_from_slice(column);
+            }
+            rest[linear] = constant.iter().map(|p| p * p).sum();
+            if has_constant {
+                vectors[linear * n..].copy_from_slice(&constant);
+            }
+        }
+        scan
+    }
+
+    /// Number of starts.
+    pub fn len(&self) -> usize {
+        self.counts.iter().product()
+    }
+
+    /// Whether there is no start.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sum of squares at every start, for curves of this layout side by side; `response` carries the square
+    /// roots of the weights. `lower` and `upper` are the box of the linear parameters.
+    #[inline(always)]
+    pub fn sums_of_squares<const L: usize>(
+        &self,
+        response: &[Lanes<L>],
+        lower: &[Lanes<L>],
+        upper: &[Lanes<L>],
+        sums: &mut [Lanes<L>],
+    ) {
+        let (n, linear) = (self.points, self.linear);
+        let zero = Lanes([0.0; L]);
+        let mut square = zero;
+        for y in response {
+            square = square + *y * *y;
+        }
+        let dot = |column: &[f64]| {
+            let mut sum = zero;
+            for (u, y) in column.iter().zip(response) {
+                sum = sum + Lanes([*u; L]) * *y;
+            }
+            sum
+        };
+        let mut along = [zero; super::MAX_PARAMETERS];
+        let mut best = [zero; super::MAX_PARAMETERS];
+        let mut moved = [zero; super::MAX_PARAMETERS];
+        for (start, row) in self.table.chunks_exact(self.stride()).enumerate() {
+            let (figures, vectors) = row.split_at(Self::figures(linear));
+            let half = linear * (linear + 1) / 2;
+            let (r, inverse, of_constant) = (&figures[..half], &figures[half..2 * half], &figures[2 * half..]);
+            let mut sum = square;
+            if self.has_constant {
+                sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * dot(&vectors[linear * n..]);
+            }
+            for j in 0..linear {
+                if !(self.shares && j == 0 && start > 0) {
+                    along[j] = dot(&vectors[j * n..(j + 1) * n]) - Lanes([of_constant[j]; L]);
+                }
+                sum = sum - along[j] * along[j];
+            }
+            // The linear parameters, cut to their box, and what the cut costs.
+            for i in 0..linear {
+                let mut value = zero;
+                for j in i..linear {
+                    value = value + Lanes([inverse[upper_triangle(linear, i, j)]; L]) * along[j];
+                }
+                best[i] = value;
+            }
+            if self.shares {
+                // In the order of the columns the common level comes first, then the differences from it.
+                let last = linear - 1;
+                let level = best[0].clamp(lower[last], upper[last]);
+                moved[0] = level - best[0];
+                for i in 1..linear {
+                    let plateau = (best[i] + best[0]).clamp(lower[i - 1], upper[i - 1]);
+                    moved[i] = plateau - level - best[i];
+                }
+            } else {
+                for i in 0..linear {
+                    moved[i] = best[i].clamp(lower[i], upper[i]) - best[i];
+                }
+            }
+            for i in 0..linear {
+                let mut cost = zero;
+                for j in i..linear {
+                    cost = cost + Lanes([r[upper_triangle(linear, i, j)]; L]) * moved[j];
+                }
+                sum = sum + cost * cost;
+            }
+            sums[start] = sum;
+        }
+    }
+
+    /// Whether two starts lie side by side: no parameter's values are further apart than neighbours are.
+    pub fn are_neighbours(&self, mut a: usize, mut b: usize) -> bool {
+        self.counts.iter().rev().all(|count| {
+            let near = (a % count).abs_diff(b % count) <= 1;
+            a /= count;
+            b /= count;
+            near
+        })
+    }
+}
+
+/// Place of row `i`, column `j >= i` in an upper triangle, row after row.
+#[inline(always)]
+fn upper_triangle(n: usize, i: usize, j: usize) -> usize {
+    i * n - i * i.saturating_sub(1) / 2 + j - i
+}
+
+/// Modified Gram–Schmidt, twice; `r` receives the triangle. A column that depends on earlier ones becomes zero.
+fn orthonormalise(columns: &mut [Vec<f64>], r: &mut [f64]) {
+    let n = columns.len();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    for j in 0..n {
+        let before = dot(&columns[j], &columns[j]);
+        for _ in 0..2 {
+            for i in 0..j {
+                let along = dot(&columns[i], &columns[j]);
+                r[upper_triangle(n, i, j)] += along;
+                let (left, right) = columns.split_at_mut(j);
+                for (x, u) in right[0].iter_mut().zip(&left[i]) {
+                    *x -= along * u;
+                }
+            }
+        }
+        let length = dot(&columns[j], &columns[j]).sqrt();
+        let kept = length > INDEPENDENT * before.sqrt() && length > 1e-150;
+        r[upper_triangle(n, j, j)] = if kept { length } else { 1.0 };
+        let scale = if kept { 1.0 / length } else { 0.0 };
+        for x in &mut columns[j] {
+            *x *= scale;
+        }
+        if !kept {
+            for i in 0..j {
+                r[upper_triangle(n, i, j)] = 0.0;
+            }
+        }
+    }
+}
+
+/// The inverse of an upper triangle.
+fn invert(n: usize, r: &[f64], inverse: &mut [f64]) {
+    for j in 0..n {
+        inverse[upper_triangle(n, j, j)] = 1.0 / r[upper_triangle(n, j, j)];
+        for i in (0..j).rev() {
+            let sum: f64 = (i + 1..=j).map(|k| r[upper_triangle(n, i, k)] * inverse[upper_triangle(n, k, j)]).sum();
+            inverse[upper_triangle(n, i, j)] = -sum / r[upper_triangle(n, i, i)];
+        }
+    }
+}
