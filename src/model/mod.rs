@@ -1,5 +1,6 @@
 //! Dose-response and surface models: one generic function each, from which every back end is made.
 
+pub mod formula;
 pub mod hill;
 pub mod surface;
 
