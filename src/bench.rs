@@ -201,8 +201,8 @@ fn shift(model: ModelId, set: &CurveSet, i: usize, reference: &Fit, other: &Fit)
         inferred.standard_errors[..model.parameters().len()].iter().copied().collect::<Option<_>>()?;
     let half_decade = 0.5 * std::f64::consts::LN_10;
     let (low, high) = (ln_dose[0] + half_decade, ln_dose[ln_dose.len() - 1] - half_decade);
-    let midpoint = reference.parameters[model.location()];
-    if !(low..=high).contains(&midpoint) || inferred.p_value.is_none_or(|p| p > 1e-4) {
+    let midpoint = model.location().map(|at| reference.parameters[at]);
+    if midpoint.is_some_and(|m| !(low..=high).contains(&m)) || inferred.p_value.is_none_or(|p| p > 1e-4) {
         return None;
     }
     let shifts = errors.iter().enumerate().map(|(p, se)| (reference.parameters[p] - other.parameters[p]).abs() / se);

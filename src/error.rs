@@ -55,6 +55,22 @@ pub enum Error {
         /// The next step, where there is one.
         hint: Option<String>,
     },
+    /// A model file has a mistake, at a character.
+    #[error("`{}`, line {line}, column {column}: {problem}\n{excerpt}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What was wrong.
+        problem: String,
+        /// The line, and a caret under the character.
+        excerpt: String,
+        /// The next step, where there is one.
+        hint: Option<String>,
+    },
     /// The screen as a whole cannot be analysed.
     #[error("{problem}")]
     Screen {
@@ -92,6 +108,7 @@ impl Error {
             Error::Format { hint, .. }
             | Error::Plate { hint, .. }
             | Error::Setting { hint, .. }
+            | Error::ModelFile { hint, .. }
             | Error::Screen { hint, .. }
             | Error::Gpu { hint, .. } => hint.as_deref(),
         }

@@ -3,17 +3,18 @@
 use super::{Backend, Expected, PlateBatch, SurfaceBatch, SurfacePoint};
 use crate::Result;
 use crate::config::Normalization;
-use crate::fit::levenberg_marquardt::{Begin, End, best_starts, descend, outcome};
-use crate::fit::problem::Problem;
-use crate::fit::{CurveSet, Fit, FitSettings, Refit, Status};
+use crate::fit::block::{continue_block, fit_block};
+use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::math::Lanes;
 use crate::model::surface::{HillCurve, bliss, hsa, loewe};
-use crate::model::{Model, ModelVisitor, hill::Hill4};
+use crate::model::{Model, hill::Hill4};
 use rayon::prelude::*;
 use std::array::from_fn;
+use std::ops::Range;
 
-/// Curves handed to a thread at a time: enough to keep lanes full, few enough to share the work.
-const BLOCK: usize = 512;
+/// Curves handed to a thread at a time: enough to keep lanes full and to share the tables of starts, few enough to
+/// share the work.
+const BLOCK: usize = 2048;
 /// Curves side by side: two AVX2 registers or one AVX-512 register of f64.
 const LANES: usize = 8;
 
@@ -35,18 +36,8 @@ impl Backend for Cpu {
     }
 
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
-        struct All<'a>(&'a FitSettings, &'a CurveSet);
-        impl ModelVisitor for All<'_> {
-            type Output = Vec<Fit>;
-            fn visit<M: Model<N>, const N: usize>(self) -> Vec<Fit> {
-                let (problems, mut fits) = prepare::<M, N>(self.0, self.1);
-                for (curve, fit) in fit_problems::<M, N>(self.0, &problems) {
-                    fits[curve] = fit;
-                }
-                fits
-            }
-        }
-        Ok(settings.model.visit(All(settings, curves)))
+        let set = InstructionSet::detect();
+        Ok(over_blocks(curves.len(), |range| set.run(Fits { curves, range, settings })))
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>> {
@@ -59,82 +50,17 @@ impl Backend for Cpu {
     }
 }
 
-/// Checks and centres every curve. The fits hold the reasons of those that cannot be fitted; problems come grouped
-/// by length, each group in the order of the curves.
-pub(super) fn prepare<M: Model<N>, const N: usize>(
-    settings: &FitSettings,
-    curves: &CurveSet,
-) -> (Vec<Problem<N>>, Vec<Fit>) {
-    let checked: Vec<_> = (0..curves.len()).into_par_iter().map(|i| Problem::new::<M>(curves, i, settings)).collect();
-    let mut fits = vec![Fit::failed(Status::BadValue); curves.len()];
-    let mut problems = Vec::with_capacity(curves.len());
-    for (fit, checked) in fits.iter_mut().zip(checked) {
-        match checked {
-            Ok(problem) => problems.push(problem),
-            Err(status) => *fit = Fit::failed(status),
-        }
-    }
-    problems.sort_by_key(|p| (p.ln_dose.len(), p.curve));
-    (problems, fits)
-}
-
-/// Fits prepared problems (grouped by length); gives (curve, fit).
-pub(super) fn fit_problems<M: Model<N>, const N: usize>(
-    settings: &FitSettings,
-    problems: &[Problem<N>],
-) -> Vec<(usize, Fit)> {
+/// Descends in f64 from given nonlinear parameters, those of each curve one after the other: how single-precision fits
+/// are certified and how fits are continued under other weights. A curve that cannot be fitted says why.
+pub(crate) fn descend_from(settings: &FitSettings, curves: &CurveSet, begins: &[f64]) -> Vec<(Fit, f64)> {
     let set = InstructionSet::detect();
-    over_blocks(problems, |block, _| {
-        let model = std::marker::PhantomData;
-        let begins = set.run(Starts::<M, N> { problems: block, settings, model });
-        let ends = set.run(Descents::<M, N> { problems: block, begins: &begins, settings, model });
-        let mut at = 0;
-        block
-            .iter()
-            .enumerate()
-            .map(|(i, problem)| {
-                let from = at;
-                while at < begins.len() && begins[at].problem == i {
-                    at += 1;
-                }
-                (problem.curve, outcome::<M, N>(problem, &ends[from..at], Refit::None))
-            })
-            .collect()
-    })
+    over_blocks(curves.len(), |range| set.run(Continued { curves, range, settings, begins }))
 }
 
-/// Descends in f64 from one given beginning a problem: how single-precision fits are certified. `begins[i]` belongs
-/// to `problems[i]`.
-pub(super) fn descend_from<M: Model<N>, const N: usize>(
-    settings: &FitSettings,
-    problems: &[Problem<N>],
-    begins: &[[f64; N]],
-) -> Vec<End<N>> {
-    let set = InstructionSet::detect();
-    over_blocks(problems, |block, first| {
-        let begins: Vec<Begin<N>> =
-            (0..block.len()).map(|problem| Begin { problem, parameters: begins[first + problem] }).collect();
-        set.run(Descents::<M, N> { problems: block, begins: &begins, settings, model: std::marker::PhantomData })
-    })
-}
-
-/// Runs `work` over blocks of problems of one length, in parallel; results in order. `work` is given the block and
-/// the index of its first problem.
-fn over_blocks<const N: usize, T: Send>(
-    problems: &[Problem<N>],
-    work: impl Fn(&[Problem<N>], usize) -> Vec<T> + Sync,
-) -> Vec<T> {
-    let mut blocks = Vec::new();
-    let mut at = 0;
-    while at < problems.len() {
-        let length = problems[at].ln_dose.len();
-        let same = problems[at..].partition_point(|p| p.ln_dose.len() <= length);
-        let end = at + same.min(BLOCK);
-        blocks.push(at..end);
-        at = end;
-    }
-    let results: Vec<Vec<T>> =
-        blocks.into_par_iter().map(|range| work(&problems[range.clone()], range.start)).collect();
+/// Runs `work` over blocks of curves, in parallel; results in order.
+fn over_blocks<T: Send>(n: usize, work: impl Fn(Range<usize>) -> Vec<T> + Sync + Send) -> Vec<T> {
+    let blocks: Vec<Range<usize>> = (0..n).step_by(BLOCK).map(|from| from..(from + BLOCK).min(n)).collect();
+    let results: Vec<Vec<T>> = blocks.into_par_iter().map(&work).collect();
     results.into_iter().flatten().collect()
 }
 
@@ -144,32 +70,32 @@ trait Vectorised {
     fn run(self) -> Self::Output;
 }
 
-struct Starts<'a, M, const N: usize> {
-    problems: &'a [Problem<N>],
+struct Fits<'a> {
+    curves: &'a CurveSet,
+    range: Range<usize>,
     settings: &'a FitSettings,
-    model: std::marker::PhantomData<M>,
 }
 
-impl<M: Model<N>, const N: usize> Vectorised for Starts<'_, M, N> {
-    type Output = Vec<Begin<N>>;
+impl Vectorised for Fits<'_> {
+    type Output = Vec<Fit>;
     #[inline(always)]
     fn run(self) -> Self::Output {
-        best_starts::<M, N, LANES>(self.problems, self.settings.starts.max(1))
+        fit_block::<LANES>(self.curves, self.range, self.settings)
     }
 }
 
-struct Descents<'a, M, const N: usize> {
-    problems: &'a [Problem<N>],
-    begins: &'a [Begin<N>],
+struct Continued<'a> {
+    curves: &'a CurveSet,
+    range: Range<usize>,
     settings: &'a FitSettings,
-    model: std::marker::PhantomData<M>,
+    begins: &'a [f64],
 }
 
-impl<M: Model<N>, const N: usize> Vectorised for Descents<'_, M, N> {
-    type Output = Vec<End<N>>;
+impl Vectorised for Continued<'_> {
+    type Output = Vec<(Fit, f64)>;
     #[inline(always)]
     fn run(self) -> Self::Output {
-        descend::<M, N, LANES>(self.problems, self.begins, self.settings.max_iterations)
+        continue_block::<LANES>(self.curves, self.range, self.settings, self.begins)
     }
 }
 

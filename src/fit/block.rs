@@ -258,3 +258,34 @@ pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, setting
     }
     fits
 }
+
+/// Descends from given nonlinear parameters, `begins` holding those of curve after curve (all curves of the set).
+/// Each fit comes with what its first step promised, as a share of the residual variance.
+#[inline(always)]
+pub fn continue_block<const L: usize>(
+    curves: &CurveSet,
+    range: Range<usize>,
+    settings: &FitSettings,
+    begins: &[f64],
+) -> Vec<(Fit, f64)> {
+    let model = settings.model.curve_model();
+    let k = model.nonlinear.len();
+    let block = Block::new(curves, range.clone(), settings);
+    let of: Vec<usize> = (0..block.curves.len()).collect();
+    let mut own = Vec::with_capacity(of.len() * k);
+    for ready in &block.curves {
+        for (i, parameter) in model.nonlinear.iter().enumerate() {
+            own.push(begins[ready.curve * k + i] - block.layouts[ready.layout].offset(model, *parameter));
+        }
+    }
+    let ends = block.descend::<L>(settings, &of, &own);
+    let mut fits = vec![(Fit::failed(Status::BadValue), f64::INFINITY); range.len()];
+    for (curve, status) in &block.refused {
+        fits[curve - range.start].0 = Fit::failed(*status);
+    }
+    for (index, end) in ends.iter().enumerate() {
+        let fit = block.outcome(index, std::slice::from_ref(end), model, Refit::None);
+        fits[block.curves[index].curve - range.start] = (fit, end.first_offset);
+    }
+    fits
+}

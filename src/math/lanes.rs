@@ -44,7 +44,19 @@ impl<const L: usize> Scalar for Lanes<L> {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Self(array(|i| libm::log(self.0[i])))
+        Self(array(|i| elementary::ln(self.0[i])))
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        Self(array(|i| libm::sin(self.0[i])))
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        Self(array(|i| libm::cos(self.0[i])))
+    }
+    #[inline(always)]
+    fn atan(self) -> Self {
+        Self(array(|i| libm::atan(self.0[i])))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -40,6 +40,12 @@ pub enum Operation {
     Ln(Recorded),
     /// Square root.
     Sqrt(Recorded),
+    /// Sine.
+    Sin(Recorded),
+    /// Cosine.
+    Cos(Recorded),
+    /// Arc tangent.
+    Atan(Recorded),
     /// |a|.
     Abs(Recorded),
     /// 1 / (1 + e^-a).
@@ -65,9 +71,16 @@ impl Operation {
             Op::Add(a, b) | Op::Sub(a, b) | Op::Mul(a, b) | Op::Div(a, b) | Op::Min(a, b) | Op::Max(a, b) => {
                 [Some(a), Some(b), None, None]
             }
-            Op::Neg(a) | Op::Exp(a) | Op::Ln(a) | Op::Sqrt(a) | Op::Abs(a) | Op::Logistic(a) | Op::LogisticSlope(a) => {
-                [Some(a), None, None, None]
-            }
+            Op::Neg(a)
+            | Op::Exp(a)
+            | Op::Ln(a)
+            | Op::Sqrt(a)
+            | Op::Sin(a)
+            | Op::Cos(a)
+            | Op::Atan(a)
+            | Op::Abs(a)
+            | Op::Logistic(a)
+            | Op::LogisticSlope(a) => [Some(a), None, None, None],
             Op::SelectLess(a, b, c, d) => [Some(a), Some(b), Some(c), Some(d)],
         };
         all.into_iter().flatten()
@@ -87,6 +100,9 @@ impl Operation {
             Op::Exp(a) => Op::Exp(f(a)),
             Op::Ln(a) => Op::Ln(f(a)),
             Op::Sqrt(a) => Op::Sqrt(f(a)),
+            Op::Sin(a) => Op::Sin(f(a)),
+            Op::Cos(a) => Op::Cos(f(a)),
+            Op::Atan(a) => Op::Atan(f(a)),
             Op::Abs(a) => Op::Abs(f(a)),
             Op::Logistic(a) => Op::Logistic(f(a)),
             Op::LogisticSlope(a) => Op::LogisticSlope(f(a)),
@@ -261,6 +277,15 @@ impl Scalar for Recorded {
     fn sqrt(self) -> Self {
         unary(self, Scalar::sqrt, Op::Sqrt)
     }
+    fn sin(self) -> Self {
+        unary(self, Scalar::sin, Op::Sin)
+    }
+    fn cos(self) -> Self {
+        unary(self, Scalar::cos, Op::Cos)
+    }
+    fn atan(self) -> Self {
+        unary(self, Scalar::atan, Op::Atan)
+    }
     fn abs(self) -> Self {
         unary(self, Scalar::abs, Op::Abs)
     }
@@ -387,6 +412,9 @@ impl Program {
                 Op::Exp(a) => at(a).exp(),
                 Op::Ln(a) => at(a).ln(),
                 Op::Sqrt(a) => at(a).sqrt(),
+                Op::Sin(a) => at(a).sin(),
+                Op::Cos(a) => at(a).cos(),
+                Op::Atan(a) => at(a).atan(),
                 Op::Abs(a) => at(a).abs(),
                 Op::Logistic(a) => at(a).logistic(),
                 Op::LogisticSlope(a) => at(a).logistic_and_slope().1,

@@ -16,10 +16,17 @@ pub trait Scalar:
     fn lit(value: f64) -> Self;
     /// e to the power of self; saturates near 1e±304 (f32: 1e±37) instead of overflowing.
     fn exp(self) -> Self;
-    /// Natural logarithm; self must be above zero.
+    /// Natural logarithm. It saturates at the smallest normal number (f64: −708.4, f32: −87.3): zero and below give
+    /// that, with slope 0.
     fn ln(self) -> Self;
-    /// Square root; self must not be negative.
+    /// Square root; self must not be negative. The slope at 0 is taken to be 0.
     fn sqrt(self) -> Self;
+    /// Sine of an angle in radians.
+    fn sin(self) -> Self;
+    /// Cosine of an angle in radians.
+    fn cos(self) -> Self;
+    /// The angle in radians, between −π/2 and π/2, whose tangent is self.
+    fn atan(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
     /// The smaller of the two.
@@ -51,10 +58,36 @@ pub trait Scalar:
         self.max(Self::lit(0.0)) + ((-self.abs()).exp() + Self::lit(1.0)).ln()
     }
 
-    /// self to the power of `exponent`, through ln and exp; self must be above zero.
+    /// Tangent of an angle in radians.
+    #[inline(always)]
+    fn tan(self) -> Self {
+        self.sin() / self.cos()
+    }
+
+    /// Hyperbolic tangent, accurate near 0 and without overflow.
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        let one = Self::lit(1.0);
+        let size = self.abs();
+        // (1 - e^-2|x|) / (1 + e^-2|x|) cancels near 0. There, Lambert's continued fraction, cut after x²/11, is good
+        // to 4e-17. Which of the two it is decides over numerator and denominator, so that one division is enough.
+        let e = (Self::lit(-2.0) * size).exp();
+        let numerator = self.select_less(Self::lit(0.0), e - one, one - e);
+        let cut = Self::lit(0.25);
+        let z = size.min(cut) * size.min(cut);
+        let near_numerator = self * (Self::lit(10_395.0) + z * (Self::lit(1_260.0) + z * Self::lit(21.0)));
+        let near_denominator = Self::lit(10_395.0) + z * (Self::lit(4_725.0) + z * (Self::lit(210.0) + z));
+        size.select_less(cut, near_numerator, numerator) / size.select_less(cut, near_denominator, one + e)
+    }
+
+    /// self to the power of `exponent`, through ln and exp, for a base above zero. A base at or below zero counts as
+    /// 0: it gives 0, 1 or 1e37 (which stands for infinity and is a number in single precision too) for an exponent
+    /// above, at or below zero, with derivatives of 0; so `dose^hill` is right at dose 0.
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
-        (exponent * self.ln()).exp()
+        let zero = Self::lit(0.0);
+        let base = zero.select_less(self, self, Self::lit(1.0));
+        zero.select_less(self, (exponent * base.ln()).exp(), power_of_zero(exponent))
     }
 
     /// self kept within `lower` and `upper`.
@@ -62,6 +95,13 @@ pub trait Scalar:
     fn clamp(self, lower: Self, upper: Self) -> Self {
         self.max(lower).min(upper)
     }
+}
+
+/// 0 to the power of `exponent`, as [`Scalar::pow`] has it.
+#[inline(always)]
+pub(super) fn power_of_zero<S: Scalar>(exponent: S) -> S {
+    let zero = S::lit(0.0);
+    exponent.select_less(zero, S::lit(1e37), zero.select_less(exponent, zero, S::lit(1.0)))
 }
 
 impl Scalar for f64 {
@@ -75,7 +115,19 @@ impl Scalar for f64 {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        libm::log(self)
+        elementary::ln(self)
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        libm::sin(self)
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        libm::cos(self)
+    }
+    #[inline(always)]
+    fn atan(self) -> Self {
+        libm::atan(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -111,7 +163,19 @@ impl Scalar for f32 {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        libm::logf(self)
+        libm::logf(Scalar::max(self, f32::MIN_POSITIVE))
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        libm::sinf(self)
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        libm::cosf(self)
+    }
+    #[inline(always)]
+    fn atan(self) -> Self {
+        libm::atanf(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

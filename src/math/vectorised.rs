@@ -217,6 +217,9 @@ impl Vectorised {
             Op::Exp(_) => unary(out, operand(0), Scalar::exp),
             Op::Ln(_) => unary(out, operand(0), Scalar::ln),
             Op::Sqrt(_) => unary(out, operand(0), Scalar::sqrt),
+            Op::Sin(_) => unary(out, operand(0), Scalar::sin),
+            Op::Cos(_) => unary(out, operand(0), Scalar::cos),
+            Op::Atan(_) => unary(out, operand(0), Scalar::atan),
             Op::Abs(_) => unary(out, operand(0), Scalar::abs),
             Op::Logistic(_) => match step.slope {
                 None => unary(out, operand(0), Scalar::logistic),

@@ -125,6 +125,15 @@ impl Scalar for Wgsl {
     fn ln(self) -> Self {
         line(format!("log({})", text(self)))
     }
+    fn sin(self) -> Self {
+        line(format!("sin({})", text(self)))
+    }
+    fn cos(self) -> Self {
+        line(format!("cos({})", text(self)))
+    }
+    fn atan(self) -> Self {
+        line(format!("atan({})", text(self)))
+    }
     fn sqrt(self) -> Self {
         line(format!("sqrt({})", text(self)))
     }

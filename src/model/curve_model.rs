@@ -56,6 +56,8 @@ pub struct CurveModel {
     pub name: &'static str,
     /// The formula as people write it, and its reference.
     pub formula: &'static str,
+    /// Whether it is one of ours, not a formula from a file.
+    pub is_built_in: bool,
     /// Parameters in order.
     pub parameters: Vec<Parameter>,
     /// Their names.
@@ -215,6 +217,8 @@ pub struct Description {
     pub name: &'static str,
     /// The formula as people write it, and its reference.
     pub formula: &'static str,
+    /// Whether it is one of ours, not a formula from a file.
+    pub is_built_in: bool,
     /// Parameters in order; at most [`MAX_PARAMETERS`].
     pub parameters: Vec<Parameter>,
     /// The parameter that is the response at dose zero.
@@ -230,7 +234,7 @@ pub struct Description {
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, parameters, baseline, levels_off, any_dose, dose_unit } = description;
+        let Description { name, formula, is_built_in, parameters, baseline, levels_off, any_dose, dose_unit } = description;
         let n = parameters.len().min(MAX_PARAMETERS);
         let forward = linear_parameters(&value, 0..n);
         let backward = linear_parameters(&value, (0..n).rev());
@@ -244,6 +248,7 @@ impl CurveModel {
         Self {
             name,
             formula,
+            is_built_in,
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
@@ -269,6 +274,7 @@ impl CurveModel {
         let description = Description {
             name: M::NAME,
             formula: M::FORMULA,
+            is_built_in: true,
             parameters: M::PARAMETERS.to_vec(),
             baseline: M::BASELINE,
             levels_off: M::LEVELS_OFF,
@@ -289,6 +295,24 @@ impl CurveModel {
     /// The response, in f64; `parameters` in the model's order and units, at least as many as it has.
     pub fn response(&self, dose: f64, x2: f64, parameters: &[f64]) -> f64 {
         self.response_at(self.point(dose, x2), parameters)
+    }
+
+    /// The point at a natural-log dose in the model's unit.
+    pub fn point_at_ln_dose(&self, ln_dose: f64) -> [f64; POINT_INPUTS] {
+        [ln_dose, libm::exp(ln_dose), 0.0]
+    }
+
+    /// The response at a natural-log dose in the model's unit.
+    pub fn response_at_ln_dose(&self, ln_dose: f64, parameters: &[f64]) -> f64 {
+        self.response_at(self.point_at_ln_dose(ln_dose), parameters)
+    }
+
+    /// Its derivative by the natural-log dose.
+    pub fn slope_at_ln_dose(&self, ln_dose: f64, parameters: &[f64]) -> f64 {
+        let [x, dose, x2] = self.point_at_ln_dose(ln_dose);
+        let mut inputs = vec![Dual::<f64, 1>::parameter(x, 0), Dual { value: dose, gradient: [dose] }, Dual::constant(x2)];
+        inputs.extend(parameters.iter().map(|p| Dual::constant(*p)));
+        self.value.evaluate(&inputs).first().map_or(0.0, |y| y.gradient[0])
     }
 
     /// As [`CurveModel::response`], for a point made ready.

@@ -1,6 +1,7 @@
 //! Dose-response and surface models: one generic function each, from which every back end is made.
 
 pub mod curve_model;
+pub mod formula;
 pub mod hill;
 pub mod surface;
 

@@ -5,6 +5,7 @@
 mod backends;
 mod command_line;
 mod end_to_end;
+mod formula;
 mod gather;
 mod inference;
 mod ingest;

@@ -8,10 +8,11 @@ pub mod potency;
 mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
-use crate::math::{Dual, special};
-use crate::model::{Model, ModelId, ModelVisitor};
+use crate::math::special;
+use crate::model::{CurveModel, ModelId};
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use covariance::{Matrix, Precision};
+use crate::model::LN_DOSE_ZERO;
 use potency::HalfDose;
 use std::array::from_fn;
 use std::f64::consts::LN_10;
@@ -167,56 +168,48 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
         let reason = Some("bad_value");
         return Inference { reason, ic50_reason: reason, area_reason: reason, ..inference };
     }
-    model.visit(Infer { curve, fit, ln_low: libm::log(low), ln_high: libm::log(high), inference })
+    let model = model.curve_model();
+    let parameters = &fit.parameters[..count];
+    let unit = libm::log(model.dose_unit);
+    let (ln_low, ln_high) = (libm::log(low) - unit, libm::log(high) - unit);
+    Infer { curve, fit, model, parameters, ln_low, ln_high, inference }.infer()
 }
 
 struct Infer<'a> {
     curve: &'a Curve,
     fit: &'a Fit,
+    model: &'static CurveModel,
+    parameters: &'a [f64],
     ln_low: f64,
     ln_high: f64,
     inference: Inference,
 }
 
-impl ModelVisitor for Infer<'_> {
-    type Output = Inference;
-
-    fn visit<M: Model<N>, const N: usize>(mut self) -> Inference {
-        let parameters: [f64; N] = from_fn(|i| self.fit.parameters[i]);
-        let precision = self.sums::<M, N>(parameters);
-        self.significance::<M, N>(parameters);
-        self.precision(&precision, N);
-        self.potency::<M, N>(parameters, &precision);
+impl Infer<'_> {
+    fn infer(mut self) -> Inference {
+        let precision = self.sums();
+        self.significance();
+        self.precision(&precision);
+        self.potency(&precision);
         self.inference
     }
-}
 
-/// The response and its gradient with respect to the parameters, at a natural-log dose (`None`: untreated).
-fn response_and_gradient<M: Model<N>, const N: usize>(ln_dose: Option<f64>, parameters: [f64; N]) -> Dual<f64, N> {
-    let parameters: [Dual<f64, N>; N] = from_fn(|i| Dual::parameter(parameters[i], i));
-    match ln_dose {
-        Some(x) => M::response(Dual::constant(x), parameters),
-        None => M::untreated(parameters),
-    }
-}
-
-impl Infer<'_> {
     fn at_bound(&self, parameter: usize) -> bool {
         self.fit.at_bound >> parameter & 1 == 1
     }
 
     /// Sums of squares about the curve and about the mean, and the normal matrix.
-    fn sums<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N]) -> Precision {
+    fn sums(&mut self) -> Precision {
+        let n = self.parameters.len();
         let points = &self.curve.points;
         let mut normal: Matrix = Default::default();
         let (mut about_curve, mut weight) = (0.0, 0.0);
         for p in points {
-            let ln_dose = (p.dose > 0.0).then(|| libm::log(p.dose));
-            let fitted = response_and_gradient::<M, N>(ln_dose, parameters);
-            about_curve += p.weight * (p.response - fitted.value) * (p.response - fitted.value);
+            let (fitted, gradient) = self.model.response_and_gradient(self.model.point(p.dose, 0.0), self.parameters);
+            about_curve += p.weight * (p.response - fitted) * (p.response - fitted);
             weight += p.weight;
-            for (row, along) in normal.iter_mut().zip(fitted.gradient) {
-                for (entry, across) in row.iter_mut().zip(fitted.gradient) {
+            for (row, along) in normal.iter_mut().zip(gradient).take(n) {
+                for (entry, across) in row.iter_mut().zip(gradient).take(n) {
                     *entry += p.weight * along * across;
                 }
             }
@@ -226,7 +219,7 @@ impl Infer<'_> {
         let sse = about_curve + pure_error;
         self.inference.sse = Some(sse);
         self.inference.rmse = Some((sse / weight).sqrt());
-        let free = from_fn(|i| i < N && !self.at_bound(i));
+        let free = from_fn(|i| i < n && !self.at_bound(i));
         let free_count = free.iter().filter(|f| **f).count() as u32;
         match self.inference.n_points.checked_sub(free_count).filter(|df| *df > 0) {
             Some(df) => {
@@ -237,11 +230,12 @@ impl Infer<'_> {
                 self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
             }
         }
-        Precision::new(&normal, N, free)
+        Precision::new(&normal, n, free)
     }
 
     /// r², F-test against the weighted mean, effect and class.
-    fn significance<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N]) {
+    fn significance(&mut self) {
+        let count = self.parameters.len() as f64;
         let points = &self.curve.points;
         let weight: f64 = points.iter().map(|p| p.weight).sum();
         let mean = points.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
@@ -255,7 +249,7 @@ impl Infer<'_> {
         if about_mean > 1e-28 * weight * mean * mean {
             self.inference.r2 = Some(1.0 - sse / about_mean);
             let wells = f64::from(self.inference.n_points);
-            let (numerator, denominator) = (N as f64 - 1.0, wells - N as f64);
+            let (numerator, denominator) = (count - 1.0, wells - count);
             if numerator > 0.0 && denominator > 0.0 {
                 let f = ((about_mean - sse).max(0.0) / numerator) / (sse / denominator);
                 let p = special::f_upper_tail(f, numerator, denominator);
@@ -268,9 +262,10 @@ impl Infer<'_> {
         } else {
             self.inference.reason = self.inference.reason.or(Some("constant_response"));
         }
-        let has_untreated = points.iter().any(|p| p.dose == 0.0) || M::BASELINE.is_none();
-        let begin = if has_untreated { M::untreated(parameters) } else { M::response(self.ln_low, parameters) };
-        let effect = begin - M::response(self.ln_high, parameters);
+        let has_untreated = points.iter().any(|p| p.dose == 0.0) || self.model.baseline.is_none();
+        let begin = if has_untreated && self.model.levels_off { LN_DOSE_ZERO } else { self.ln_low };
+        let effect = self.model.response_at_ln_dose(begin, self.parameters)
+            - self.model.response_at_ln_dose(self.ln_high, self.parameters);
         self.inference.effect = Some(effect);
         let is_significant = self.inference.p_value.is_some_and(|p| p < RESPONSE_P);
         let deviation = (about_mean / weight).sqrt();
@@ -287,7 +282,8 @@ impl Infer<'_> {
     }
 
     /// Standard errors and condition number.
-    fn precision(&mut self, precision: &Precision, count: usize) {
+    fn precision(&mut self, precision: &Precision) {
+        let count = self.parameters.len();
         self.inference.condition_number = precision.condition_number();
         for i in 0..count {
             let mut unit = [0.0; MAX_PARAMETERS];
@@ -309,16 +305,17 @@ impl Infer<'_> {
     }
 
     /// IC50, area, sensitivity scores.
-    fn potency<M: Model<N>, const N: usize>(&mut self, parameters: [f64; N], precision: &Precision) {
+    fn potency(&mut self, precision: &Precision) {
+        let (model, parameters) = (self.model, self.parameters);
+        let unit = libm::log(model.dose_unit);
         let (ln_low, ln_high) = (self.ln_low, self.ln_high);
         self.inference.ic50_reason = None;
         self.inference.area_reason = None;
-        match potency::half_dose::<M, N>(parameters, ln_low, ln_high) {
+        match potency::half_dose(model, parameters, ln_low, ln_high) {
             HalfDose::At(x) => {
-                self.inference.log10_ic50 = Some(x / LN_10);
-                let gradient = response_and_gradient::<M, N>(Some(x), parameters).gradient;
-                let held: [Dual<f64, 1>; N] = from_fn(|i| Dual::constant(parameters[i]));
-                let slope = M::response(Dual::parameter(x, 0), held).gradient[0];
+                self.inference.log10_ic50 = Some((x + unit) / LN_10);
+                let (_, gradient) = model.response_and_gradient(model.point_at_ln_dose(x), parameters);
+                let slope = model.slope_at_ln_dose(x, parameters);
                 let variance = potency::half_dose_gradient(&gradient, slope).and_then(|g| precision.variance(&g));
                 match (self.inference.sigma, variance) {
                     (Some(sigma), Some(v)) => self.inference.log10_ic50_se = Some(sigma * v.sqrt() / LN_10),
@@ -336,9 +333,9 @@ impl Infer<'_> {
             }
             HalfDose::Rising => self.inference.ic50_reason = Some("rising_curve"),
         }
-        self.inference.auc = potency::mean_viability::<M, N>(parameters, ln_low, ln_high);
+        self.inference.auc = potency::mean_viability(model, parameters, ln_low, ln_high);
         self.inference.aac = self.inference.auc.map(|auc| 1.0 - auc);
-        let hill = potency::hill_form::<M, N>(&parameters);
+        let hill = potency::hill_form(model, parameters);
         self.inference.dss = hill.and_then(|c| potency::drug_sensitivity(&c, ln_low, ln_high));
         if self.inference.auc.is_none() {
             self.inference.area_reason = Some("one_dose");

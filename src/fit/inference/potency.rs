@@ -2,7 +2,7 @@
 
 use crate::fit::MAX_PARAMETERS;
 use crate::math::Scalar;
-use crate::model::Model;
+use crate::model::CurveModel;
 use crate::model::surface::HillCurve;
 use std::f64::consts::LN_10;
 
@@ -30,9 +30,9 @@ pub enum HalfDose {
 
 /// The Hill curve that a model's parameters describe, if the model is one (an absent `top` is 1, an absent `bottom`
 /// is 0), found by the names of its parameters so that a new model needs no entry here.
-pub fn hill_form<M: Model<N>, const N: usize>(parameters: &[f64; N]) -> Option<HillCurve<f64>> {
-    let value = |name: &str| M::PARAMETERS.iter().position(|p| *p == name).map(|i| parameters[i]);
-    if !M::PARAMETERS.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill")) {
+pub fn hill_form(model: &CurveModel, parameters: &[f64]) -> Option<HillCurve<f64>> {
+    let value = |name: &str| model.names.iter().position(|p| *p == name).map(|i| parameters[i]);
+    if !model.is_built_in || !model.names.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill")) {
         return None;
     }
     Some(HillCurve {
@@ -44,17 +44,17 @@ pub fn hill_form<M: Model<N>, const N: usize>(parameters: &[f64; N]) -> Option<H
 }
 
 /// The dose of viability one half on a curve tested from `ln_low` to `ln_high` (natural-log molar).
-pub fn half_dose<M: Model<N>, const N: usize>(parameters: [f64; N], ln_low: f64, ln_high: f64) -> HalfDose {
+pub fn half_dose(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_high: f64) -> HalfDose {
     let margin = IC50_MARGIN_DECADES * LN_10;
     let (mut low, mut high) = (ln_low - margin, ln_high + margin);
-    let is_above = |x: f64| M::response(x, parameters) > HALF_VIABILITY;
+    let is_above = |x: f64| model.response_at_ln_dose(x, parameters) > HALF_VIABILITY;
     match (is_above(low), is_above(high)) {
         (true, true) => return HalfDose::Above,
         (false, false) => return HalfDose::Below,
         (false, true) => return HalfDose::Rising,
         (true, false) => {}
     }
-    let closed = hill_form::<M, N>(&parameters).and_then(|c| {
+    let closed = hill_form(model, parameters).and_then(|c| {
         let share = (c.top - HALF_VIABILITY) / (HALF_VIABILITY - c.bottom);
         (share > 0.0).then(|| c.ln_ec50 + libm::log(share) / c.slope)
     });
@@ -76,12 +76,12 @@ pub fn half_dose<M: Model<N>, const N: usize>(parameters: [f64; N], ln_low: f64,
 ///
 /// For Hill curves in closed form: the integral of `bottom + (top - bottom) logistic(h (c - x))` is
 /// `bottom x - (top - bottom) / h * softplus(h (c - x))`.
-pub fn mean_viability<M: Model<N>, const N: usize>(parameters: [f64; N], ln_low: f64, ln_high: f64) -> Option<f64> {
+pub fn mean_viability(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_high: f64) -> Option<f64> {
     let width = ln_high - ln_low;
     if width.is_nan() || width <= 0.0 {
         return None;
     }
-    if let Some(c) = hill_form::<M, N>(&parameters) {
+    if let Some(c) = hill_form(model, parameters) {
         return Some(c.bottom + (c.top - c.bottom) * mean_occupancy(&c, ln_low, ln_high));
     }
     let step = width / SIMPSON_INTERVALS as f64;
@@ -92,7 +92,7 @@ pub fn mean_viability<M: Model<N>, const N: usize>(parameters: [f64; N], ln_low:
                 i if i % 2 == 1 => 4.0,
                 _ => 2.0,
             };
-            weight * M::response(ln_low + step * i as f64, parameters)
+            weight * model.response_at_ln_dose(ln_low + step * i as f64, parameters)
         })
         .sum();
     Some(sum * step / 3.0 / width)
@@ -147,7 +147,8 @@ pub fn half_dose_gradient(gradient: &[f64], slope: f64) -> Option<[f64; MAX_PARA
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hill::{Hill3, Hill4};
+    use crate::model::hill::Hill4;
+    use crate::model::{Model, ModelId};
 
     const CURVES: [[f64; 4]; 6] = [
         [1.0, 0.0, -14.0, 1.0],
@@ -168,27 +169,27 @@ mod tests {
             let midpoint: f64 = (0..n).map(|i| Hill4::response(LOW + step * (f64::from(i) + 0.5), p)).sum::<f64>()
                 * step
                 / (HIGH - LOW);
-            let closed = mean_viability::<Hill4, 4>(p, LOW, HIGH).expect("a range");
+            let closed = mean_viability(ModelId::Hill4.curve_model(), &p, LOW, HIGH).expect("a range");
             assert!((closed - midpoint).abs() < 1e-9, "{p:?}: {closed} {midpoint}");
             // The planted fault: percent inhibition instead of viability would be seen.
             assert!((1.0 - closed - midpoint).abs() > 1e-3);
         }
-        assert_eq!(mean_viability::<Hill4, 4>(CURVES[0], LOW, LOW), None);
+        assert_eq!(mean_viability(ModelId::Hill4.curve_model(), &CURVES[0], LOW, LOW), None);
     }
 
     #[test]
     fn half_dose_lies_on_the_curve_or_is_censored() {
         for p in CURVES {
-            let HalfDose::At(x) = half_dose::<Hill4, 4>(p, LOW, HIGH) else { panic!("{p:?} crosses one half") };
+            let HalfDose::At(x) = half_dose(ModelId::Hill4.curve_model(), &p, LOW, HIGH) else { panic!("{p:?} crosses one half") };
             assert!((Hill4::response(x, p) - 0.5).abs() < 1e-12, "{p:?}");
             assert!((Hill4::response(x + 0.1, p) - 0.5).abs() > 1e-4, "a wrong dose is seen");
         }
         // Relative EC50 inside the range and yet no absolute IC50.
-        assert_eq!(half_dose::<Hill4, 4>([1.0, 0.6, -14.0, 1.0], LOW, HIGH), HalfDose::Above);
-        assert_eq!(half_dose::<Hill4, 4>([0.4, 0.1, -14.0, 1.0], LOW, HIGH), HalfDose::Below);
-        assert_eq!(half_dose::<Hill4, 4>([0.2, 0.9, -14.0, 1.0], LOW, HIGH), HalfDose::Rising);
+        assert_eq!(half_dose(ModelId::Hill4.curve_model(), &[1.0, 0.6, -14.0, 1.0], LOW, HIGH), HalfDose::Above);
+        assert_eq!(half_dose(ModelId::Hill4.curve_model(), &[0.4, 0.1, -14.0, 1.0], LOW, HIGH), HalfDose::Below);
+        assert_eq!(half_dose(ModelId::Hill4.curve_model(), &[0.2, 0.9, -14.0, 1.0], LOW, HIGH), HalfDose::Rising);
         // Half a decade beyond the top dose is a number, more is not.
-        let at = |decades: f64| half_dose::<Hill3, 3>([0.0, HIGH + decades * LN_10, 1.0], LOW, HIGH);
+        let at = |decades: f64| half_dose(ModelId::Hill3.curve_model(), &[0.0, HIGH + decades * LN_10, 1.0], LOW, HIGH);
         assert!(matches!(at(0.49), HalfDose::At(_)));
         assert_eq!(at(0.51), HalfDose::Above);
     }
