@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod kernels;
+pub mod timings;
 
 use super::cpu::{descend_from, fit_problems, prepare};
 use super::{Backend, Expected, PlateBatch, SurfaceBatch};
@@ -11,10 +12,13 @@ use crate::fit::levenberg_marquardt::outcome;
 use crate::fit::problem::Problem;
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::model::{Model, ModelVisitor};
-use device::{Chunk, ChunkLimits, Device, GROUP, Kernel};
+use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP, Kernel};
 use rayon::prelude::*;
 use std::array::from_fn;
+use std::cell::Cell;
 use std::ops::Range;
+use std::time::Instant;
+use timings::{FitTimings, Recorder};
 
 /// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
 /// many standard errors; otherwise it is polished.
@@ -25,6 +29,7 @@ const POINT_STEP: usize = 4;
 /// A GPU.
 pub struct Gpu {
     device: Device,
+    recorder: Recorder,
 }
 
 impl Gpu {
@@ -33,7 +38,7 @@ impl Gpu {
     /// # Errors
     /// When there is no adapter with compute shaders, or its driver refuses a device.
     pub fn open() -> Result<Self> {
-        Ok(Self { device: Device::open()? })
+        Ok(Self { device: Device::open()?, recorder: Recorder::default() })
     }
 
     /// The best adapter with chunks no larger than `limits`: for proving that chunks change no result.
@@ -41,12 +46,22 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn with_limits(limits: ChunkLimits) -> Result<Self> {
-        Ok(Self { device: Device::open()?.with_limits(limits) })
+        Ok(Self { device: Device::open()?.with_limits(limits), recorder: Recorder::default() })
     }
 
     /// Whether the adapter is software running on the CPU.
     pub fn is_software(&self) -> bool {
         self.device.summary.software
+    }
+
+    /// The adapter: card, interface, driver.
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.device.summary
+    }
+
+    /// Where the time of the fits went, summed since the back end was opened.
+    pub fn timings(&self) -> FitTimings {
+        self.recorder.snapshot()
     }
 
     /// The single-precision answers, parameters centred as in the problems, in their order; `None` where the device
@@ -69,10 +84,20 @@ impl Gpu {
             at += same.min(units);
         }
         let mut answers = vec![None; problems.len()];
+        let since = Instant::now();
+        let (packing, bytes) = (Cell::new(0.0), Cell::new((0, 0)));
         self.device.stream(
             kernel,
             ranges,
-            |range| pack(&problems[range.clone()], rows(padded(&problems[range.start])), settings),
+            |range| {
+                let since = Instant::now();
+                let chunk = pack(&problems[range.clone()], rows(padded(&problems[range.start])), settings);
+                packing.set(packing.get() + since.elapsed().as_secs_f64());
+                let (up, down) = bytes.get();
+                let size = |floats: usize| (floats * size_of::<f32>()) as u64;
+                bytes.set((up + size(chunk.input.len()), down + size(chunk.output)));
+                chunk
+            },
             |range, output| {
                 let n = range.len();
                 answers[range.clone()].par_iter_mut().enumerate().for_each(|(fit, answer)| {
@@ -83,6 +108,12 @@ impl Gpu {
                 });
             },
         )?;
+        self.recorder.record(|t| {
+            t.pack_seconds += packing.get();
+            t.device_seconds += since.elapsed().as_secs_f64() - packing.get();
+            t.bytes_up += bytes.get().0;
+            t.bytes_down += bytes.get().1;
+        });
         Ok(answers)
     }
 }
@@ -156,11 +187,15 @@ impl Backend for Gpu {
             type Output = Result<Vec<Fit>>;
             fn visit<M: Model<N>, const N: usize>(self) -> Self::Output {
                 let All(gpu, settings, curves) = self;
+                let since = Instant::now();
                 let (problems, mut fits) = prepare::<M, N>(settings, curves);
+                gpu.recorder.record(|t| t.prepare_seconds += since.elapsed().as_secs_f64());
                 let answers = gpu.fit_single::<N>(&kernels::fit(settings.model), settings, &problems)?;
+                let since = Instant::now();
                 for (curve, fit) in certify::<M, N>(settings, problems, answers) {
                     fits[curve] = fit;
                 }
+                gpu.recorder.record(|t| t.certify_seconds += since.elapsed().as_secs_f64());
                 Ok(fits)
             }
         }
