@@ -144,6 +144,11 @@ impl Vectorised for Surfaces<'_> {
     }
 }
 
+/// The name of the instruction set that the lanes use on this machine.
+pub fn instruction_set() -> &'static str {
+    InstructionSet::detect().name()
+}
+
 /// What the processor can do, found at run time: a prebuilt program uses it without compile flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InstructionSet {

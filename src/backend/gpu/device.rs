@@ -26,7 +26,7 @@ pub struct ChunkLimits {
 }
 
 /// An adapter that could be used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct AdapterSummary {
     /// The card's or renderer's name.
     pub name: String,

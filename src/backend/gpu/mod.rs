@@ -2,13 +2,16 @@
 
 pub mod device;
 pub mod kernels;
+pub mod timings;
 
 use super::{Backend, Expected, PlateBatch, SurfaceBatch};
 use crate::Result;
 use crate::config::Normalization;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use device::{Chunk, ChunkLimits, Device, GROUP, Kernel};
+use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP, Kernel};
 use std::ops::Range;
+use std::time::Instant;
+use timings::{FitTimings, Recorder};
 
 /// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
 /// many standard errors; otherwise it is polished.
@@ -19,6 +22,7 @@ const POINT_STEP: usize = 4;
 /// A GPU.
 pub struct Gpu {
     device: Device,
+    recorder: Recorder,
 }
 
 impl Gpu {
@@ -27,7 +31,7 @@ impl Gpu {
     /// # Errors
     /// When there is no adapter with compute shaders, or its driver refuses a device.
     pub fn open() -> Result<Self> {
-        Ok(Self { device: Device::open()? })
+        Ok(Self { device: Device::open()?, recorder: Recorder::default() })
     }
 
     /// The best adapter with chunks no larger than `limits`: for proving that chunks change no result.
@@ -35,12 +39,22 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn with_limits(limits: ChunkLimits) -> Result<Self> {
-        Ok(Self { device: Device::open()?.with_limits(limits) })
+        Ok(Self { device: Device::open()?.with_limits(limits), recorder: Recorder::default() })
     }
 
     /// Whether the adapter is software running on the CPU.
     pub fn is_software(&self) -> bool {
         self.device.summary.software
+    }
+
+    /// The adapter: card, interface, driver.
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.device.summary
+    }
+
+    /// Where the time of the fits went, summed since the back end was opened.
+    pub fn timings(&self) -> FitTimings {
+        self.recorder.snapshot()
     }
 }
 
