@@ -129,6 +129,11 @@ impl Layout {
         same(&self.dose, points.dose) && same(&self.weight, points.weight) && same(&self.x2, points.x2)
     }
 
+    /// Whether another layout has the same points.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is(Points { dose: &other.dose, ln_dose: &[], x2: &other.x2, weight: &other.weight })
+    }
+
     /// What the value of a parameter lacks to its true one, doses being centred.
     pub fn offset(&self, model: &CurveModel, parameter: usize) -> f64 {
         if model.parameters[parameter].axis == Axis::LnDose { self.centre } else { 0.0 }

@@ -27,7 +27,7 @@ pub struct Scan {
 impl Scan {
     /// Values in front of each start's columns: the triangle R of the columns, then its inverse, then the products
     /// of the orthonormal columns with the constant part, then the constant part's square.
-    fn figures(linear: usize) -> usize {
+    pub fn figures(linear: usize) -> usize {
         linear * (linear + 1) + linear + 1
     }
 
@@ -84,6 +84,11 @@ impl Scan {
         scan
     }
 
+    /// For each start the figures, and behind them the orthonormal columns and the constant part (if there is one).
+    pub fn rows(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
+        self.table.chunks_exact(self.stride()).map(|row| row.split_at(Self::figures(self.linear)))
+    }
+
     /// Number of starts.
     pub fn len(&self) -> usize {
         self.counts.iter().product()
@@ -123,7 +128,7 @@ impl Scan {
         for (start, row) in self.table.chunks_exact(self.stride()).enumerate() {
             let (figures, vectors) = row.split_at(Self::figures(linear));
             let half = linear * (linear + 1) / 2;
-            let (r, inverse, of_constant) = (&figures[..half], &figures[half..2 * half], &figures[2 * half..]);
+            let of_constant = &figures[2 * half..];
             let mut sum = square;
             if self.has_constant {
                 sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * dot(&vectors[linear * n..]);
@@ -134,35 +139,9 @@ impl Scan {
                 }
                 sum = sum - along[j] * along[j];
             }
-            // The linear parameters, cut to their box, and what the cut costs.
-            for i in 0..linear {
-                let mut value = zero;
-                for j in i..linear {
-                    value = value + Lanes([inverse[upper_triangle(linear, i, j)]; L]) * along[j];
-                }
-                best[i] = value;
-            }
-            if self.shares {
-                // In the order of the columns the common level comes first, then the differences from it.
-                let last = linear - 1;
-                let level = best[0].clamp(lower[last], upper[last]);
-                moved[0] = level - best[0];
-                for i in 1..linear {
-                    let plateau = (best[i] + best[0]).clamp(lower[i - 1], upper[i - 1]);
-                    moved[i] = plateau - level - best[i];
-                }
-            } else {
-                for i in 0..linear {
-                    moved[i] = best[i].clamp(lower[i], upper[i]) - best[i];
-                }
-            }
-            for i in 0..linear {
-                let mut cost = zero;
-                for j in i..linear {
-                    cost = cost + Lanes([r[upper_triangle(linear, i, j)]; L]) * moved[j];
-                }
-                sum = sum + cost * cost;
-            }
+            let figure = |n: usize| Lanes([figures[n]; L]);
+            let room = (&mut best[..linear], &mut moved[..linear]);
+            sum = sum + cost_of_box(self.shares, &along[..linear], figure, lower, upper, room);
             sums[start] = sum;
         }
     }
@@ -176,6 +155,51 @@ impl Scan {
             near
         })
     }
+}
+
+/// What it costs to cut the linear parameters at a start to their box. `along` are the products of the response with
+/// the orthonormal columns, `figure` gives the triangle R of the columns and behind it its inverse.
+#[inline(always)]
+pub fn cost_of_box<S: Scalar>(
+    shares: bool,
+    along: &[S],
+    figure: impl Fn(usize) -> S,
+    lower: &[S],
+    upper: &[S],
+    (best, moved): (&mut [S], &mut [S]),
+) -> S {
+    let linear = along.len();
+    let half = linear * (linear + 1) / 2;
+    for i in 0..linear {
+        let mut value = S::lit(0.0);
+        for j in i..linear {
+            value = value + figure(half + upper_triangle(linear, i, j)) * along[j];
+        }
+        best[i] = value;
+    }
+    if shares {
+        // In the order of the columns the common level comes first, then the differences from it.
+        let last = linear - 1;
+        let level = best[0].clamp(lower[last], upper[last]);
+        moved[0] = level - best[0];
+        for i in 1..linear {
+            let plateau = (best[i] + best[0]).clamp(lower[i - 1], upper[i - 1]);
+            moved[i] = plateau - level - best[i];
+        }
+    } else {
+        for i in 0..linear {
+            moved[i] = best[i].clamp(lower[i], upper[i]) - best[i];
+        }
+    }
+    let mut sum = S::lit(0.0);
+    for i in 0..linear {
+        let mut cost = S::lit(0.0);
+        for j in i..linear {
+            cost = cost + figure(upper_triangle(linear, i, j)) * moved[j];
+        }
+        sum = sum + cost * cost;
+    }
+    sum
 }
 
 /// Place of row `i`, column `j >= i` in an upper triangle, row after row.

@@ -6,6 +6,7 @@ pub mod elementary;
 pub mod lanes;
 pub mod scalar;
 pub mod special;
+mod split;
 pub mod vectorised;
 pub mod wgsl;
 
@@ -14,7 +15,6 @@ pub use lanes::Lanes;
 pub use program::{Program, Recorded};
 pub use vectorised::Vectorised;
 pub use scalar::Scalar;
-pub use wgsl::Wgsl;
 
 /// An array from its index, like `std::array::from_fn`, but always inlined: a call that is left standing is compiled
 /// without the caller's vector instructions. `N` must be above zero.

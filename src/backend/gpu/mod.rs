@@ -1,6 +1,8 @@
 //! The GPU back end: wgpu compute shaders in f32, every fit certified on the CPU in f64.
 
 pub mod device;
+pub mod fit_kernel;
+mod fits;
 pub mod kernels;
 pub mod timings;
 
@@ -8,16 +10,9 @@ use super::{Backend, Expected, PlateBatch, SurfaceBatch};
 use crate::Result;
 use crate::config::Normalization;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP, Kernel};
+use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
-use std::time::Instant;
 use timings::{FitTimings, Recorder};
-
-/// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
-/// many standard errors; otherwise it is polished.
-const CERTIFIED_SHIFT: f64 = 0.01;
-/// Point counts are padded up to a multiple of this, so that a screen of ragged curves needs few dispatches.
-const POINT_STEP: usize = 4;
 
 /// A GPU.
 pub struct Gpu {
@@ -89,7 +84,10 @@ impl Backend for Gpu {
     }
 
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
-        super::cpu::Cpu.fit(settings, curves)
+        if !fit_kernel::supports(settings.model.curve_model()) {
+            return super::cpu::Cpu.fit(settings, curves);
+        }
+        fits::fit(&self.device, &self.recorder, settings, curves, fit_kernel::kernel)
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>> {
@@ -132,7 +130,7 @@ fn pack_plates(plates: &PlateBatch, range: &Range<usize>) -> Chunk {
         input.extend(signal.iter().map(|s| (s * scale) as f32));
     }
     input.extend(plates.class[wells.clone()].iter().map(|c| f32::from(*c as u8)));
-    Chunk { config: [n as u32, wells.len() as u32, 0, 0], input, output: wells.len(), groups: n as u32 }
+    Chunk { config: [n as u32, wells.len() as u32, 0, 0], input, tables: Vec::new(), output: wells.len(), groups: n as u32 }
 }
 
 fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
@@ -160,6 +158,7 @@ fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
     Chunk {
         config: [n as u32, 0, 0, 0],
         input,
+        tables: Vec::new(),
         output: kernels::SURFACE_OUTPUTS * n,
         groups: (n as u32).div_ceil(GROUP),
     }
