@@ -71,9 +71,7 @@ pub fn function(name: &str, arguments: &str, result: &str, inputs: &[String], pr
             }
             Op::Min(a, b) => line(format!("min({}, {})", at(a), at(b))),
             Op::Max(a, b) => line(format!("max({}, {})", at(a), at(b))),
-            Op::SelectLess(a, b, c, d) => {
-                line(format!("select({}, {}, {} < {})", at(d), at(c), at(a), at(b)))
-            }
+            Op::SelectLess(a, b, c, d) => line(format!("select({}, {}, {} < {})", at(d), at(c), at(a), at(b))),
         };
         names.push(name);
     }

@@ -240,7 +240,13 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     let solved = Group::new("Solved", &[("gram", of_linear), ("c", c), ("free", c), ("level", c)]);
     let slope_sums = Group::new(
         "SlopeSums",
-        &[("sse", 1), ("pull", terms.pulls.len()), ("cross", k * c), ("normal", of_nonlinear), ("bend", terms.bends.len())],
+        &[
+            ("sse", 1),
+            ("pull", terms.pulls.len()),
+            ("cross", k * c),
+            ("normal", of_nonlinear),
+            ("bend", terms.bends.len()),
+        ],
     );
     let slopes = Group::new(
         "Slopes",
@@ -326,8 +332,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     let levels: Vec<String> = (0..c).map(|j| format!("c.level{j}")).collect();
     let names = [point.of("p"), vec!["y".into()], theta.of("theta"), levels.clone(), slope_sums.of("s")].concat();
     let program = record(&names, |inputs| {
-        let (x, w, y, at, level) =
-            (inputs.take(columns), inputs.one(), inputs.one(), inputs.take(k), inputs.take(c));
+        let (x, w, y, at, level) = (inputs.take(columns), inputs.one(), inputs.one(), inputs.take(k), inputs.take(c));
         let sums = inputs.take(slope_sums.fields.len());
         let outputs = respond(&x, &at);
         let of_term = |term: usize, value: Recorded| if term == 0 { value } else { level[term - 1] * value };

@@ -5,8 +5,8 @@ use super::device::{Chunk, Device, GROUP, Kernel};
 use super::fit_kernel::{HEADER, HELD, ROWS_BEHIND, TableShape, most_evaluations};
 use super::timings::Recorder;
 use crate::Result;
-use crate::backend::cpu::{Cpu, descend_from};
 use crate::backend::Backend;
+use crate::backend::cpu::{Cpu, descend_from};
 use crate::fit::block::{Block, Ready};
 use crate::fit::layout::Layout;
 use crate::fit::scan::Scan;
@@ -53,7 +53,9 @@ impl Prepared {
         let places = |(block, b): (usize, &Block)| (0..b.curves.len()).map(move |index| Place { block, index });
         let mut prepared = Self { order: blocks.iter().enumerate().flat_map(places).collect(), blocks };
         let Self { blocks, order } = &mut prepared;
-        order.sort_by_key(|place| padded(blocks[place.block].layouts[blocks[place.block].curves[place.index].layout].points()));
+        order.sort_by_key(|place| {
+            padded(blocks[place.block].layouts[blocks[place.block].curves[place.index].layout].points())
+        });
         prepared
     }
 
@@ -304,4 +306,56 @@ fn answers(
         });
     }
     Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::gpu::fit_kernel;
+    use crate::model::ModelId;
+
+    /// Share of clear curves that the certificate in f64 had to polish after a run of kernels of which `fault` has
+    /// made something else.
+    fn polished(device: &Device, fault: (&str, &str)) -> f64 {
+        let settings = FitSettings::new(ModelId::Hill4);
+        let mut curves = CurveSet::new();
+        for i in 0..400i32 {
+            let truth = [1.0, 0.1, -15.0 + f64::from(i % 20) * 0.1, 1.0 + f64::from(i % 9) * 0.1];
+            let point = |k: i32| {
+                let dose = 1e-9 * 10f64.powf(f64::from(k) * 0.5);
+                (dose, ModelId::Hill4.response(dose, &truth) + 0.03 * f64::from(i * 37 + k * 11).sin(), 1.0)
+            };
+            curves.push(None, (0..10).map(point));
+        }
+        let kernel = |model: &CurveModel, points: usize| {
+            let sound = fit_kernel::kernel(model, points);
+            let source = sound.source.replacen(fault.0, fault.1, 1);
+            assert!(fault.0.is_empty() || source != sound.source, "nothing was planted");
+            Kernel { name: format!("{}{}", sound.name, fault.1), source }
+        };
+        let fits = fit(device, &Recorder::default(), &settings, &curves, kernel).unwrap();
+        let sound = Cpu.fit(&settings, &curves).unwrap();
+        let apart = |(a, b): &(&Fit, &Fit)| (a.sse - b.sse).abs() > 1e-6 * b.sse;
+        assert!(fits.iter().zip(&sound).filter(apart).count() <= 4, "a fault in f32 changes no result");
+        fits.iter().filter(|f| f.refit != Refit::None).count() as f64 / fits.len() as f64
+    }
+
+    #[test]
+    fn the_certificate_notices_a_fault_in_the_kernel() {
+        let device = match Device::open() {
+            Ok(device) => device,
+            Err(error) => {
+                let required = std::env::var_os("CI").is_some_and(|v| v == "true");
+                assert!(!required, "a GPU adapter must be there in CI: {error}");
+                println!("skipped: {error}");
+                return;
+            }
+        };
+        assert!(polished(&device, ("", "")) <= 0.01);
+        // Planted faults: results shifted by a twentieth of an e-fold; descents that end where they begin; fits that
+        // come back as no number.
+        assert!(polished(&device, ("= t.t0;", "= t.t0 + 0.05f;")) > 0.5);
+        assert!(polished(&device, ("evaluations >= config.max_evaluations", "evaluations >= 1u")) > 0.5);
+        assert!(polished(&device, ("f32(evaluations), found.sse < NOTHING", "-1.0f, found.sse < NOTHING")) > 0.99);
+    }
 }

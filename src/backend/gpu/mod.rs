@@ -130,7 +130,13 @@ fn pack_plates(plates: &PlateBatch, range: &Range<usize>) -> Chunk {
         input.extend(signal.iter().map(|s| (s * scale) as f32));
     }
     input.extend(plates.class[wells.clone()].iter().map(|c| f32::from(*c as u8)));
-    Chunk { config: [n as u32, wells.len() as u32, 0, 0], input, tables: Vec::new(), output: wells.len(), groups: n as u32 }
+    Chunk {
+        config: [n as u32, wells.len() as u32, 0, 0],
+        input,
+        tables: Vec::new(),
+        output: wells.len(),
+        groups: n as u32,
+    }
 }
 
 fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
