@@ -1,4 +1,30 @@
 //! The GPU back end: wgpu compute shaders in f32, every fit certified on the CPU in f64.
+//!
+//! # What a fit costs on a card (reckoned on paper, not measured on hardware)
+//!
+//! A `hill4` fit to 10 points of a layout that its neighbours share:
+//!
+//! - Memory: 56 bytes up (10 responses padded to 12, the table's number and a held value), 12 bytes down. Tables of
+//!   starts are one a layout and chunk (14 KB for 10 doses) and are read as broadcasts out of the first or second
+//!   cache. 100 million fits a second are then 7 GB/s: a few thousandths of what the memory of a data-centre card
+//!   moves, and a ninth of what 16 lanes of PCIe 5 bring in. Memory is not what limits the kernel, and transfer hides
+//!   behind it as chunks are streamed two deep.
+//! - Arithmetic: the scan of 150 starts takes 12 multiply-adds of the one column that differs and about 30 operations
+//!   for the box a start: 6,500 operations. An evaluation takes two passes over 12 points, of 15 and 45 operations and
+//!   one exponential and one reciprocal each, then 60 to solve and 350 for the step: 1,200 operations and 50 of the
+//!   special functions, which run at a quarter of the rate. Five to nine evaluations are 7,000 to 13,000 operations, so
+//!   a fit is 15,000 to 20,000. A card of 30 tera-operations a second (60 TFLOP/s counts a multiply-add as two) would
+//!   do 1.5 to 2 billion if every invocation were busy.
+//! - Waiting for neighbours: 32 invocations run until the slowest has ended. Means of 5.6 (identifiable) and 9
+//!   evaluations become 10 and, because of the limit of 40, up to 40: a factor of 2 to 4. What is left is some hundreds
+//!   of millions of fits a second, above the goal of 100 million; instruction-level stalls may take a factor of 3.
+//! - Registers: points and responses 36, the stand (where the fit is) 27, boxes 8, the step's temporaries about 40:
+//!   110 to 130 of 32 bits, so 16 to 18 warps of 64 on a multiprocessor. No arrays, no local memory, no shared memory.
+//! - The certificate: at least one evaluation a fit in f64 on the CPU, about 1 microsecond a fit and core. It, not the
+//!   card, bounds the whole call on any card: a host of 64 cores certifies some 50 million fits a second at best. It is
+//!   the price of never giving a number that single precision alone vouches for.
+//!
+//! On a software adapter the same kernel is bounded by the scan's reads, which such an adapter gathers lane by lane.
 
 pub mod device;
 pub mod fit_kernel;
@@ -83,6 +109,8 @@ impl Backend for Gpu {
         Ok(responses)
     }
 
+    /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
+    /// at all, more than six, more than four linear ones) are fitted by the CPU back end instead.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
         if !fit_kernel::supports(settings.model.curve_model()) {
             return super::cpu::Cpu.fit(settings, curves);
