@@ -89,7 +89,7 @@ impl Block {
         if layout.distinct < layout.lower.len() - usize::from(fixed.is_some()) {
             return Err(Status::TooFewDoses);
         }
-        let fixed = fixed.map(|(p, value)| (p, value - layout.offset(model, p)));
+        let fixed = fixed.map(|(p, value)| (p, layout.inner(model, p, value)));
         let from = self.responses.len();
         let weighted = layout.kept.iter().zip(&layout.root_weight).map(|(&k, w)| response[k] * w);
         self.responses.extend(weighted);
@@ -146,7 +146,8 @@ impl Block {
                 scan.sums_of_squares(&response, &lower, &upper, &mut sums);
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
-                    let at = |start: usize| sums[start].0[lane];
+                    let at =
+                        |start: usize| if sums[start].0[lane].is_nan() { f64::INFINITY } else { sums[start].0[lane] };
                     let mut push = |start: usize| {
                         of.push(index);
                         begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
@@ -207,7 +208,7 @@ impl Block {
             }
         }
         let Some(best) = best.filter(|b| b.sse.is_finite()) else {
-            return Fit::failed(Status::BadValue);
+            return Fit::failed(Status::NoFiniteStart);
         };
         let task = self.task(index, &[]);
         let mut parameters = [0.0; MAX_PARAMETERS];
@@ -217,7 +218,7 @@ impl Block {
             if lower < upper && (best.parameters[i] <= lower || best.parameters[i] >= upper) {
                 at_bound |= 1 << i;
             }
-            *parameter = best.parameters[i] + task.layout.offset(model, i);
+            *parameter = task.layout.outer(model, i, best.parameters[i]);
         }
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
@@ -233,7 +234,8 @@ impl Block {
 impl Points<'_> {
     /// Whether these are the same numbers.
     fn is_same(&self, other: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
 }
@@ -275,7 +277,7 @@ pub fn continue_block<const L: usize>(
     let mut own = Vec::with_capacity(of.len() * k);
     for ready in &block.curves {
         for (i, parameter) in model.nonlinear.iter().enumerate() {
-            own.push(begins[ready.curve * k + i] - block.layouts[ready.layout].offset(model, *parameter));
+            own.push(block.layouts[ready.layout].inner(model, *parameter, begins[ready.curve * k + i]));
         }
     }
     let ends = block.descend::<L>(settings, &of, &own);

@@ -3,8 +3,8 @@
 
 use super::{FitSettings, Status};
 use crate::math::Vectorised;
-use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 use crate::model::LN_DOSE_ZERO;
+use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 
 /// Starts reach this far beyond the doses tested, in natural-log units.
 const BEYOND: f64 = 1.5;
@@ -43,7 +43,7 @@ pub struct Layout {
     pub root_weight: Vec<f64>,
     /// Sum of the weights.
     pub total_weight: f64,
-    /// Distinct doses, dose zero included.
+    /// Distinct doses, dose zero included (distinct pairs with the second variable where there is one).
     pub distinct: usize,
     /// Lower ends of the box, in the model's order, ln doses centred.
     pub lower: Vec<f64>,
@@ -69,8 +69,9 @@ impl Layout {
         }
         let takes_part = |k: &usize| model.any_dose || model.levels_off || dose[*k] > 0.0;
         let kept: Vec<usize> = (0..dose.len()).filter(takes_part).collect();
-        let mut distinct: Vec<f64> = kept.iter().map(|&k| dose[k]).collect();
-        distinct.sort_by(f64::total_cmp);
+        let at = |k: usize| (dose[k], x2.get(k).copied().unwrap_or(0.0));
+        let mut distinct: Vec<(f64, f64)> = kept.iter().map(|&k| at(k)).collect();
+        distinct.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         distinct.dedup();
         if !model.any_dose && kept.iter().all(|&k| dose[k] <= 0.0) {
             return Err(Status::TooFewDoses);
@@ -90,8 +91,7 @@ impl Layout {
             let bound = settings.bounds.get(i).copied().unwrap_or(parameter.bound);
             let (from, to) = match parameter.axis {
                 Axis::Plain => (bound.lower, bound.upper),
-                Axis::LnDose => (ln_range.0 + bound.lower, ln_range.1 + bound.upper),
-                Axis::Dose => (libm::exp(ln_range.0 + bound.lower), libm::exp(ln_range.1 + bound.upper)),
+                Axis::LnDose | Axis::Dose => (ln_range.0 + bound.lower, ln_range.1 + bound.upper),
             };
             lower.push(from);
             upper.push(to);
@@ -125,13 +125,27 @@ impl Layout {
 
     /// Whether a curve has these very points.
     pub fn is(&self, points: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(&self.dose, points.dose) && same(&self.weight, points.weight) && same(&self.x2, points.x2)
     }
 
-    /// What the value of a parameter lacks to its true one, doses being centred.
-    pub fn offset(&self, model: &CurveModel, parameter: usize) -> f64 {
-        if model.parameters[parameter].axis == Axis::LnDose { self.centre } else { 0.0 }
+    /// A parameter as the descent moves it: logarithms of doses, centred.
+    pub fn inner(&self, model: &CurveModel, parameter: usize, value: f64) -> f64 {
+        match model.parameters[parameter].axis {
+            Axis::Plain => value,
+            Axis::LnDose => value - self.centre,
+            Axis::Dose => libm::log(value.max(f64::MIN_POSITIVE)),
+        }
+    }
+
+    /// A parameter as the model has it, from [`Layout::inner`].
+    pub fn outer(&self, model: &CurveModel, parameter: usize, inner: f64) -> f64 {
+        match model.parameters[parameter].axis {
+            Axis::Plain => inner,
+            Axis::LnDose => inner + self.centre,
+            Axis::Dose => libm::exp(inner),
+        }
     }
 
     /// Number of points that take part.
@@ -152,8 +166,11 @@ impl Layout {
                     let count = (count * density).max(2.0) as usize;
                     let (from, to) = (self.ln_range.0 - BEYOND, self.ln_range.1 + BEYOND);
                     let position = |n: usize| from + (to - from) * n as f64 / (count - 1) as f64;
-                    let as_parameter = |x: f64| if parameter.axis == Axis::Dose { libm::exp(x) } else { x };
-                    (0..count).map(position).map(as_parameter).collect()
+                    (0..count).map(position).collect()
+                }
+                Starts::Places(places) => {
+                    let (from, to) = self.ln_range;
+                    places.iter().map(|place| from + place * (to - from)).collect()
                 }
             };
             values.push(list.into_iter().map(|v| v.clamp(self.lower[i], self.upper[i])).collect());

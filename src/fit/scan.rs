@@ -22,6 +22,8 @@ pub struct Scan {
     /// For each start: the orthonormal columns, the constant part, and what [`Scan::figures`] says.
     table: Vec<f64>,
     has_constant: bool,
+    /// Whether the response is a number at all points, for each start.
+    usable: Vec<bool>,
 }
 
 impl Scan {
@@ -36,11 +38,25 @@ impl Scan {
     }
 
     /// Works out the table of a layout.
-    pub fn new(layout: &Layout, separated: &Separated, kernel: &Vectorised, starts: Vec<f64>, counts: Vec<usize>) -> Self {
+    pub fn new(
+        layout: &Layout,
+        separated: &Separated,
+        kernel: &Vectorised,
+        starts: Vec<f64>,
+        counts: Vec<usize>,
+    ) -> Self {
         let (n, linear, nonlinear) = (layout.points(), separated.linear, separated.nonlinear);
         let has_constant = !kernel.is_constant(Separated::CONSTANT, 0.0);
-        let mut scan =
-            Self { points: n, linear, shares: separated.shares, starts, counts, table: Vec::new(), has_constant };
+        let mut scan = Self {
+            points: n,
+            linear,
+            shares: separated.shares,
+            starts,
+            counts,
+            table: Vec::new(),
+            has_constant,
+            usable: Vec::new(),
+        };
         let total: usize = scan.counts.iter().product();
         let stride = scan.stride();
         scan.table = vec![0.0; total * stride];
@@ -51,7 +67,8 @@ impl Scan {
             }
         }
         let mut columns = vec![vec![0.0; n]; linear];
-        for (start, row) in scan.table.chunks_mut(stride).enumerate() {
+        let mut table = std::mem::take(&mut scan.table);
+        for (start, row) in table.chunks_mut(stride).enumerate() {
             for i in 0..nonlinear {
                 arena[kernel.curve_input(i)].0[0] = scan.starts[start * nonlinear + i];
             }
@@ -68,6 +85,9 @@ impl Scan {
                     *value = layout.root_weight[k] * basis.at(k).0[0];
                 }
             }
+            // What is too large to be squared is as good as infinite.
+            let is_number = |column: &Vec<f64>| column.iter().all(|v| v.abs() < super::LARGEST);
+            scan.usable.push(is_number(&constant) && columns.iter().all(is_number));
             orthonormalise(&mut columns, figures);
             let (r, rest) = figures.split_at_mut(linear * (linear + 1) / 2);
             let (inverse, rest) = rest.split_at_mut(linear * (linear + 1) / 2);
@@ -81,6 +101,7 @@ impl Scan {
                 vectors[linear * n..].copy_from_slice(&constant);
             }
         }
+        scan.table = table;
         scan
     }
 
@@ -163,7 +184,7 @@ impl Scan {
                 }
                 sum = sum + cost * cost;
             }
-            sums[start] = sum;
+            sums[start] = if self.usable[start] { sum } else { Lanes([f64::INFINITY; L]) };
         }
     }
 
