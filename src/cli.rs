@@ -8,6 +8,7 @@ pub mod plates;
 use crate::config::Settings;
 use crate::config::mapping::known_unit;
 use crate::ingest::LongMapping;
+use crate::screen::dose::ConcentrationUnit;
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -138,6 +139,9 @@ pub struct FitArgs {
     /// Column of doses
     #[arg(long, default_value = "dose", value_name = "COLUMN")]
     pub dose: String,
+    /// Column of the second variable, `x2`, of a model file that has one
+    #[arg(long, value_name = "COLUMN")]
+    pub x2: Option<String>,
     /// The other columns.
     #[command(flatten)]
     pub long: LongFlags,
@@ -232,7 +236,7 @@ pub struct ModelsArgs {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
     let DemoArgs { out, analysis } = args.clone();
-    Settings::resolve(analysis.said()?, Vec::new(), out)
+    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_screens()
 }
 
 /// Settings of `run`, `qc` and `normalize`: flags over `screen.toml` over defaults.
@@ -243,7 +247,7 @@ pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
 pub fn resolve(args: &RunArgs) -> Result<Settings> {
     let RunArgs { inputs, out, mapping, analysis } = args.clone();
     let (file, inputs) = plates::inputs(inputs)?;
-    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)
+    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_screens()
 }
 
 /// Settings and columns of `fit`.
@@ -251,9 +255,24 @@ pub fn resolve(args: &RunArgs) -> Result<Settings> {
 /// # Errors
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
-    let FitArgs { input, out, curve, dose, long, analysis } = args.clone();
+    let FitArgs { input, out, curve, dose, x2, long, analysis } = args.clone();
     let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
-    Ok((settings, long_mapping(long, "curve", curve, vec![dose])?))
+    let model = settings.model.curve_model();
+    let mut mapping = long_mapping(long, "curve", curve, vec![dose])?;
+    mapping.plain_numbers = model.any_dose;
+    if mapping.plain_numbers && mapping.dose_unit != ConcentrationUnit::Molar(1.0) {
+        return Err(Error::Setting {
+            key: "dose-unit".into(),
+            problem: format!("the `x` of model `{}` is a plain number and has no unit", model.name),
+            hint: Some("leave --dose-unit out, or give the model file a dose_unit".into()),
+        });
+    }
+    mapping.x2 = match (x2, model.uses_x2) {
+        (None, true) => return Err(settings.without_x2()),
+        (Some(_), false) => return Err(Error::setting("x2", format!("model `{}` has no second variable", model.name))),
+        (x2, _) => x2,
+    };
+    Ok((settings, mapping))
 }
 
 /// Settings and columns of `synergy`.
@@ -262,7 +281,7 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
     let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_screens()?;
     Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
 }
 
@@ -273,5 +292,5 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
     }
     let dose_unit = known_unit("dose-unit", &dose_unit)?;
-    Ok(LongMapping { group, doses, response, dose_unit, orientation, scale })
+    Ok(LongMapping { group, doses, x2: None, plain_numbers: false, response, dose_unit, orientation, scale })
 }

@@ -5,7 +5,7 @@ mod console;
 use clap::Parser;
 use console::Talk;
 use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ModelsArgs, RunArgs, SimulateArgs};
-use isobole::config::Settings;
+use isobole::config::{ModelChoice, Settings};
 use isobole::run::{Extent, Finished, on_threads, plain, run};
 use isobole::simulate::{Recipe, Scale, simulate, write, write_demo};
 use isobole::{Result, backend, bench, model};
@@ -129,14 +129,7 @@ fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
 
 fn models(args: &ModelsArgs, talk: &Talk) -> Result<()> {
     let chosen = match &args.name {
-        Some(name) => vec![model::ModelId::parse(name).ok_or_else(|| {
-            let known: Vec<&str> = model::ModelId::ALL.iter().map(|m| m.name()).collect();
-            isobole::Error::Setting {
-                key: "models".into(),
-                problem: format!("no model is called `{name}`"),
-                hint: Some(format!("known: {}", known.join(", "))),
-            }
-        })?],
+        Some(name) => vec![ModelChoice::named("models", name)?],
         None => model::ModelId::ALL.to_vec(),
     };
     for model in chosen {

@@ -3,11 +3,19 @@
 
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
+use super::polish::polish;
 use super::scan::Scan;
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
 use crate::math::Lanes;
-use crate::model::CurveModel;
+use crate::model::{CurveModel, Starts};
 use std::ops::Range;
+
+/// Descents a curve where the last digit is wanted.
+const STARTS_WHERE_POLISHED: usize = 8;
+/// Sums of squares this near to each other, relative to the lowest, or this small, relative to that of the responses,
+/// belong to one minimum.
+const SAME_MINIMUM: f64 = 1e-6;
+const NO_RESIDUALS: f64 = 1e-22;
 
 /// Curves of a block, ready to be fitted.
 #[derive(Debug)]
@@ -119,7 +127,7 @@ impl Block {
     #[inline(always)]
     pub fn scan<const L: usize>(&self, settings: &FitSettings) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
-        let wanted = settings.starts.max(1);
+        let wanted = settings.starts.max(if model.polished { STARTS_WHERE_POLISHED } else { 1 });
         let k = model.nonlinear.len();
         let (mut of, mut begins) = (Vec::new(), Vec::new());
         for run in self.runs(|a, b| a.layout == b.layout) {
@@ -211,8 +219,9 @@ impl Block {
             return Fit::failed(Status::NoFiniteStart);
         };
         let task = self.task(index, &[]);
+        let best = if model.polished { nearest_to_start(ends, best, &task, model) } else { best };
         let mut parameters = [0.0; MAX_PARAMETERS];
-        let mut at_bound = 0;
+        let (mut at_bound, mut sse) = (0, best.sse);
         for (i, parameter) in parameters.iter_mut().enumerate().take(model.parameters.len()) {
             let (lower, upper) = task.bounds(i);
             if lower < upper && (best.parameters[i] <= lower || best.parameters[i] >= upper) {
@@ -220,10 +229,18 @@ impl Block {
             }
             *parameter = task.layout.outer(model, i, best.parameters[i]);
         }
+        if model.polished {
+            sse = polish(self, index, model, &mut parameters);
+            for (i, parameter) in parameters.iter().enumerate().take(model.parameters.len()) {
+                let (lower, upper) = task.bounds(i);
+                let (lower, upper) = (task.layout.outer(model, i, lower), task.layout.outer(model, i, upper));
+                at_bound |= u32::from(lower < upper && (*parameter <= lower || *parameter >= upper)) << i;
+            }
+        }
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
             parameters,
-            sse: best.sse,
+            sse,
             iterations: ends.iter().map(|e| e.iterations).sum(),
             at_bound,
             refit,
@@ -238,6 +255,25 @@ impl Points<'_> {
             |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
+}
+
+/// Of the ends that are as low as the lowest, the one nearest to the model's own start: where terms of a formula can
+/// change places, the start says which is which.
+fn nearest_to_start<'a>(ends: &'a [End], lowest: &'a End, task: &Task<'_>, model: &CurveModel) -> &'a End {
+    let square: f64 = task.response.iter().map(|y| y * y).sum();
+    let limit = lowest.sse * (1.0 + SAME_MINIMUM) + NO_RESIDUALS * square;
+    let distance = |end: &End| -> f64 {
+        let apart = |p: &usize| match model.parameters[*p].starts {
+            Starts::Values([start]) => {
+                let value = end.parameters[*p];
+                (value - start).abs() / (value.abs() + start.abs()).max(f64::MIN_POSITIVE)
+            }
+            _ => 0.0,
+        };
+        model.nonlinear.iter().map(apart).sum()
+    };
+    let as_low = ends.iter().filter(|end| end.sse <= limit);
+    as_low.fold(lowest, |nearest, end| if distance(end) < distance(nearest) { end } else { nearest })
 }
 
 /// Fits a block of curves; results in the order of the curves.

@@ -11,6 +11,8 @@ const BEYOND: f64 = 1.5;
 /// Positions of starts for each distinct dose, and at least and at most.
 const POSITIONS_A_DOSE: f64 = 3.0;
 const POSITIONS: (f64, f64) = (12.0, 64.0);
+/// Where there is time, the search begins at these multiples of the starts as well.
+const AROUND: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 /// Starts in all, at most.
 const MOST_STARTS: usize = 4096;
 
@@ -148,6 +150,11 @@ impl Layout {
         }
     }
 
+    /// Point `k` of those given, as the model's programs are told of it.
+    pub fn point(&self, model: &CurveModel, k: usize) -> [f64; POINT_INPUTS] {
+        model.point(self.dose[k], self.x2.get(k).copied().unwrap_or(0.0))
+    }
+
     /// Number of points that take part.
     pub fn points(&self) -> usize {
         self.kept.len()
@@ -160,6 +167,12 @@ impl Layout {
         for &i in &model.nonlinear {
             let parameter = &model.parameters[i];
             let list: Vec<f64> = match parameter.starts {
+                Starts::Values(values) if model.polished => {
+                    let mut around: Vec<f64> = values.iter().flat_map(|v| AROUND.map(|factor| factor * v)).collect();
+                    around.sort_by(f64::total_cmp);
+                    around.dedup();
+                    around
+                }
                 Starts::Values(values) => values.to_vec(),
                 Starts::Positions(density) => {
                     let count = (POSITIONS_A_DOSE * self.distinct as f64).clamp(POSITIONS.0, POSITIONS.1);

@@ -19,6 +19,10 @@ pub struct LongMapping {
     pub group: Vec<String>,
     /// One to three columns of doses.
     pub doses: Vec<String>,
+    /// The column of the second variable, for models that have one.
+    pub x2: Option<String>,
+    /// Whether the "doses" are plain numbers: of any sign, and responses of any size.
+    pub plain_numbers: bool,
     /// The column of responses.
     pub response: String,
     /// The unit of every dose; a molar one, as there are no drugs to have a molar mass.
@@ -36,6 +40,8 @@ pub struct LongRow {
     pub group: u32,
     /// Molar doses; exactly 0 for none, and beyond the columns given.
     pub doses: [f64; 3],
+    /// The second variable; 0 where there is none.
+    pub x2: f64,
     /// Viability as a fraction.
     pub response: f64,
 }
@@ -90,8 +96,9 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
     };
     let keys: Vec<usize> = mapping.group.iter().map(|name| find(name, "key", false)).collect::<Result<_>>()?;
     let doses: Vec<usize> = mapping.doses.iter().map(|name| find(name, "dose", true)).collect::<Result<_>>()?;
+    let x2 = mapping.x2.as_ref().map(|name| find(name, "x2", true)).transpose()?;
     let response = find(&mapping.response, "response", true)?;
-    let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain([response]).collect();
+    let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain(x2).chain([response]).collect();
     columns.sort_unstable();
     columns.dedup();
     let at = |column: usize| columns.partition_point(|c| *c < column);
@@ -103,6 +110,7 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
     file.read(&columns, |first_row, batch| {
         let keys: Vec<StringArray> = keys.iter().map(|k| text(&file, batch, at(*k))).collect::<Result<_>>()?;
         let doses: Vec<_> = doses.iter().map(|d| numbers(&file, batch, at(*d))).collect::<Result<_>>()?;
+        let x2 = x2.map(|x2| numbers(&file, batch, at(x2))).transpose()?;
         let responses = numbers(&file, batch, at(response))?;
         for row in 0..batch.num_rows() {
             table.rows_in += 1;
@@ -117,7 +125,7 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
                 let value = dose.is_valid(row).then(|| dose.value(row)).filter(|value| !value.is_nan());
                 match value {
                     None => trouble = Some(("missing_dose", format!("`{name}`"))),
-                    Some(value) if value < 0.0 => trouble = Some(("negative_dose", format!("`{name}` is {value}"))),
+                    Some(value) if value < 0.0 && !mapping.plain_numbers => trouble = Some(("negative_dose", format!("`{name}` is {value}"))),
                     Some(value) => {
                         // 0.0 + … turns a negative zero into the exact zero that means "none".
                         *slot = 0.0 + value * factor;
@@ -134,6 +142,11 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
                 reject(reason, detail);
                 continue;
             }
+            let second = x2.as_ref().map(|x2| x2.is_valid(row).then(|| x2.value(row)).filter(|value| value.is_finite()));
+            if second == Some(None) {
+                reject("missing_x2", String::new());
+                continue;
+            }
             if responses.is_null(row) {
                 reject("missing_response", String::new());
                 continue;
@@ -146,12 +159,14 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
             table.rows.push(LongRow {
                 group: groups.number(&keys, row, &mut table.groups)?,
                 doses: molar,
+                x2: second.flatten().unwrap_or(0.0),
                 response: to_viability(mapping.orientation, mapping.scale, value),
             });
         }
         Ok(())
     })?;
-    if let Some(problem) = implausible_scale(mapping.scale, table.rows.iter().map(|row| row.response)) {
+    let problem = implausible_scale(mapping.scale, table.rows.iter().map(|row| row.response));
+    if let Some(problem) = problem.filter(|_| !mapping.plain_numbers) {
         return Err(failure::of_column(path, &mapping.response, problem, Some("check --scale".into())));
     }
     Ok(table)

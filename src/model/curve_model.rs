@@ -337,6 +337,13 @@ impl CurveModel {
         Self::new(description, value)
     }
 
+    /// What a parameter's box is divided by to be shown: boxes on the dose axis are in decades there.
+    pub fn box_unit(&self, parameter: usize) -> f64 {
+        let own = &self.parameters[parameter];
+        let is_logarithm = self.is_built_in && own.name.starts_with("ln_");
+        if own.axis != Axis::Plain || is_logarithm { std::f64::consts::LN_10 } else { 1.0 }
+    }
+
     /// What the programs are told of a point: `dose` molar (any number for a model of any number), `x2` the second
     /// variable.
     pub fn point(&self, dose: f64, x2: f64) -> [f64; POINT_INPUTS] {

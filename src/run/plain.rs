@@ -3,7 +3,7 @@
 use crate::analysis::{curve_set, fit_settings};
 use crate::backend::choose::choose;
 use crate::config::Settings;
-use crate::fit::inference::{append_columns, infer};
+use crate::fit::inference::{append_columns, infer_with};
 use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::report::files;
 use crate::report::run_json::RunIdentity;
@@ -73,7 +73,7 @@ fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
         rows.sort_by(|&a, &b| {
             let key = |i: usize| {
                 let row = &table.rows[i];
-                [row.doses[0], row.doses[1], row.doses[2], row.response]
+                [row.doses[0], row.doses[1], row.doses[2], row.x2, row.response]
             };
             key(a)
                 .iter()
@@ -86,8 +86,18 @@ fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
     groups
 }
 
+/// Where rows are replicates of each other.
+fn place(table: &LongTable, row: usize) -> (f64, f64) {
+    (table.rows[row].doses[0], table.rows[row].x2)
+}
+
+/// The second variable at the points of [`collapse`].
+fn second_variable(table: &LongTable, rows: &[usize]) -> Vec<f64> {
+    rows.chunk_by(|&a, &b| place(table, a) == place(table, b)).map(|same| table.rows[same[0]].x2).collect()
+}
+
 fn collapse(table: &LongTable, rows: &[usize]) -> Vec<CurvePoint> {
-    rows.chunk_by(|&a, &b| table.rows[a].doses[0] == table.rows[b].doses[0])
+    rows.chunk_by(|&a, &b| place(table, a) == place(table, b))
         .map(|same| {
             let n = same.len() as f64;
             let response = same.iter().map(|&i| table.rows[i].response).sum::<f64>() / n;
@@ -120,9 +130,19 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let groups = by_group(&table);
     let key = CurveKey { line: 0, drug: 0, schedule: None };
     let curves: Vec<Curve> = groups.par_iter().map(|rows| Curve { key, points: collapse(&table, rows) }).collect();
-    let fits = chosen.backend.fit(&fit_settings(settings), &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
-    let inferences: Vec<_> =
-        curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, settings.model)).collect();
+    let mut set = curve_set(curves.iter().map(|c| c.points.as_slice()));
+    let second: Vec<Vec<f64>> = match mapping.x2 {
+        Some(_) => groups.par_iter().map(|rows| second_variable(&table, rows)).collect(),
+        None => vec![Vec::new(); curves.len()],
+    };
+    set.x2 = second.concat();
+    let fits = chosen.backend.fit(&fit_settings(settings), &set)?;
+    let inferences: Vec<_> = curves
+        .par_iter()
+        .zip(&second)
+        .zip(&fits)
+        .map(|((curve, x2), fit)| infer_with(curve, x2, fit, settings.model))
+        .collect();
     let names: Vec<&Vec<String>> = table.groups.iter().collect();
     let result = append_columns(keyed("fits", &mapping.group, &names), &fits, &inferences, settings.model);
     let identity = identity(settings)?;

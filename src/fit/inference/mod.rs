@@ -108,7 +108,7 @@ pub struct Inference {
     pub aac: Option<f64>,
     /// Drug sensitivity scores 1 to 3 (see [`potency::drug_sensitivity`]); Hill curves only.
     pub dss: Option<[f64; 3]>,
-    /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`.
+    /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`, `not_a_dose`.
     pub area_reason: Option<&'static str>,
 }
 
@@ -148,6 +148,11 @@ impl Inference {
 
 /// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread.
 pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
+    infer_with(curve, &[], fit, model)
+}
+
+/// The same of a curve whose points have a second variable, `x2`; empty where they have none.
+pub fn infer_with(curve: &Curve, x2: &[f64], fit: &Fit, model: ModelId) -> Inference {
     let treated = curve.points.iter().map(|p| p.dose).filter(|d| *d > 0.0 && d.is_finite());
     let (low, high) = treated.clone().fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
     let mut inference = Inference::empty(fit.status);
@@ -158,13 +163,14 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
         inference.log10_dose_high = Some(libm::log10(high));
     }
     let usable = |p: &CurvePoint| {
-        p.dose >= 0.0 && p.dose.is_finite() && p.response.is_finite() && p.weight > 0.0 && p.weight.is_finite()
+        (p.dose >= 0.0 || model.curve_model().any_dose) && p.dose.is_finite() && p.response.is_finite() && p.weight > 0.0 && p.weight.is_finite()
     };
     if !fit.status.is_fitted() {
         return inference;
     }
     let count = model.parameters().len();
-    if high <= 0.0 || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
+    let has_doses = high > 0.0 || model.curve_model().any_dose;
+    if !has_doses || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
         let reason = Some("bad_value");
         return Inference { reason, ic50_reason: reason, area_reason: reason, ..inference };
     }
@@ -172,11 +178,12 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
     let parameters = &fit.parameters[..count];
     let unit = libm::log(model.dose_unit);
     let (ln_low, ln_high) = (libm::log(low) - unit, libm::log(high) - unit);
-    Infer { curve, fit, model, parameters, ln_low, ln_high, inference }.infer()
+    Infer { curve, x2, fit, model, parameters, ln_low, ln_high, inference }.infer()
 }
 
 struct Infer<'a> {
     curve: &'a Curve,
+    x2: &'a [f64],
     fit: &'a Fit,
     model: &'static CurveModel,
     parameters: &'a [f64],
@@ -190,7 +197,15 @@ impl Infer<'_> {
         let precision = self.sums();
         self.significance();
         self.precision(&precision);
-        self.potency(&precision);
+        if self.model.any_dose || self.model.uses_x2 {
+            // Neither the fall from untreated cells nor potency has a meaning.
+            self.inference.effect = None;
+            self.inference.class = None;
+            self.inference.ic50_reason = Some("not_a_dose");
+            self.inference.area_reason = Some("not_a_dose");
+        } else {
+            self.potency(&precision);
+        }
         self.inference
     }
 
@@ -204,8 +219,13 @@ impl Infer<'_> {
         let points = &self.curve.points;
         let mut normal: Matrix = Default::default();
         let (mut about_curve, mut weight) = (0.0, 0.0);
-        for p in points {
-            let (fitted, gradient) = self.model.response_and_gradient(self.model.point(p.dose, 0.0), self.parameters);
+        let mut columns = vec![Vec::new(); if self.model.polished { n } else { 0 }];
+        for (k, p) in points.iter().enumerate() {
+            let point = self.model.point(p.dose, self.x2.get(k).copied().unwrap_or(0.0));
+            let (fitted, gradient) = self.model.response_and_gradient(point, self.parameters);
+            for (column, slope) in columns.iter_mut().zip(gradient) {
+                column.push(p.weight.sqrt() * slope);
+            }
             about_curve += p.weight * (p.response - fitted) * (p.response - fitted);
             weight += p.weight;
             for (row, along) in normal.iter_mut().zip(gradient).take(n) {
@@ -230,7 +250,7 @@ impl Infer<'_> {
                 self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
             }
         }
-        Precision::new(&normal, n, free)
+        if self.model.polished { Precision::of_jacobian(columns, free) } else { Precision::new(&normal, n, free) }
     }
 
     /// r², F-test against the weighted mean, effect and class.

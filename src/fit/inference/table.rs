@@ -6,7 +6,6 @@ use crate::model::ModelId;
 use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
-use std::f64::consts::LN_10;
 
 /// The `curves` table: `cell_line`, `drug`, `schedule`, then [`append_columns`]. The three slices run side by side;
 /// rows beyond the shortest are left out.
@@ -34,14 +33,7 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         .text("reason", inferences.iter().map(reason))
         .integer("n_points", inferences.iter().map(|i| Some(i64::from(i.n_points))))
         .integer("n_doses", inferences.iter().map(|i| Some(i64::from(i.n_doses))));
-    let shown: Vec<(String, f64)> = model
-        .parameters()
-        .iter()
-        .map(|name| match name.strip_prefix("ln_") {
-            Some(rest) => (format!("log10_{rest}"), LN_10),
-            None => ((*name).to_owned(), 1.0),
-        })
-        .collect();
+    let shown = model.shown_parameters();
     for (k, (name, unit)) in shown.iter().enumerate() {
         // `infer` has checked fitted parameters for being numbers: without an sse they are not to be shown.
         let usable = |(f, i): (&Fit, &Inference)| i.sse.map(|_| f.parameters[k] / unit);
