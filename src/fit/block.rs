@@ -3,7 +3,7 @@
 
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
-use super::scan::Scan;
+use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
 use crate::math::Lanes;
 use crate::model::CurveModel;
@@ -126,7 +126,7 @@ impl Block {
             let layout = &self.layouts[self.curves[run.start].layout];
             let (starts, counts) = layout.starts(model);
             let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
-            let mut sums = vec![Lanes([0.0; L]); scan.len()];
+            let mut room = ScanRoom::<L>::new(&scan);
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
@@ -143,22 +143,16 @@ impl Block {
                         (lower[j].0[lane], upper[j].0[lane]) = task.bounds(*p);
                     }
                 }
-                scan.sums_of_squares(&response, &lower, &upper, &mut sums);
+                let best = scan.sums_of_squares(&response, &lower, &upper, &mut room);
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
-                    let at = |start: usize| sums[start].0[lane];
+                    let at = |start: usize| room.sums[start].0[lane];
                     let mut push = |start: usize| {
                         of.push(index);
                         begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
                     };
                     if wanted == 1 {
-                        let mut best = 0;
-                        for start in 1..scan.len() {
-                            if at(start) < at(best) {
-                                best = start;
-                            }
-                        }
-                        push(best);
+                        push(best[lane]);
                         continue;
                     }
                     order.clear();
