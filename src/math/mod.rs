@@ -3,6 +3,7 @@
 pub mod dual;
 pub mod elementary;
 pub mod lanes;
+pub mod random;
 pub mod scalar;
 pub mod special;
 pub mod wgsl;

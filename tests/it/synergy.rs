@@ -11,7 +11,7 @@ use isobole::screen::Screen;
 use isobole::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use isobole::synergy::bootstrap::{Resampling, add_intervals};
 use isobole::synergy::margins::response;
-use isobole::synergy::noise::standard_normal;
+use isobole::math::random::standard_normal;
 use isobole::synergy::score::score_matrices;
 use isobole::synergy::{Margins, MatrixScore, SynergyModel};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
