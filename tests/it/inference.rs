@@ -17,7 +17,7 @@ use std::f64::consts::LN_10;
 use std::path::PathBuf;
 
 /// Numeric columns (nulls as NaN), in the order asked for.
-fn numbers(path: &PathBuf, names: &[&str]) -> Vec<Vec<f64>> {
+pub fn numbers(path: &PathBuf, names: &[&str]) -> Vec<Vec<f64>> {
     let file = std::fs::File::open(path).expect("open");
     let mut columns = vec![Vec::new(); names.len()];
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).expect("parquet").build().expect("reader") {
@@ -31,7 +31,7 @@ fn numbers(path: &PathBuf, names: &[&str]) -> Vec<Vec<f64>> {
     columns
 }
 
-fn texts(path: &PathBuf, name: &str) -> Vec<String> {
+pub fn texts(path: &PathBuf, name: &str) -> Vec<String> {
     let file = std::fs::File::open(path).expect("open");
     let mut column = Vec::new();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).expect("parquet").build().expect("reader") {
