@@ -20,7 +20,9 @@
 //! - The simulated curves lie about 1 with a standard deviation of 0.05. The box matters only where it binds: for plateaus
 //!   within -1 to 3 it hardly does.
 //! - A model whose untreated response is fixed at 1 tests "flat at any height" against "leaves 1"; its null is
-//!   simulated at height 1.
+//!   simulated at height 1. There 13 % of flat curves leave nothing to improve and have p = 1; below 0.6 p is uniform.
+//!   On flat curves at 0.9 the rejection rates at 0.05 and 0.01 are 0.049 and 0.013.
+//! - Doses at absolute places: a model without a location that moves with the doses tested needs a null of its own.
 
 mod null_law;
 
@@ -34,7 +36,7 @@ use null_law::{NullLaw, TailMap};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Flat curves simulated for a class of designs: the relative standard error of a p of 0.05 is then below 5 %.
+/// Flat curves simulated for a class of designs, a constant so that p does not depend on who asks: the relative standard error of a p of 0.05 is then below 5 %.
 pub const NULL_CURVES: u32 = 8192;
 /// Where simulated flat curves lie, and the standard deviation of one of their wells.
 const NULL_RESPONSE: (f64, f64) = (1.0, 0.05);
