@@ -4,6 +4,7 @@ pub mod dual;
 pub mod program;
 pub mod elementary;
 pub mod lanes;
+pub mod random;
 pub mod scalar;
 pub mod special;
 pub mod vectorised;

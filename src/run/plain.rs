@@ -3,6 +3,7 @@
 use crate::analysis::{curve_set, fit_settings};
 use crate::backend::choose::choose;
 use crate::config::Settings;
+use crate::fit::inference::calibration::{Calibration, Design};
 use crate::fit::inference::{append_columns, infer};
 use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::report::files;
@@ -121,8 +122,11 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let key = CurveKey { line: 0, drug: 0, schedule: None };
     let curves: Vec<Curve> = groups.par_iter().map(|rows| Curve { key, points: collapse(&table, rows) }).collect();
     let fits = chosen.backend.fit(&fit_settings(settings), &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
-    let inferences: Vec<_> =
+    let mut inferences: Vec<_> =
         curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, settings.model)).collect();
+    let mut calibration = Calibration::new(fit_settings(settings));
+    calibration.prepare(curves.iter().filter_map(Design::of), chosen.backend.as_ref())?;
+    calibration.calibrate(&mut inferences, &curves);
     let names: Vec<&Vec<String>> = table.groups.iter().collect();
     let result = append_columns(keyed("fits", &mapping.group, &names), &fits, &inferences, settings.model);
     let identity = identity(settings)?;
