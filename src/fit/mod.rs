@@ -69,6 +69,21 @@ impl CurveSet {
         self.baseline.push(baseline);
     }
 
+    /// Adds the curves of another set, none of which may have a held parameter.
+    pub fn append(&mut self, other: CurveSet) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        let before = self.dose.len();
+        self.offsets.extend(other.offsets.iter().skip(1).map(|offset| before + offset));
+        self.dose.extend(other.dose);
+        self.ln_dose.extend(other.ln_dose);
+        self.x2.extend(other.x2);
+        self.response.extend(other.response);
+        self.weight.extend(other.weight);
+        self.baseline.extend(other.baseline);
+    }
+
     /// Number of curves.
     pub fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)

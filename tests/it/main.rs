@@ -15,6 +15,7 @@ mod plate;
 mod rank;
 mod report;
 mod simulate;
+mod streaming;
 mod synergy;
 
 use std::path::PathBuf;
