@@ -26,9 +26,6 @@ pub struct Scan {
     has_constant: bool,
 }
 
-/// Starts whose dot products are made side by side.
-const TOGETHER: usize = 4;
-
 impl Scan {
     /// Values kept for each start: the triangle R of the columns, then its inverse, then the products of the
     /// orthonormal columns with the constant part, then the constant part's square.
@@ -140,19 +137,23 @@ impl Scan {
                 products[0] = along(&vectors[..n], response);
                 continue;
             }
-            let (groups, rest) = products.as_chunks_mut::<TOGETHER>();
-            let together = TOGETHER * n;
-            for (group, vectors) in groups.iter_mut().zip(vectors.chunks_exact(together)) {
-                let mut sums = [zero; TOGETHER];
-                for (k, y) in response.iter().enumerate() {
-                    for (sum, vector) in sums.iter_mut().zip(vectors.chunks_exact(n)) {
-                        *sum = *sum + Lanes([vector[k]; L]) * *y;
-                    }
+            // Four at a time: each response is read once for all four, and no sum waits for another.
+            let mut products = products.chunks_exact_mut(4);
+            let mut quads = vectors.chunks_exact(4 * n);
+            for (product, vectors) in (&mut products).zip(&mut quads) {
+                let (first, rest) = vectors.split_at(n);
+                let (second, rest) = rest.split_at(n);
+                let (third, fourth) = rest.split_at(n);
+                let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
+                for ((((y, u), v), w), z) in response.iter().zip(first).zip(second).zip(third).zip(fourth) {
+                    a = a + Lanes([*u; L]) * *y;
+                    b = b + Lanes([*v; L]) * *y;
+                    c = c + Lanes([*w; L]) * *y;
+                    d = d + Lanes([*z; L]) * *y;
                 }
-                *group = sums;
+                product.copy_from_slice(&[a, b, c, d]);
             }
-            let done = groups.len() * together;
-            for (product, vector) in rest.iter_mut().zip(vectors[done..].chunks_exact(n)) {
+            for (product, vector) in products.into_remainder().iter_mut().zip(quads.remainder().chunks_exact(n)) {
                 *product = along(vector, response);
             }
         }
@@ -167,8 +168,7 @@ impl Scan {
             let (r, inverse, of_constant) = (&figures[..half], &figures[half..2 * half], &figures[2 * half..]);
             let mut sum = square;
             if self.has_constant {
-                sum = sum + Lanes([of_constant[linear]; L])
-                    - Lanes([2.0; L]) * room.products[linear * total + start];
+                sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
             }
             for j in 0..linear {
                 if !(self.shares && j == 0 && start > 0) {

@@ -10,10 +10,10 @@ mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
 use crate::math::special;
+use crate::model::LN_DOSE_ZERO;
 use crate::model::{CurveModel, ModelId};
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use covariance::{Matrix, Precision};
-use crate::model::LN_DOSE_ZERO;
 use potency::HalfDose;
 use std::array::from_fn;
 use std::f64::consts::LN_10;
