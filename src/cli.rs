@@ -139,9 +139,6 @@ pub struct FitArgs {
     /// Column of doses
     #[arg(long, default_value = "dose", value_name = "COLUMN")]
     pub dose: String,
-    /// Column of the second variable, `x2`, of a model file that has one
-    #[arg(long, value_name = "COLUMN")]
-    pub x2: Option<String>,
     /// The other columns.
     #[command(flatten)]
     pub long: LongFlags,
@@ -197,6 +194,12 @@ pub struct SimulateArgs {
     /// The recipe of the built-in demo screen instead
     #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant"])]
     pub demo: bool,
+    /// A plain table of this many single curves instead, for `isobole fit`: curve_id, dose (M), viability
+    #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant", "demo"], value_name = "N")]
+    pub curves: Option<u64>,
+    /// Wells at each dose of these curves
+    #[arg(long, requires = "curves", default_value_t = 1, value_name = "N")]
+    pub replicates: u32,
     /// Seed of every random number
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -236,7 +239,7 @@ pub struct ModelsArgs {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
     let DemoArgs { out, analysis } = args.clone();
-    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_screens()
+    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_doses()
 }
 
 /// Settings of `run`, `qc` and `normalize`: flags over `screen.toml` over defaults.
@@ -247,7 +250,7 @@ pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
 pub fn resolve(args: &RunArgs) -> Result<Settings> {
     let RunArgs { inputs, out, mapping, analysis } = args.clone();
     let (file, inputs) = plates::inputs(inputs)?;
-    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_screens()
+    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_doses()
 }
 
 /// Settings and columns of `fit`.
@@ -255,8 +258,8 @@ pub fn resolve(args: &RunArgs) -> Result<Settings> {
 /// # Errors
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
-    let FitArgs { input, out, curve, dose, x2, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
+    let FitArgs { input, out, curve, dose, long, analysis } = args.clone();
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
     let model = settings.model.curve_model();
     let mut mapping = long_mapping(long, "curve", curve, vec![dose])?;
     mapping.plain_numbers = model.any_dose;
@@ -267,11 +270,6 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
             hint: Some("leave --dose-unit out, or give the model file a dose_unit".into()),
         });
     }
-    mapping.x2 = match (x2, model.uses_x2) {
-        (None, true) => return Err(settings.without_x2()),
-        (Some(_), false) => return Err(Error::setting("x2", format!("model `{}` has no second variable", model.name))),
-        (x2, _) => x2,
-    };
     Ok((settings, mapping))
 }
 
@@ -281,7 +279,7 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
     let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_screens()?;
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
     Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
 }
 
@@ -292,5 +290,5 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
     }
     let dose_unit = known_unit("dose-unit", &dose_unit)?;
-    Ok(LongMapping { group, doses, x2: None, plain_numbers: false, response, dose_unit, orientation, scale })
+    Ok(LongMapping { group, doses, plain_numbers: false, response, dose_unit, orientation, scale })
 }

@@ -40,7 +40,11 @@ pub(super) fn resolve(model: ModelId, said: &BTreeMap<String, [f64; 2]>) -> Resu
             if lower * unit < from - slack || upper * unit > to + slack {
                 return Err(Error::Setting {
                     key,
-                    problem: format!("{lower}..{upper} reaches beyond the box of the model file, {}..{}", from / unit, to / unit),
+                    problem: format!(
+                        "{lower}..{upper} reaches beyond the box of the model file, {}..{}",
+                        from / unit,
+                        to / unit
+                    ),
                     hint: Some("widen the box in the model file".into()),
                 });
             }
@@ -106,8 +110,8 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::f64::consts::LN_10;
     use crate::config::ScreenFile;
+    use std::f64::consts::LN_10;
 
     fn settings(text: &str) -> Result<Settings> {
         Settings::resolve(ScreenFile { bounds: parse(text)?, ..ScreenFile::default() }, vec![], "out".into())

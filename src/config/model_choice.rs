@@ -70,21 +70,19 @@ impl ModelChoice {
 }
 
 impl Settings {
-    /// These settings, if their model can be fitted to a screen.
+    /// These settings, if their model needs nothing but doses.
     ///
     /// # Errors
     /// [`Error::Setting`] for a model with a second variable.
-    pub fn of_screens(self) -> Result<Self> {
-        if self.model.curve_model().uses_x2 { Err(self.without_x2()) } else { Ok(self) }
-    }
-
-    /// That a second variable is missing.
-    pub(crate) fn without_x2(&self) -> Error {
-        Error::Setting {
+    pub fn of_doses(self) -> Result<Self> {
+        if !self.model.curve_model().uses_x2 {
+            return Ok(self);
+        }
+        Err(Error::Setting {
             key: "model".into(),
             problem: format!("`{}` has a second variable, `x2`, and the data have none", self.model.name()),
-            hint: Some("only plain tables have one: isobole fit --x2 COLUMN".into()),
-        }
+            hint: Some("such models are fitted through the library: CurveSet::x2".into()),
+        })
     }
 }
 

@@ -4,9 +4,9 @@
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
 use super::polish::polish;
-use super::scan::Scan;
+use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
-use crate::math::Lanes;
+use crate::math::{Instructions, Lanes};
 use crate::model::{CurveModel, Starts};
 use std::ops::Range;
 
@@ -124,8 +124,11 @@ impl Block {
     }
 
     /// The best starts of every ready curve, best first: (index, nonlinear parameters).
-    #[inline(always)]
-    pub fn scan<const L: usize>(&self, settings: &FitSettings) -> (Vec<usize>, Vec<f64>) {
+    pub fn scan<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+    ) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
         let wanted = settings.starts.max(if model.polished { STARTS_WHERE_POLISHED } else { 1 });
         let k = model.nonlinear.len();
@@ -134,7 +137,7 @@ impl Block {
             let layout = &self.layouts[self.curves[run.start].layout];
             let (starts, counts) = layout.starts(model);
             let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
-            let mut sums = vec![Lanes([0.0; L]); scan.len()];
+            let mut room = ScanRoom::<L>::new(&scan);
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
@@ -151,23 +154,21 @@ impl Block {
                         (lower[j].0[lane], upper[j].0[lane]) = task.bounds(*p);
                     }
                 }
-                scan.sums_of_squares(&response, &lower, &upper, &mut sums);
+                let best = instructions.run(
+                    #[inline(always)]
+                    || scan.sums_of_squares(&response, &lower, &upper, &mut room),
+                );
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
-                    let at =
-                        |start: usize| if sums[start].0[lane].is_nan() { f64::INFINITY } else { sums[start].0[lane] };
+                    let at = |start: usize| {
+                        if room.sums[start].0[lane].is_nan() { f64::INFINITY } else { room.sums[start].0[lane] }
+                    };
                     let mut push = |start: usize| {
                         of.push(index);
                         begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
                     };
                     if wanted == 1 {
-                        let mut best = 0;
-                        for start in 1..scan.len() {
-                            if at(start) < at(best) {
-                                best = start;
-                            }
-                        }
-                        push(best);
+                        push(best[lane]);
                         continue;
                     }
                     order.clear();
@@ -190,8 +191,13 @@ impl Block {
     }
 
     /// Descends from the given beginnings; `of[i]` is the ready curve that `begins` row `i` belongs to, rising.
-    #[inline(always)]
-    pub fn descend<const L: usize>(&self, settings: &FitSettings, of: &[usize], begins: &[f64]) -> Vec<End> {
+    pub fn descend<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+        of: &[usize],
+        begins: &[f64],
+    ) -> Vec<End> {
         let model = settings.model.curve_model();
         let k = model.nonlinear.len();
         let mut ends = Vec::with_capacity(of.len());
@@ -200,7 +206,7 @@ impl Block {
             let count = of[at..].partition_point(|index| *index < run.end);
             let tasks: Vec<Task<'_>> =
                 (at..at + count).map(|i| self.task(of[i], &begins[i * k..(i + 1) * k])).collect();
-            ends.extend(descend::<L>(model, &tasks, settings.max_iterations));
+            ends.extend(descend::<L>(instructions, model, &tasks, settings.max_iterations));
             at += count;
         }
         ends
@@ -277,12 +283,16 @@ fn nearest_to_start<'a>(ends: &'a [End], lowest: &'a End, task: &Task<'_>, model
 }
 
 /// Fits a block of curves; results in the order of the curves.
-#[inline(always)]
-pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, settings: &FitSettings) -> Vec<Fit> {
+pub fn fit_block<const L: usize>(
+    instructions: impl Instructions,
+    curves: &CurveSet,
+    range: Range<usize>,
+    settings: &FitSettings,
+) -> Vec<Fit> {
     let model = settings.model.curve_model();
     let block = Block::new(curves, range.clone(), settings);
-    let (of, begins) = block.scan::<L>(settings);
-    let ends = block.descend::<L>(settings, &of, &begins);
+    let (of, begins) = block.scan::<L>(instructions, settings);
+    let ends = block.descend::<L>(instructions, settings, &of, &begins);
     let mut fits = vec![Fit::failed(Status::BadValue); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start] = Fit::failed(*status);
@@ -299,8 +309,8 @@ pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, setting
 
 /// Descends from given nonlinear parameters, `begins` holding those of curve after curve (all curves of the set).
 /// Each fit comes with what its first step promised, as a share of the residual variance.
-#[inline(always)]
 pub fn continue_block<const L: usize>(
+    instructions: impl Instructions,
     curves: &CurveSet,
     range: Range<usize>,
     settings: &FitSettings,
@@ -316,7 +326,7 @@ pub fn continue_block<const L: usize>(
             own.push(block.layouts[ready.layout].inner(model, *parameter, begins[ready.curve * k + i]));
         }
     }
-    let ends = block.descend::<L>(settings, &of, &own);
+    let ends = block.descend::<L>(instructions, settings, &of, &own);
     let mut fits = vec![(Fit::failed(Status::BadValue), f64::INFINITY); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start].0 = Fit::failed(*status);

@@ -2,16 +2,19 @@
 
 pub mod dual;
 pub mod elementary;
+pub mod instructions;
 pub mod interval;
 pub mod lanes;
 mod patterns;
 pub mod program;
+pub mod random;
 pub mod scalar;
 pub mod special;
 pub mod vectorised;
 pub mod wgsl;
 
 pub use dual::Dual;
+pub use instructions::Instructions;
 pub use interval::Interval;
 pub use lanes::Lanes;
 pub use program::{Program, Recorded};

@@ -137,7 +137,9 @@ impl ModelId {
                     "  {shown:16} {unit}{comma}from {} decades below the lowest to {upper} above the highest dose",
                     -lower
                 ),
-                Axis::Plain => format!("  {shown:16} {lower} to {upper}{}{unit}", if unit.is_empty() { "" } else { " " }),
+                Axis::Plain => {
+                    format!("  {shown:16} {lower} to {upper}{}{unit}", if unit.is_empty() { "" } else { " " })
+                }
             };
             text += if !model.is_built_in && model.linear.contains(&i) { ", linear\n" } else { "\n" };
         }

@@ -29,8 +29,8 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         (!codes.is_empty()).then(|| codes.join(";"))
     };
     table = table
-        .text("status", inferences.iter().map(|i| Some(i.status.name())))
-        .text("reason", inferences.iter().map(reason))
+        .code("status", inferences.iter().map(|i| Some(i.status.name())))
+        .code("reason", inferences.iter().map(reason))
         .integer("n_points", inferences.iter().map(|i| Some(i64::from(i.n_points))))
         .integer("n_doses", inferences.iter().map(|i| Some(i64::from(i.n_doses))));
     let shown = model.shown_parameters();
@@ -52,7 +52,7 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         (!codes.is_empty()).then(|| codes.join(";"))
     };
     table
-        .text("se_reason", inferences.iter().map(codes))
+        .code("se_reason", inferences.iter().map(codes))
         .number("sse", inferences.iter().map(|i| i.sse))
         .number("rmse", inferences.iter().map(|i| i.rmse))
         .number("r2", inferences.iter().map(|i| i.r2))
@@ -60,15 +60,15 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         .number("condition_number", inferences.iter().map(|i| i.condition_number))
         .number("p_value", inferences.iter().map(|i| i.p_value))
         .number("effect", inferences.iter().map(|i| i.effect))
-        .text("class", inferences.iter().map(|i| i.class.map(ResponseClass::name)))
+        .code("class", inferences.iter().map(|i| i.class.map(ResponseClass::name)))
         .number("log10_ic50_absolute", inferences.iter().map(|i| i.log10_ic50))
         .number("se_log10_ic50_absolute", inferences.iter().map(|i| i.log10_ic50_se))
-        .text("ic50_censored", inferences.iter().map(|i| Some(i.ic50_censored)))
-        .text("ic50_reason", inferences.iter().map(|i| i.ic50_reason))
+        .code("ic50_censored", inferences.iter().map(|i| Some(i.ic50_censored)))
+        .code("ic50_reason", inferences.iter().map(|i| i.ic50_reason))
         .number("auc", inferences.iter().map(|i| i.auc))
         .number("aac", inferences.iter().map(|i| i.aac))
         .number("dss1", inferences.iter().map(|i| i.dss.map(|d| d[0])))
         .number("dss2", inferences.iter().map(|i| i.dss.map(|d| d[1])))
         .number("dss3", inferences.iter().map(|i| i.dss.map(|d| d[2])))
-        .text("refit", fits.iter().map(|f| Some(f.refit.name())))
+        .code("refit", fits.iter().map(|f| Some(f.refit.name())))
 }

@@ -89,7 +89,11 @@ fn lower_and_average_problems_are_solved_to_six_digits() {
             // The residuals of Lanczos1 are 1e-13 of its responses: three digits of them are above rounding in f64.
             let needed = if problem.name == "Lanczos1" { 2.5 } else { 4.0 };
             if parameters < 6.0 || deviations < needed || sum < needed {
-                failures.push(format!("{} from start {}: {parameters:.1} {deviations:.1} {sum:.1}", problem.name, start + 1));
+                failures.push(format!(
+                    "{} from start {}: {parameters:.1} {deviations:.1} {sum:.1}",
+                    problem.name,
+                    start + 1
+                ));
             }
         }
     }
@@ -105,10 +109,7 @@ const HIGHER: [Retyped; 4] = [
         "b1 * (1 - exp(-b2*x))",
         &[1.0, 2.0, 3.0, 5.0, 7.0, 10.0],
         &[109.0, 149.0, 149.0, 191.0, 213.0, 224.0],
-        &[
-            [1.0, 100.0, 2.1380940889e2, 1.2354515176e1],
-            [1.0, 0.75, 5.4723748542e-1, 1.0455993237e-1],
-        ],
+        &[[1.0, 100.0, 2.1380940889e2, 1.2354515176e1], [1.0, 0.75, 5.4723748542e-1, 1.0455993237e-1]],
         1.1680088766e3,
     ),
     (
@@ -139,9 +140,7 @@ const HIGHER: [Retyped; 4] = [
     (
         "MGH10",
         "b1 * exp(b2 / (x + b3))",
-        &[
-            50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 100.0, 105.0, 110.0, 115.0, 120.0, 125.0,
-        ],
+        &[50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 100.0, 105.0, 110.0, 115.0, 120.0, 125.0],
         &[
             34780.0, 28610.0, 23650.0, 19630.0, 16370.0, 13720.0, 11540.0, 9744.0, 8261.0, 7030.0, 6005.0, 5147.0,
             4427.0, 3820.0, 3307.0, 2872.0,
@@ -169,7 +168,11 @@ fn higher_problems_are_solved_as_well() {
         for start in [0, 1] {
             let digits = problem.fit(start);
             println!("{name:10} start {} digits {digits:.1?}", start + 1);
-            assert!(digits[0] >= 6.0 && digits[1] >= 4.0 && digits[2] >= 4.0, "{name} from start {}: {digits:?}", start + 1);
+            assert!(
+                digits[0] >= 6.0 && digits[1] >= 4.0 && digits[2] >= 4.0,
+                "{name} from start {}: {digits:?}",
+                start + 1
+            );
         }
     }
 }

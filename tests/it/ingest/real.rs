@@ -203,7 +203,6 @@ fn combenefit_wells_with_a_dose_and_no_drug_are_set_aside() {
 
 fn curves(dose_unit: ConcentrationUnit, scale: Scale) -> LongMapping {
     LongMapping {
-        x2: None,
         plain_numbers: false,
         group: vec!["curve_id".into()],
         doses: vec!["dose".into()],
@@ -235,7 +234,6 @@ fn simulated_curves_are_read_by_key() {
 fn simulated_matrices_are_read_with_two_doses() {
     let Some(path) = shared("peers/matrices.parquet") else { return };
     let mapping = LongMapping {
-        x2: None,
         plain_numbers: false,
         group: vec!["matrix_id".into()],
         doses: vec!["dose1".into(), "dose2".into()],
