@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::backend::Backend;
 use crate::config::Settings;
+use crate::fit::inference::calibration::{Calibration, Design};
 use crate::fit::inference::{self, Inference};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::{self, NormalisedWell, PlateQuality, PlateStage, Verdict};
@@ -159,6 +160,9 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         .zip(&analysis.fits)
         .map(|(curve, fit)| inference::infer(curve, fit, settings.model))
         .collect();
+    let mut calibration = Calibration::new(fit.clone());
+    calibration.prepare(analysis.curves.iter().filter_map(Design::of), backend)?;
+    calibration.calibrate(&mut analysis.inferences, &analysis.curves);
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;

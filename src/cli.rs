@@ -9,6 +9,7 @@ use crate::config::mapping::known_unit;
 use crate::config::{BackendChoice, Settings};
 use crate::ingest::LongMapping;
 use crate::model::ModelId;
+use crate::screen::dose::ConcentrationUnit;
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -194,6 +195,12 @@ pub struct SimulateArgs {
     /// The recipe of the built-in demo screen instead
     #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant"])]
     pub demo: bool,
+    /// A plain table of this many single curves instead, for `isobole fit`: curve_id, dose (M), viability
+    #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant", "demo"], value_name = "N")]
+    pub curves: Option<u64>,
+    /// Wells at each dose of these curves
+    #[arg(long, requires = "curves", default_value_t = 1, value_name = "N")]
+    pub replicates: u32,
     /// Seed of every random number
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -239,7 +246,7 @@ pub struct ModelsArgs {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
     let DemoArgs { out, analysis } = args.clone();
-    Settings::resolve(analysis.said()?, Vec::new(), out)
+    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_doses()
 }
 
 /// Settings of `run`, `qc` and `normalize`: flags over `screen.toml` over defaults.
@@ -250,7 +257,7 @@ pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
 pub fn resolve(args: &RunArgs) -> Result<Settings> {
     let RunArgs { inputs, out, mapping, analysis } = args.clone();
     let (file, inputs) = plates::inputs(inputs)?;
-    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)
+    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_doses()
 }
 
 /// Settings and columns of `fit`.
@@ -259,8 +266,18 @@ pub fn resolve(args: &RunArgs) -> Result<Settings> {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
     let FitArgs { input, out, curve, dose, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
-    Ok((settings, long_mapping(long, "curve", curve, vec![dose])?))
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
+    let model = settings.model.curve_model();
+    let mut mapping = long_mapping(long, "curve", curve, vec![dose])?;
+    mapping.plain_numbers = model.any_dose;
+    if mapping.plain_numbers && mapping.dose_unit != ConcentrationUnit::Molar(1.0) {
+        return Err(Error::Setting {
+            key: "dose-unit".into(),
+            problem: format!("the `x` of model `{}` is a plain number and has no unit", model.name),
+            hint: Some("leave --dose-unit out, or give the model file a dose_unit".into()),
+        });
+    }
+    Ok((settings, mapping))
 }
 
 /// Settings and columns of `synergy`.
@@ -269,7 +286,7 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
     let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
     Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
 }
 
@@ -280,5 +297,5 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
     }
     let dose_unit = known_unit("dose-unit", &dose_unit)?;
-    Ok(LongMapping { group, doses, response, dose_unit, orientation, scale })
+    Ok(LongMapping { group, doses, plain_numbers: false, response, dose_unit, orientation, scale })
 }

@@ -5,6 +5,7 @@
 pub mod bounds;
 pub mod choice;
 pub mod mapping;
+pub mod model_choice;
 pub mod screen_file;
 
 use crate::model::ModelId;
@@ -12,6 +13,7 @@ use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
 pub use bounds::ParameterBounds;
 pub use mapping::Mapping;
+pub use model_choice::ModelChoice;
 pub use screen_file::ScreenFile;
 use std::path::PathBuf;
 
@@ -185,7 +187,7 @@ impl Settings {
             resistant_fold,
             format,
         } = said;
-        let model = model.unwrap_or(ModelId::Hill4);
+        let model = model.map_or(Ok(ModelId::Hill4), |choice| choice.model())?;
         let synergy = match synergy {
             Some(models) => distinct(models)?,
             None => SynergyModel::ALL.to_vec(),

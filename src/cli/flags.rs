@@ -2,8 +2,7 @@
 
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
-use crate::config::{BackendChoice, LowControl, Normalization, ScreenFile, TableFormat, bounds};
-use crate::model::ModelId;
+use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -26,9 +25,9 @@ pub struct AnalysisFlags {
     /// Where to compute [default: auto]
     #[arg(long, value_parser = choice::<BackendChoice>(), value_name = "BACKEND")]
     pub backend: Option<BackendChoice>,
-    /// Curve model [default: hill4]
-    #[arg(long, value_parser = choice::<ModelId>(), value_name = "MODEL")]
-    pub model: Option<ModelId>,
+    /// Curve model: a name (isobole models lists them) or a model file [default: hill4]
+    #[arg(long, value_parser = ModelChoice::parse, value_name = "MODEL|FILE")]
+    pub model: Option<ModelChoice>,
     /// Boxes of its parameters, as "hill=0.1..8,top=0.8..1.2"; log10_ec50 in decades beyond the doses tested
     #[arg(long, value_name = "BOXES")]
     pub bounds: Option<String>,

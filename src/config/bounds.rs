@@ -5,7 +5,6 @@ use crate::fit::Bound;
 use crate::model::ModelId;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
-use std::f64::consts::LN_10;
 
 /// A box for one parameter, as it was typed.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -18,14 +17,10 @@ pub struct ParameterBounds {
     pub upper: f64,
 }
 
-/// The name of a parameter in flags and tables: logarithms are natural inside and decimal outside.
-pub fn shown(parameter: &str) -> String {
-    parameter.strip_prefix("ln_").map_or_else(|| parameter.to_owned(), |rest| format!("log10_{rest}"))
-}
-
 /// Checks what was typed against the parameters of the model; in the model's order.
 pub(super) fn resolve(model: ModelId, said: &BTreeMap<String, [f64; 2]>) -> Result<Vec<ParameterBounds>> {
-    let known: Vec<String> = model.parameters().iter().map(|p| shown(p)).collect();
+    let known: Vec<String> = model.shown_parameters().into_iter().map(|(name, _)| name).collect();
+    let curve_model = model.curve_model();
     for (parameter, [lower, upper]) in said {
         let key = format!("bounds.{parameter}");
         if !known.contains(parameter) {
@@ -37,7 +32,24 @@ pub(super) fn resolve(model: ModelId, said: &BTreeMap<String, [f64; 2]>) -> Resu
         if !(lower.is_finite() && upper.is_finite() && lower < upper) {
             return Err(Error::setting(key, format!("{lower}..{upper} is no interval")));
         }
-        if parameter == "hill" && *lower <= 0.0 {
+        if let Some(own) = curve_model.file_text.and(known.iter().position(|name| name == parameter)) {
+            // What the formula is computed by relies on the file's box.
+            let unit = curve_model.box_unit(own);
+            let Bound { lower: from, upper: to } = curve_model.bounds[own];
+            let slack = 1e-12 * (to - from);
+            if lower * unit < from - slack || upper * unit > to + slack {
+                return Err(Error::Setting {
+                    key,
+                    problem: format!(
+                        "{lower}..{upper} reaches beyond the box of the model file, {}..{}",
+                        from / unit,
+                        to / unit
+                    ),
+                    hint: Some("widen the box in the model file".into()),
+                });
+            }
+        }
+        if curve_model.is_built_in && parameter == "hill" && *lower <= 0.0 {
             return Err(Error::Setting {
                 key,
                 problem: format!("the slope must stay above 0, not {lower}..{upper}"),
@@ -85,9 +97,9 @@ impl Settings {
     /// The boxes of the fit: the model's own, and over them what was asked for; in the model's order and inner units.
     pub fn fit_bounds(&self) -> Vec<Bound> {
         let mut bounds = self.model.bounds().to_vec();
-        for (parameter, bound) in self.model.parameters().iter().zip(&mut bounds) {
-            let factor = if parameter.starts_with("ln_") { LN_10 } else { 1.0 };
-            if let Some(asked) = self.bounds.iter().find(|b| b.parameter == shown(parameter)) {
+        for (i, ((parameter, _), bound)) in self.model.shown_parameters().iter().zip(&mut bounds).enumerate() {
+            let factor = self.model.curve_model().box_unit(i);
+            if let Some(asked) = self.bounds.iter().find(|b| b.parameter == *parameter) {
                 *bound = Bound { lower: asked.lower * factor, upper: asked.upper * factor };
             }
         }
@@ -99,6 +111,7 @@ impl Settings {
 mod tests {
     use super::*;
     use crate::config::ScreenFile;
+    use std::f64::consts::LN_10;
 
     fn settings(text: &str) -> Result<Settings> {
         Settings::resolve(ScreenFile { bounds: parse(text)?, ..ScreenFile::default() }, vec![], "out".into())

@@ -119,7 +119,6 @@ serialised_by_name!(
     Normalization,
     LowControl,
     TableFormat,
-    ModelId,
     SynergyModel,
     Orientation,
     Scale,

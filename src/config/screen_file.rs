@@ -1,8 +1,7 @@
 //! `screen.toml`: what a screen's owner says of it. Every key is optional and has a flag.
 
 use super::choice::did_you_mean;
-use super::{BackendChoice, LowControl, Normalization, TableFormat};
-use crate::model::ModelId;
+use super::{BackendChoice, LowControl, ModelChoice, Normalization, TableFormat};
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -123,8 +122,8 @@ pub struct ScreenFile {
     pub low_control: Option<LowControl>,
     /// The back end.
     pub backend: Option<BackendChoice>,
-    /// The curve model.
-    pub model: Option<ModelId>,
+    /// The curve model: a name, or a model file relative to this file.
+    pub model: Option<ModelChoice>,
     /// Parameter = [lower, upper].
     pub bounds: BTreeMap<String, [f64; 2]>,
     /// Starting points a curve.
@@ -169,6 +168,7 @@ impl ScreenFile {
         for plate in &mut file.plates.0 {
             *plate = folder.join(&plate).to_string_lossy().into_owned();
         }
+        file.model = file.model.map(|model| model.relative_to(folder));
         file.lines_file = file.lines_file.map(|lines| folder.join(lines));
         Ok(file)
     }

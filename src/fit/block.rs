@@ -3,11 +3,19 @@
 
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
-use super::scan::Scan;
+use super::polish::polish;
+use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
-use crate::math::Lanes;
-use crate::model::CurveModel;
+use crate::math::{Instructions, Lanes};
+use crate::model::{CurveModel, Starts};
 use std::ops::Range;
+
+/// Descents a curve where the last digit is wanted.
+const STARTS_WHERE_POLISHED: usize = 8;
+/// Sums of squares this near to each other, relative to the lowest, or this small, relative to that of the responses,
+/// belong to one minimum.
+const SAME_MINIMUM: f64 = 1e-6;
+const NO_RESIDUALS: f64 = 1e-22;
 
 /// Curves of a block, ready to be fitted.
 #[derive(Debug)]
@@ -89,7 +97,7 @@ impl Block {
         if layout.distinct < layout.lower.len() - usize::from(fixed.is_some()) {
             return Err(Status::TooFewDoses);
         }
-        let fixed = fixed.map(|(p, value)| (p, value - layout.offset(model, p)));
+        let fixed = fixed.map(|(p, value)| (p, layout.inner(model, p, value)));
         let from = self.responses.len();
         let weighted = layout.kept.iter().zip(&layout.root_weight).map(|(&k, w)| response[k] * w);
         self.responses.extend(weighted);
@@ -116,17 +124,20 @@ impl Block {
     }
 
     /// The best starts of every ready curve, best first: (index, nonlinear parameters).
-    #[inline(always)]
-    pub fn scan<const L: usize>(&self, settings: &FitSettings) -> (Vec<usize>, Vec<f64>) {
+    pub fn scan<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+    ) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
-        let wanted = settings.starts.max(1);
+        let wanted = settings.starts.max(if model.polished { STARTS_WHERE_POLISHED } else { 1 });
         let k = model.nonlinear.len();
         let (mut of, mut begins) = (Vec::new(), Vec::new());
         for run in self.runs(|a, b| a.layout == b.layout) {
             let layout = &self.layouts[self.curves[run.start].layout];
             let (starts, counts) = layout.starts(model);
             let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
-            let mut sums = vec![Lanes([0.0; L]); scan.len()];
+            let mut room = ScanRoom::<L>::new(&scan);
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
@@ -143,22 +154,21 @@ impl Block {
                         (lower[j].0[lane], upper[j].0[lane]) = task.bounds(*p);
                     }
                 }
-                scan.sums_of_squares(&response, &lower, &upper, &mut sums);
+                let best = instructions.run(
+                    #[inline(always)]
+                    || scan.sums_of_squares(&response, &lower, &upper, &mut room),
+                );
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
-                    let at = |start: usize| sums[start].0[lane];
+                    let at = |start: usize| {
+                        if room.sums[start].0[lane].is_nan() { f64::INFINITY } else { room.sums[start].0[lane] }
+                    };
                     let mut push = |start: usize| {
                         of.push(index);
                         begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
                     };
                     if wanted == 1 {
-                        let mut best = 0;
-                        for start in 1..scan.len() {
-                            if at(start) < at(best) {
-                                best = start;
-                            }
-                        }
-                        push(best);
+                        push(best[lane]);
                         continue;
                     }
                     order.clear();
@@ -181,8 +191,13 @@ impl Block {
     }
 
     /// Descends from the given beginnings; `of[i]` is the ready curve that `begins` row `i` belongs to, rising.
-    #[inline(always)]
-    pub fn descend<const L: usize>(&self, settings: &FitSettings, of: &[usize], begins: &[f64]) -> Vec<End> {
+    pub fn descend<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+        of: &[usize],
+        begins: &[f64],
+    ) -> Vec<End> {
         let model = settings.model.curve_model();
         let k = model.nonlinear.len();
         let mut ends = Vec::with_capacity(of.len());
@@ -191,7 +206,7 @@ impl Block {
             let count = of[at..].partition_point(|index| *index < run.end);
             let tasks: Vec<Task<'_>> =
                 (at..at + count).map(|i| self.task(of[i], &begins[i * k..(i + 1) * k])).collect();
-            ends.extend(descend::<L>(model, &tasks, settings.max_iterations));
+            ends.extend(descend::<L>(instructions, model, &tasks, settings.max_iterations));
             at += count;
         }
         ends
@@ -207,22 +222,31 @@ impl Block {
             }
         }
         let Some(best) = best.filter(|b| b.sse.is_finite()) else {
-            return Fit::failed(Status::BadValue);
+            return Fit::failed(Status::NoFiniteStart);
         };
         let task = self.task(index, &[]);
+        let best = if model.polished { nearest_to_start(ends, best, &task, model) } else { best };
         let mut parameters = [0.0; MAX_PARAMETERS];
-        let mut at_bound = 0;
+        let (mut at_bound, mut sse) = (0, best.sse);
         for (i, parameter) in parameters.iter_mut().enumerate().take(model.parameters.len()) {
             let (lower, upper) = task.bounds(i);
             if lower < upper && (best.parameters[i] <= lower || best.parameters[i] >= upper) {
                 at_bound |= 1 << i;
             }
-            *parameter = best.parameters[i] + task.layout.offset(model, i);
+            *parameter = task.layout.outer(model, i, best.parameters[i]);
+        }
+        if model.polished {
+            sse = polish(self, index, model, &mut parameters);
+            for (i, parameter) in parameters.iter().enumerate().take(model.parameters.len()) {
+                let (lower, upper) = task.bounds(i);
+                let (lower, upper) = (task.layout.outer(model, i, lower), task.layout.outer(model, i, upper));
+                at_bound |= u32::from(lower < upper && (*parameter <= lower || *parameter >= upper)) << i;
+            }
         }
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
             parameters,
-            sse: best.sse,
+            sse,
             iterations: ends.iter().map(|e| e.iterations).sum(),
             at_bound,
             refit,
@@ -233,18 +257,42 @@ impl Block {
 impl Points<'_> {
     /// Whether these are the same numbers.
     fn is_same(&self, other: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
 }
 
+/// Of the ends that are as low as the lowest, the one nearest to the model's own start: where terms of a formula can
+/// change places, the start says which is which.
+fn nearest_to_start<'a>(ends: &'a [End], lowest: &'a End, task: &Task<'_>, model: &CurveModel) -> &'a End {
+    let square: f64 = task.response.iter().map(|y| y * y).sum();
+    let limit = lowest.sse * (1.0 + SAME_MINIMUM) + NO_RESIDUALS * square;
+    let distance = |end: &End| -> f64 {
+        let apart = |p: &usize| match model.parameters[*p].starts {
+            Starts::Values([start]) => {
+                let value = end.parameters[*p];
+                (value - start).abs() / (value.abs() + start.abs()).max(f64::MIN_POSITIVE)
+            }
+            _ => 0.0,
+        };
+        model.nonlinear.iter().map(apart).sum()
+    };
+    let as_low = ends.iter().filter(|end| end.sse <= limit);
+    as_low.fold(lowest, |nearest, end| if distance(end) < distance(nearest) { end } else { nearest })
+}
+
 /// Fits a block of curves; results in the order of the curves.
-#[inline(always)]
-pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, settings: &FitSettings) -> Vec<Fit> {
+pub fn fit_block<const L: usize>(
+    instructions: impl Instructions,
+    curves: &CurveSet,
+    range: Range<usize>,
+    settings: &FitSettings,
+) -> Vec<Fit> {
     let model = settings.model.curve_model();
     let block = Block::new(curves, range.clone(), settings);
-    let (of, begins) = block.scan::<L>(settings);
-    let ends = block.descend::<L>(settings, &of, &begins);
+    let (of, begins) = block.scan::<L>(instructions, settings);
+    let ends = block.descend::<L>(instructions, settings, &of, &begins);
     let mut fits = vec![Fit::failed(Status::BadValue); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start] = Fit::failed(*status);
@@ -261,8 +309,8 @@ pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, setting
 
 /// Descends from given nonlinear parameters, `begins` holding those of curve after curve (all curves of the set).
 /// Each fit comes with what its first step promised, as a share of the residual variance.
-#[inline(always)]
 pub fn continue_block<const L: usize>(
+    instructions: impl Instructions,
     curves: &CurveSet,
     range: Range<usize>,
     settings: &FitSettings,
@@ -275,10 +323,10 @@ pub fn continue_block<const L: usize>(
     let mut own = Vec::with_capacity(of.len() * k);
     for ready in &block.curves {
         for (i, parameter) in model.nonlinear.iter().enumerate() {
-            own.push(begins[ready.curve * k + i] - block.layouts[ready.layout].offset(model, *parameter));
+            own.push(block.layouts[ready.layout].inner(model, *parameter, begins[ready.curve * k + i]));
         }
     }
-    let ends = block.descend::<L>(settings, &of, &own);
+    let ends = block.descend::<L>(instructions, settings, &of, &own);
     let mut fits = vec![(Fit::failed(Status::BadValue), f64::INFINITY); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start].0 = Fit::failed(*status);

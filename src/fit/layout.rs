@@ -3,14 +3,16 @@
 
 use super::{FitSettings, Status};
 use crate::math::Vectorised;
-use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 use crate::model::LN_DOSE_ZERO;
+use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 
 /// Starts reach this far beyond the doses tested, in natural-log units.
 const BEYOND: f64 = 1.5;
 /// Positions of starts for each distinct dose, and at least and at most.
 const POSITIONS_A_DOSE: f64 = 3.0;
 const POSITIONS: (f64, f64) = (12.0, 64.0);
+/// Where there is time, the search begins at these multiples of the starts as well.
+const AROUND: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 /// Starts in all, at most.
 const MOST_STARTS: usize = 4096;
 
@@ -43,7 +45,7 @@ pub struct Layout {
     pub root_weight: Vec<f64>,
     /// Sum of the weights.
     pub total_weight: f64,
-    /// Distinct doses, dose zero included.
+    /// Distinct doses, dose zero included (distinct pairs with the second variable where there is one).
     pub distinct: usize,
     /// Lower ends of the box, in the model's order, ln doses centred.
     pub lower: Vec<f64>,
@@ -69,8 +71,9 @@ impl Layout {
         }
         let takes_part = |k: &usize| model.any_dose || model.levels_off || dose[*k] > 0.0;
         let kept: Vec<usize> = (0..dose.len()).filter(takes_part).collect();
-        let mut distinct: Vec<f64> = kept.iter().map(|&k| dose[k]).collect();
-        distinct.sort_by(f64::total_cmp);
+        let at = |k: usize| (dose[k], x2.get(k).copied().unwrap_or(0.0));
+        let mut distinct: Vec<(f64, f64)> = kept.iter().map(|&k| at(k)).collect();
+        distinct.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         distinct.dedup();
         if !model.any_dose && kept.iter().all(|&k| dose[k] <= 0.0) {
             return Err(Status::TooFewDoses);
@@ -90,8 +93,7 @@ impl Layout {
             let bound = settings.bounds.get(i).copied().unwrap_or(parameter.bound);
             let (from, to) = match parameter.axis {
                 Axis::Plain => (bound.lower, bound.upper),
-                Axis::LnDose => (ln_range.0 + bound.lower, ln_range.1 + bound.upper),
-                Axis::Dose => (libm::exp(ln_range.0 + bound.lower), libm::exp(ln_range.1 + bound.upper)),
+                Axis::LnDose | Axis::Dose => (ln_range.0 + bound.lower, ln_range.1 + bound.upper),
             };
             lower.push(from);
             upper.push(to);
@@ -125,7 +127,8 @@ impl Layout {
 
     /// Whether a curve has these very points.
     pub fn is(&self, points: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(&self.dose, points.dose) && same(&self.weight, points.weight) && same(&self.x2, points.x2)
     }
 
@@ -134,9 +137,27 @@ impl Layout {
         self.is(Points { dose: &other.dose, ln_dose: &[], x2: &other.x2, weight: &other.weight })
     }
 
-    /// What the value of a parameter lacks to its true one, doses being centred.
-    pub fn offset(&self, model: &CurveModel, parameter: usize) -> f64 {
-        if model.parameters[parameter].axis == Axis::LnDose { self.centre } else { 0.0 }
+    /// A parameter as the descent moves it: logarithms of doses, centred.
+    pub fn inner(&self, model: &CurveModel, parameter: usize, value: f64) -> f64 {
+        match model.parameters[parameter].axis {
+            Axis::Plain => value,
+            Axis::LnDose => value - self.centre,
+            Axis::Dose => libm::log(value.max(f64::MIN_POSITIVE)),
+        }
+    }
+
+    /// A parameter as the model has it, from [`Layout::inner`].
+    pub fn outer(&self, model: &CurveModel, parameter: usize, inner: f64) -> f64 {
+        match model.parameters[parameter].axis {
+            Axis::Plain => inner,
+            Axis::LnDose => inner + self.centre,
+            Axis::Dose => libm::exp(inner),
+        }
+    }
+
+    /// Point `k` of those given, as the model's programs are told of it.
+    pub fn point(&self, model: &CurveModel, k: usize) -> [f64; POINT_INPUTS] {
+        model.point(self.dose[k], self.x2.get(k).copied().unwrap_or(0.0))
     }
 
     /// Number of points that take part.
@@ -151,14 +172,23 @@ impl Layout {
         for &i in &model.nonlinear {
             let parameter = &model.parameters[i];
             let list: Vec<f64> = match parameter.starts {
+                Starts::Values(values) if model.polished => {
+                    let mut around: Vec<f64> = values.iter().flat_map(|v| AROUND.map(|factor| factor * v)).collect();
+                    around.sort_by(f64::total_cmp);
+                    around.dedup();
+                    around
+                }
                 Starts::Values(values) => values.to_vec(),
                 Starts::Positions(density) => {
                     let count = (POSITIONS_A_DOSE * self.distinct as f64).clamp(POSITIONS.0, POSITIONS.1);
                     let count = (count * density).max(2.0) as usize;
                     let (from, to) = (self.ln_range.0 - BEYOND, self.ln_range.1 + BEYOND);
                     let position = |n: usize| from + (to - from) * n as f64 / (count - 1) as f64;
-                    let as_parameter = |x: f64| if parameter.axis == Axis::Dose { libm::exp(x) } else { x };
-                    (0..count).map(position).map(as_parameter).collect()
+                    (0..count).map(position).collect()
+                }
+                Starts::Places(places) => {
+                    let (from, to) = self.ln_range;
+                    places.iter().map(|place| from + place * (to - from)).collect()
                 }
             };
             values.push(list.into_iter().map(|v| v.clamp(self.lower[i], self.upper[i])).collect());

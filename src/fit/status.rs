@@ -14,6 +14,8 @@ pub enum Status {
     OneDose,
     /// A response, dose or weight was not finite or out of range: not fitted.
     BadValue,
+    /// The model has no finite response at any start: not fitted.
+    NoFiniteStart,
 }
 
 impl Status {
@@ -33,6 +35,7 @@ impl Status {
             Status::TooFewDoses => Some("too_few_doses"),
             Status::OneDose => Some("one_dose"),
             Status::BadValue => Some("bad_value"),
+            Status::NoFiniteStart => Some("no_finite_start"),
         }
     }
 

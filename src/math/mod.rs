@@ -1,9 +1,13 @@
 //! The arithmetic that models are written in, and the kinds of number they can be evaluated as.
 
 pub mod dual;
-pub mod program;
 pub mod elementary;
+pub mod instructions;
+pub mod interval;
 pub mod lanes;
+mod patterns;
+pub mod program;
+pub mod random;
 pub mod scalar;
 pub mod special;
 mod split;
@@ -11,10 +15,12 @@ pub mod vectorised;
 pub mod wgsl;
 
 pub use dual::Dual;
+pub use instructions::Instructions;
+pub use interval::Interval;
 pub use lanes::Lanes;
 pub use program::{Program, Recorded};
-pub use vectorised::Vectorised;
 pub use scalar::Scalar;
+pub use vectorised::Vectorised;
 
 /// An array from its index, like `std::array::from_fn`, but always inlined: a call that is left standing is compiled
 /// without the caller's vector instructions. `N` must be above zero.

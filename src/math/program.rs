@@ -3,7 +3,8 @@
 //! so it can be evaluated as [`Dual`](super::Dual) numbers of recorded ones), and is the same thing for a built-in
 //! model and for a formula read from a file.
 
-use super::Scalar;
+use super::scalar::power;
+use super::{Interval, Scalar, patterns};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -126,10 +127,36 @@ impl Operation {
 
 type Known = HashMap<(std::mem::Discriminant<Operation>, u32, [(bool, u64); 4]), u32>;
 
+/// What is known of an input of a program before it has a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Given {
+    /// Where it lies.
+    pub range: Interval,
+    /// The input that is its natural logarithm, and very far below zero where it is zero.
+    pub logarithm: Option<usize>,
+}
+
+impl Given {
+    /// Nothing.
+    pub const NOTHING: Self = Self { range: Interval::WHOLE, logarithm: None };
+}
+
 #[derive(Default)]
 struct Recording {
     operations: Vec<Operation>,
     known: Known,
+    given: Vec<Given>,
+    /// Where the result of each operation lies.
+    ranges: Vec<Interval>,
+}
+
+impl Recording {
+    fn range(&self, value: Recorded) -> Interval {
+        match value {
+            Literal(v) => Interval::new(v, v),
+            Value(n) => self.ranges.get(n as usize).copied().unwrap_or(Interval::WHOLE),
+        }
+    }
 }
 
 thread_local!(static RECORDING: RefCell<Recording> = RefCell::default());
@@ -140,20 +167,32 @@ fn record(operation: Operation) -> Recorded {
         let next = recording.operations.len() as u32;
         let number = *recording.known.entry(operation.key()).or_insert(next);
         if number == next {
+            let range = match operation {
+                Op::Input(n) => recording.given.get(n as usize).map_or(Interval::WHOLE, |given| given.range),
+                other => Interval::of(other, |v| recording.range(v)),
+            };
             recording.operations.push(operation);
+            recording.ranges.push(range);
         }
         Value(number)
     })
 }
 
-fn operation(value: Recorded) -> Option<Operation> {
+/// The operation whose result it is.
+pub(super) fn operation(value: Recorded) -> Option<Operation> {
     match value {
         Literal(_) => None,
         Value(n) => RECORDING.with_borrow(|recording| recording.operations.get(n as usize).copied()),
     }
 }
 
-fn is(value: Recorded, constant: f64) -> bool {
+/// Where a number lies.
+pub(super) fn range(value: Recorded) -> Interval {
+    RECORDING.with_borrow(|recording| recording.range(value))
+}
+
+/// Whether it is this constant.
+pub(super) fn is(value: Recorded, constant: f64) -> bool {
     matches!(value, Literal(v) if v == constant)
 }
 
@@ -161,6 +200,12 @@ impl Recorded {
     /// Input number `n` of the program being recorded.
     fn input(n: usize) -> Self {
         record(Op::Input(n as u32))
+    }
+
+    /// The input that is the logarithm of input number `n`, if one is.
+    pub(super) fn logarithm_of_input(n: u32) -> Option<Self> {
+        let given = RECORDING.with_borrow(|recording| recording.given.get(n as usize).copied());
+        given.and_then(|given| given.logarithm).map(Self::input)
     }
 }
 
@@ -237,6 +282,9 @@ impl Div for Recorded {
             _ if is(self, 0.0) || is(other, 1.0) => return self,
             _ => {}
         }
+        if let Some(logistic) = patterns::logistic(self, other) {
+            return logistic;
+        }
         match operation(self) {
             Some(Op::Neg(a)) => -(a / other),
             _ => record(Op::Div(self, other)),
@@ -269,10 +317,16 @@ impl Scalar for Recorded {
         Literal(value)
     }
     fn exp(self) -> Self {
-        unary(self, Scalar::exp, Op::Exp)
+        match operation(self) {
+            Some(Op::Ln(a)) if range(a).is_positive() => a,
+            _ => unary(self, Scalar::exp, Op::Exp),
+        }
     }
     fn ln(self) -> Self {
-        unary(self, Scalar::ln, Op::Ln)
+        patterns::ln(self).unwrap_or_else(|| unary(self, Scalar::ln, Op::Ln))
+    }
+    fn pow(self, exponent: Self) -> Self {
+        patterns::pow(self, exponent).unwrap_or_else(|| power(self, exponent))
     }
     fn sqrt(self) -> Self {
         unary(self, Scalar::sqrt, Op::Sqrt)
@@ -287,24 +341,31 @@ impl Scalar for Recorded {
         unary(self, Scalar::atan, Op::Atan)
     }
     fn abs(self) -> Self {
-        unary(self, Scalar::abs, Op::Abs)
+        match range(self) {
+            Interval { lower, .. } if lower >= 0.0 => self,
+            Interval { upper, .. } if upper <= 0.0 => -self,
+            _ => unary(self, Scalar::abs, Op::Abs),
+        }
     }
     fn min(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(Scalar::min(a, b)),
+        match (range(self), range(other)) {
+            (a, b) if a.upper <= b.lower => self,
+            (a, b) if b.upper <= a.lower => other,
             _ => record(Op::Min(self, other)),
         }
     }
     fn max(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(Scalar::max(a, b)),
+        match (range(self), range(other)) {
+            (a, b) if a.lower >= b.upper => self,
+            (a, b) if b.lower >= a.upper => other,
             _ => record(Op::Max(self, other)),
         }
     }
     fn select_less(self, other: Self, if_less: Self, otherwise: Self) -> Self {
-        match (self, other) {
+        match (range(self), range(other)) {
             _ if if_less == otherwise => if_less,
-            (Literal(a), Literal(b)) => Scalar::select_less(a, b, 0.0, 1.0).select_recorded(if_less, otherwise),
+            (a, b) if a.upper < b.lower => if_less,
+            (a, b) if a.lower >= b.upper => otherwise,
             _ => record(Op::SelectLess(self, other, if_less, otherwise)),
         }
     }
@@ -315,16 +376,6 @@ impl Scalar for Recorded {
         }
         let value = record(Op::Logistic(self));
         (value, record(Op::LogisticSlope(self)))
-    }
-}
-
-trait Choose {
-    fn select_recorded(self, zero: Recorded, other: Recorded) -> Recorded;
-}
-
-impl Choose for f64 {
-    fn select_recorded(self, zero: Recorded, other: Recorded) -> Recorded {
-        if self == 0.0 { zero } else { other }
     }
 }
 
@@ -342,7 +393,13 @@ pub struct Program {
 impl Program {
     /// Records what `body` does with `inputs` numbers; its results become the outputs. Not to be nested.
     pub fn record(inputs: usize, body: impl FnOnce(&[Recorded]) -> Vec<Recorded>) -> Self {
-        RECORDING.take();
+        Self::record_given(&vec![Given::NOTHING; inputs], body)
+    }
+
+    /// The same of inputs of which something is known. The program is right only where that is so.
+    pub fn record_given(given: &[Given], body: impl FnOnce(&[Recorded]) -> Vec<Recorded>) -> Self {
+        let inputs = given.len();
+        RECORDING.replace(Recording { given: given.to_vec(), ..Recording::default() });
         let arguments: Vec<Recorded> = (0..inputs).map(Recorded::input).collect();
         let outputs = body(&arguments);
         let operations = RECORDING.take().operations;

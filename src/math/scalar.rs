@@ -85,9 +85,7 @@ pub trait Scalar:
     /// above, at or below zero, with derivatives of 0; so `dose^hill` is right at dose 0.
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
-        let zero = Self::lit(0.0);
-        let base = zero.select_less(self, self, Self::lit(1.0));
-        zero.select_less(self, (exponent * base.ln()).exp(), power_of_zero(exponent))
+        power(self, exponent)
     }
 
     /// self kept within `lower` and `upper`.
@@ -95,6 +93,14 @@ pub trait Scalar:
     fn clamp(self, lower: Self, upper: Self) -> Self {
         self.max(lower).min(upper)
     }
+}
+
+/// [`Scalar::pow`] of any base.
+#[inline(always)]
+pub(super) fn power<S: Scalar>(base: S, exponent: S) -> S {
+    let zero = S::lit(0.0);
+    let above = zero.select_less(base, base, S::lit(1.0));
+    zero.select_less(base, (exponent * above.ln()).exp(), power_of_zero(exponent))
 }
 
 /// 0 to the power of `exponent`, as [`Scalar::pow`] has it.

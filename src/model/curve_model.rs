@@ -3,8 +3,8 @@
 
 use super::{LN_DOSE_ZERO, Model};
 use crate::fit::{Bound, MAX_PARAMETERS};
-use crate::math::program::{Program, Recorded};
-use crate::math::{Dual, Scalar, Vectorised};
+use crate::math::program::{Given, Program, Recorded};
+use crate::math::{Dual, Interval, Scalar, Vectorised};
 
 /// What a parameter's box is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Axis {
     /// A natural-log dose: the box reaches from `lower` beyond the lowest to `upper` beyond the highest dose tested,
     /// in natural-log units.
     LnDose,
-    /// A dose: the same box, but the parameter is the dose itself.
+    /// A dose: the same box, but the parameter is the dose itself, in the model's unit. The fitter moves its logarithm.
     Dose,
 }
 
@@ -23,6 +23,8 @@ pub enum Axis {
 pub enum Starts {
     /// Positions across the doses tested, this many times the usual density.
     Positions(f64),
+    /// Places between the lowest dose tested (0) and the highest (1), by decades.
+    Places(&'static [f64]),
     /// These values.
     Values(&'static [f64]),
 }
@@ -58,6 +60,8 @@ pub struct CurveModel {
     pub formula: &'static str,
     /// Whether it is one of ours, not a formula from a file.
     pub is_built_in: bool,
+    /// The text of the file that it was read from.
+    pub file_text: Option<&'static str>,
     /// Parameters in order.
     pub parameters: Vec<Parameter>,
     /// Their names.
@@ -74,6 +78,11 @@ pub struct CurveModel {
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
     pub dose_unit: f64,
+    /// Whether the response depends on a second variable.
+    pub uses_x2: bool,
+    /// Whether fits are taken to the last digit: models of any number are no dose-response curves, of which there are
+    /// millions, and long sums have no Newton steps that would bring the digits.
+    pub polished: bool,
     /// Parameters that the response is linear in, together.
     pub linear: Vec<usize>,
     /// The others.
@@ -89,7 +98,8 @@ pub struct CurveModel {
 }
 
 /// A response `f = constant + sum of c_j basis_j`, with `c` the linear parameters, and its derivatives by the
-/// nonlinear parameters. Inputs of the program are those of a point, then the nonlinear parameters.
+/// nonlinear parameters. Inputs of the program are those of a point, then the nonlinear parameters; of those that are
+/// doses ([`Axis::Dose`]), the natural logarithms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Separated {
     /// All outputs, in the order of the fields below.
@@ -150,12 +160,27 @@ fn derivative(program: &Program, inputs: &[Recorded], by: [Option<usize>; 3]) ->
     if by[2].is_some() { first.gradient[0] } else { first.value }
 }
 
+/// What is known of the inputs of a model's programs: those of a point, then the parameters. Boxes of built-in models
+/// are not relied upon, as people may widen them. `logarithmic`: of doses among the parameters, the logarithms.
+pub(super) fn given(parameters: &[Parameter], any_dose: bool, logarithmic: bool) -> Vec<Given> {
+    let mut all = vec![Given::NOTHING; POINT_INPUTS];
+    if !any_dose {
+        all[1] = Given { range: Interval::NOT_NEGATIVE, logarithm: Some(0) };
+    }
+    all.extend(parameters.iter().map(|p| match p.axis {
+        Axis::Plain => Given { range: Interval::new(p.bound.lower, p.bound.upper), ..Given::NOTHING },
+        Axis::Dose if !logarithmic => Given { range: Interval::POSITIVE, ..Given::NOTHING },
+        Axis::Dose | Axis::LnDose => Given::NOTHING,
+    }));
+    all
+}
+
 /// Parameters that the response is linear in together, as many as a pass over `order` finds.
-fn linear_parameters(value: &Program, order: impl Iterator<Item = usize>) -> Vec<usize> {
+fn linear_parameters(value: &Program, given: &[Given], order: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut found: Vec<usize> = Vec::new();
     for candidate in order {
         let mixed = |other: usize| {
-            let second = Program::record(value.inputs, |inputs| {
+            let second = Program::record_given(given, |inputs| {
                 let by = [Some(POINT_INPUTS + candidate), Some(POINT_INPUTS + other), None];
                 vec![derivative(value, inputs, by)]
             });
@@ -169,10 +194,12 @@ fn linear_parameters(value: &Program, order: impl Iterator<Item = usize>) -> Vec
     found
 }
 
-fn separate(value: &Program, linear: &[usize], nonlinear: &[usize]) -> Separated {
+fn separate(value: &Program, given: &[Given], linear: &[usize], nonlinear: &[usize]) -> Separated {
     let second_order = nonlinear.len() <= NEWTON_PARAMETERS;
     let mut shares = false;
-    let program = Program::record(POINT_INPUTS + nonlinear.len(), |inputs| {
+    let mut known = given[..POINT_INPUTS].to_vec();
+    known.extend(nonlinear.iter().map(|p| given[POINT_INPUTS + p]));
+    let program = Program::record_given(&known, |inputs| {
         let mut all = vec![Recorded::lit(0.0); value.inputs];
         all[..POINT_INPUTS].copy_from_slice(&inputs[..POINT_INPUTS]);
         for (slot, input) in nonlinear.iter().zip(&inputs[POINT_INPUTS..]) {
@@ -181,7 +208,11 @@ fn separate(value: &Program, linear: &[usize], nonlinear: &[usize]) -> Separated
         let at = |term: usize, first: Option<usize>, second: Option<usize>| {
             let parameter = |p: usize| POINT_INPUTS + p;
             let by_term = (term > 0).then(|| parameter(linear[term - 1]));
-            derivative(value, &all, [by_term, first.map(|i| parameter(nonlinear[i])), second.map(|i| parameter(nonlinear[i]))])
+            derivative(
+                value,
+                &all,
+                [by_term, first.map(|i| parameter(nonlinear[i])), second.map(|i| parameter(nonlinear[i]))],
+            )
         };
         let mut outputs: Vec<Recorded> = (0..=linear.len()).map(|term| at(term, None, None)).collect();
         let sum = outputs[1..].iter().copied().reduce(|a, b| a + b);
@@ -217,8 +248,8 @@ pub struct Description {
     pub name: &'static str,
     /// The formula as people write it, and its reference.
     pub formula: &'static str,
-    /// Whether it is one of ours, not a formula from a file.
-    pub is_built_in: bool,
+    /// The text of the file that it was read from, if it is not one of ours.
+    pub file_text: Option<&'static str>,
     /// Parameters in order; at most [`MAX_PARAMETERS`].
     pub parameters: Vec<Parameter>,
     /// The parameter that is the response at dose zero.
@@ -229,26 +260,47 @@ pub struct Description {
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
     pub dose_unit: f64,
+    /// Whether the response depends on a second variable.
+    pub uses_x2: bool,
 }
 
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, is_built_in, parameters, baseline, levels_off, any_dose, dose_unit } = description;
+        let Description { name, formula, file_text, parameters, baseline, levels_off, any_dose, dose_unit, uses_x2 } =
+            description;
+        let is_built_in = file_text.is_none();
         let n = parameters.len().min(MAX_PARAMETERS);
-        let forward = linear_parameters(&value, 0..n);
-        let backward = linear_parameters(&value, (0..n).rev());
+        let known = |logarithmic| match is_built_in {
+            true => vec![Given::NOTHING; value.inputs],
+            false => given(&parameters, any_dose, logarithmic),
+        };
+        let inner_known = known(true);
+        let inner = Program::record_given(&inner_known, |inputs| {
+            let mut outer = inputs.to_vec();
+            for (slot, parameter) in outer[POINT_INPUTS..].iter_mut().zip(&parameters) {
+                if parameter.axis == Axis::Dose {
+                    *slot = slot.exp();
+                }
+            }
+            value.evaluate(&outer)
+        });
+        let forward = linear_parameters(&inner, &inner_known, 0..n);
+        let backward = linear_parameters(&inner, &inner_known, (0..n).rev());
         let linear = if backward.len() > forward.len() { backward } else { forward };
         let nonlinear: Vec<usize> = (0..n).filter(|i| !linear.contains(i)).collect();
-        let gradient = Program::record(value.inputs, |inputs| {
+        let gradient = Program::record_given(&known(false), |inputs| {
             let by = |p: Option<usize>| derivative(&value, inputs, [p.map(|p| POINT_INPUTS + p), None, None]);
             std::iter::once(None).chain((0..n).map(Some)).map(by).collect()
         });
-        let separated = separate(&value, &linear, &nonlinear);
+        let separated = separate(&inner, &inner_known, &linear, &nonlinear);
         Self {
             name,
             formula,
             is_built_in,
+            file_text,
+            uses_x2,
+            polished: !is_built_in && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS),
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
@@ -274,14 +326,22 @@ impl CurveModel {
         let description = Description {
             name: M::NAME,
             formula: M::FORMULA,
-            is_built_in: true,
+            file_text: None,
             parameters: M::PARAMETERS.to_vec(),
             baseline: M::BASELINE,
             levels_off: M::LEVELS_OFF,
             any_dose: false,
             dose_unit: 1.0,
+            uses_x2: false,
         };
         Self::new(description, value)
+    }
+
+    /// What a parameter's box is divided by to be shown: boxes on the dose axis are in decades there.
+    pub fn box_unit(&self, parameter: usize) -> f64 {
+        let own = &self.parameters[parameter];
+        let is_logarithm = self.is_built_in && own.name.starts_with("ln_");
+        if own.axis != Axis::Plain || is_logarithm { std::f64::consts::LN_10 } else { 1.0 }
     }
 
     /// What the programs are told of a point: `dose` molar (any number for a model of any number), `x2` the second
@@ -310,7 +370,8 @@ impl CurveModel {
     /// Its derivative by the natural-log dose.
     pub fn slope_at_ln_dose(&self, ln_dose: f64, parameters: &[f64]) -> f64 {
         let [x, dose, x2] = self.point_at_ln_dose(ln_dose);
-        let mut inputs = vec![Dual::<f64, 1>::parameter(x, 0), Dual { value: dose, gradient: [dose] }, Dual::constant(x2)];
+        let mut inputs =
+            vec![Dual::<f64, 1>::parameter(x, 0), Dual { value: dose, gradient: [dose] }, Dual::constant(x2)];
         inputs.extend(parameters.iter().map(|p| Dual::constant(*p)));
         self.value.evaluate(&inputs).first().map_or(0.0, |y| y.gradient[0])
     }
@@ -324,7 +385,11 @@ impl CurveModel {
     }
 
     /// The response and its derivative by each parameter (zeros beyond the model's count).
-    pub fn response_and_gradient(&self, point: [f64; POINT_INPUTS], parameters: &[f64]) -> (f64, [f64; MAX_PARAMETERS]) {
+    pub fn response_and_gradient(
+        &self,
+        point: [f64; POINT_INPUTS],
+        parameters: &[f64],
+    ) -> (f64, [f64; MAX_PARAMETERS]) {
         let inputs = self.inputs(point, parameters);
         let mut values = Vec::with_capacity(self.gradient.operations.len());
         self.gradient.evaluate_into(&inputs[..self.gradient.inputs], &mut values);

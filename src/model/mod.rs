@@ -9,6 +9,7 @@ pub use curve_model::{Axis, CurveModel, Parameter, Starts};
 
 use crate::fit::Bound;
 use crate::math::Scalar;
+use std::f64::consts::LN_10;
 use std::sync::LazyLock;
 
 /// Stands for the natural log of dose zero in models that level off: far enough below every dose for any slope.
@@ -111,28 +112,36 @@ impl ModelId {
         self.curve_model().location
     }
 
+    /// How tables and flags name the parameters, and what they are divided by there: logarithms of built-in models are
+    /// natural inside and decimal outside, formulas are shown as they are written.
+    pub fn shown_parameters(self) -> Vec<(String, f64)> {
+        let model = self.curve_model();
+        let shown = |name: &&'static str| match name.strip_prefix("ln_").filter(|_| model.is_built_in) {
+            Some(rest) => (format!("log10_{rest}"), LN_10),
+            None => ((*name).to_owned(), 1.0),
+        };
+        model.names.iter().map(shown).collect()
+    }
+
     /// Name, formula, parameters with their boxes, reference: for people.
     pub fn describe(self) -> String {
+        let model = self.curve_model();
         let mut text = format!("{}\n  {}\n", self.name(), self.formula());
-        let decades = std::f64::consts::LN_10;
-        for Parameter { name, unit, bound, axis, .. } in &self.curve_model().parameters {
-            let shown = match name.strip_prefix("ln_") {
-                Some(rest) => format!("log10_{rest}"),
-                None => (*name).to_owned(),
-            };
+        for (i, ((shown, _), parameter)) in self.shown_parameters().iter().zip(&model.parameters).enumerate() {
+            let Parameter { unit, bound, axis, .. } = parameter;
+            let unit = if model.is_built_in && *axis == Axis::LnDose { "log10 molar" } else { unit };
+            let (lower, upper) = (bound.lower / model.box_unit(i), bound.upper / model.box_unit(i));
+            let comma = if unit.is_empty() { "" } else { ", " };
             text += &match axis {
-                Axis::LnDose => format!(
-                    "  {shown:16} log10 molar, from {} decades below the lowest to {} above the highest dose\n",
-                    -bound.lower / decades,
-                    bound.upper / decades
+                Axis::LnDose | Axis::Dose => format!(
+                    "  {shown:16} {unit}{comma}from {} decades below the lowest to {upper} above the highest dose",
+                    -lower
                 ),
-                Axis::Dose => format!(
-                    "  {shown:16} {unit}, from {} decades below the lowest to {} above the highest dose\n",
-                    -bound.lower / decades,
-                    bound.upper / decades
-                ),
-                Axis::Plain => format!("  {shown:16} {} to {}{}{unit}\n", bound.lower, bound.upper, if unit.is_empty() { "" } else { " " }),
+                Axis::Plain => {
+                    format!("  {shown:16} {lower} to {upper}{}{unit}", if unit.is_empty() { "" } else { " " })
+                }
             };
+            text += if !model.is_built_in && model.linear.contains(&i) { ", linear\n" } else { "\n" };
         }
         text
     }

@@ -237,7 +237,7 @@ fn two_variables() -> ModelId {
     let description = Description {
         name: "two_variables",
         formula: "atan(dose) + height * exp(-rate * dose) + wave * sin(turn * x2)",
-        is_built_in: false,
+        file_text: None,
         parameters: vec![
             parameter("height", 0.0, 3.0, &[1.0]),
             parameter("rate", 0.01, 20.0, &[0.1, 0.5, 2.0]),
@@ -248,6 +248,7 @@ fn two_variables() -> ModelId {
         levels_off: true,
         any_dose: true,
         dose_unit: 1.0,
+        uses_x2: true,
     };
     let value = Program::record(POINT_INPUTS + 4, |v| {
         let [_, dose, x2, height, rate, wave, turn] = std::array::from_fn(|i| v[i]);

@@ -4,6 +4,7 @@
 
 mod backends;
 mod bench;
+mod calibration;
 mod command_line;
 mod end_to_end;
 mod formula;
@@ -15,6 +16,7 @@ mod plate;
 mod rank;
 mod report;
 mod simulate;
+mod streaming;
 mod synergy;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use crate::fit::scan::{Scan, cost_of_box};
 use crate::fit::separable::{
     DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Room, Stand, Sums, step, triangle,
 };
+use crate::math::instructions::Portable;
 use crate::math::program::{Program, Recorded};
 use crate::math::{Scalar, wgsl};
 use crate::model::CurveModel;
@@ -40,10 +41,12 @@ pub const ROWS_BEHIND: usize = 2;
 /// `table * HELD + held parameter + 1` is one number of input.
 pub const HELD: usize = 16;
 
-/// Whether the device can fit this model: one to six nonlinear and up to four linear parameters.
+/// Whether the device can fit this model: one to six nonlinear and up to four linear parameters, and not one of those
+/// that are taken to the last digit, from several starts, in f64 anyhow.
 pub fn supports(model: &CurveModel) -> bool {
     let separated = &model.separated;
-    (1..=MOST_NONLINEAR).contains(&separated.nonlinear)
+    !model.polished
+        && (1..=MOST_NONLINEAR).contains(&separated.nonlinear)
         && separated.linear <= MOST_LINEAR
         && wgsl::can_be_printed(&separated.program)
 }
@@ -316,9 +319,9 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         inputs.take(2 * k);
         let (lower, upper) = (inputs.take(c), inputs.take(c));
         if separated.shares {
-            sums.linear_from_shares();
+            sums.linear_from_shares(c);
         }
-        sums.solve(&lower, &upper);
+        sums.solve(c, &lower, &upper);
         let level = (0..c).map(|j| match separated.shares && j + 1 < c {
             true => sums.solution[j] - sums.solution[c - 1],
             false => sums.solution[j],
@@ -392,7 +395,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
             sums.bend[*place] = sums.bend[*place] + factor(*term) * *bend;
         }
         if separated.shares {
-            sums.slopes_from_shares();
+            sums.slopes_from_shares(c, k);
         }
         [gradient, sums.cross, sums.pull, sums.normal, sums.bend].concat()
     });
@@ -415,7 +418,9 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         (stand.sums.normal, stand.sums.bend) = (inputs.take(of_nonlinear), inputs.take(of_nonlinear));
         let damping = inputs.one();
         let mut target = vec![Recorded::lit(0.0); k];
-        let promise = step(&stand, separated.second_order, damping, &mut Room::new(c, k), &mut target, |_| true);
+        let mut room = Room::new(c, k);
+        let promise =
+            step(Portable, (c, k), &stand, separated.second_order, damping, &mut room, &mut target, |_| true);
         target.push(promise);
         target
     });

@@ -192,12 +192,19 @@ fn table(model: &CurveModel, layout: &Layout, shape: &TableShape) -> Vec<f32> {
     }
     let (head, rows) = all.split_at_mut(shape.starts_at());
     debug_assert_eq!(head.len(), shape.starts_at());
-    for ((start, (figures, vectors)), row) in scan.rows().enumerate().zip(rows.chunks_exact_mut(shape.start())) {
-        put(row, &mut scan.starts[start * k..(start + 1) * k].iter().copied().chain(figures.iter().copied()));
-        let to = &mut row[k + figures.len()..];
-        for point in 0..n {
-            let columns = (0..shape.width).map(|column| vectors[(shape.first + column) * n + point]);
-            put(&mut to[point * shape.width..], &mut columns.into_iter());
+    for (start, row) in rows.chunks_exact_mut(shape.start()).enumerate() {
+        put(row, &mut scan.starts[start * k..(start + 1) * k].iter().copied());
+        let (figures, to) = row[k..].split_at_mut(Scan::figures(shape.linear));
+        match scan.figures_of(start) {
+            Some(values) => put(figures, &mut values.iter().copied()),
+            // No sum of squares there is less than any other.
+            None => figures.fill(f32::INFINITY),
+        }
+        for column in 0..shape.width {
+            let from = scan.column(start, shape.first + column);
+            for (point, value) in from.iter().enumerate() {
+                to[point * shape.width + column] = *value as f32;
+            }
         }
     }
     all
@@ -292,7 +299,7 @@ fn answers(
                     if (0..=k).all(|row| value(row).is_finite()) && value(k) > 0.0 {
                         answers.evaluations[ready.curve] = Some(value(k) as u32);
                         for (i, parameter) in model.nonlinear.iter().enumerate() {
-                            answers.begins[ready.curve * k + i] = value(i) + layout.offset(model, *parameter);
+                            answers.begins[ready.curve * k + i] = layout.outer(model, *parameter, value(i));
                         }
                     }
                 }

@@ -68,7 +68,12 @@ pub struct Precision {
     values: [f64; MAX_PARAMETERS],
     vectors: Matrix,
     largest: f64,
+    tolerance: f64,
 }
+
+/// Eigenvalues below this share of the largest count as zero where they come from the Jacobian itself: its condition
+/// number is then above 1e12.
+const JACOBIAN_RANK_TOLERANCE: f64 = 1e-24;
 
 impl Precision {
     /// From the weighted normal matrix `J' W J` of `n` parameters; those not `free` are taken as known.
@@ -86,11 +91,56 @@ impl Precision {
         }
         let (values, vectors) = symmetric_eigen(scaled, n);
         let largest = values.iter().take(n).copied().fold(0.0, f64::max);
-        Self { n, free, scale, values, vectors, largest }
+        Self { n, free, scale, values, vectors, largest, tolerance: RANK_TOLERANCE }
+    }
+
+    /// From the weighted Jacobian itself, `columns` of the `n` parameters: twice the digits, by one-sided Jacobi
+    /// rotations (Hestenes 1958, doi 10.1137/0106005).
+    pub fn of_jacobian(mut columns: Vec<Vec<f64>>, free: [bool; MAX_PARAMETERS]) -> Self {
+        let n = columns.len().min(MAX_PARAMETERS);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut scale = [0.0; MAX_PARAMETERS];
+        let mut vectors: Matrix = Default::default();
+        for (i, column) in columns.iter_mut().enumerate().take(n) {
+            scale[i] = if free[i] { dot(column, column).sqrt() } else { 0.0 };
+            let by = if scale[i] > 0.0 { 1.0 / scale[i] } else { 0.0 };
+            column.iter_mut().for_each(|v| *v *= by);
+            vectors[i][i] = 1.0;
+        }
+        for _ in 0..MAX_SWEEPS {
+            let mut rotated = false;
+            for p in 0..n {
+                for q in p + 1..n {
+                    let (a, b) = (dot(&columns[p], &columns[p]), dot(&columns[q], &columns[q]));
+                    let off = dot(&columns[p], &columns[q]);
+                    if off.abs() <= f64::EPSILON * (a * b).sqrt() || off == 0.0 {
+                        continue;
+                    }
+                    rotated = true;
+                    let theta = (b - a) / (2.0 * off);
+                    let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
+                    let c = 1.0 / (t * t + 1.0).sqrt();
+                    let s = t * c;
+                    let turn = |x: &mut f64, y: &mut f64| (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
+                    let (left, right) = columns.split_at_mut(q);
+                    left[p].iter_mut().zip(right[0].iter_mut()).for_each(|(x, y)| turn(x, y));
+                    for row in vectors.iter_mut().take(n) {
+                        let (left, right) = row.split_at_mut(q);
+                        turn(&mut left[p], &mut right[0]);
+                    }
+                }
+            }
+            if !rotated {
+                break;
+            }
+        }
+        let values = std::array::from_fn(|k| if k < n { dot(&columns[k], &columns[k]) } else { 0.0 });
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        Self { n, free, scale, values, vectors, largest, tolerance: JACOBIAN_RANK_TOLERANCE }
     }
 
     fn is_identified(&self, k: usize) -> bool {
-        self.values[k] > RANK_TOLERANCE * self.largest
+        self.values[k] > self.tolerance * self.largest
     }
 
     /// Condition number of the column-scaled weighted Jacobian of the free parameters; `None` where a direction is
@@ -104,7 +154,7 @@ impl Precision {
         let mut values: Vec<f64> = self.values.iter().take(self.n).copied().collect();
         values.sort_by(f64::total_cmp);
         let smallest = values.get(held).copied().unwrap_or(0.0);
-        (smallest > RANK_TOLERANCE * self.largest).then(|| (self.largest / smallest).sqrt())
+        (smallest > self.tolerance * self.largest).then(|| (self.largest / smallest).sqrt())
     }
 
     /// Variance, in units of the residual variance, of a quantity with this gradient with respect to the
@@ -178,6 +228,14 @@ mod tests {
         let held = Precision::new(&matrix(&[&[2.0, 1.0], &[1.0, 3.0]]), 2, free);
         assert!(close(held.variance(&[1.0, 0.0]), 0.5));
         assert!(close(held.condition_number(), 1.0));
+        // The same from a Jacobian J with J'J = [[2, 1], [1, 3]].
+        let columns = || vec![vec![1.0, 1.0, 0.0], vec![1.0, 0.0, 2f64.sqrt()]];
+        let by_jacobian = Precision::of_jacobian(columns(), FREE);
+        assert!(close(by_jacobian.variance(&[1.0, 0.0]), 0.6));
+        assert!(close(by_jacobian.variance(&[1.0, 1.0]), 0.6));
+        assert!(!close(by_jacobian.variance(&[1.0, -1.0]), 0.6));
+        let held = Precision::of_jacobian(columns(), free);
+        assert!(close(held.variance(&[1.0, 0.0]), 0.5) && close(held.condition_number(), 1.0));
     }
 
     #[test]

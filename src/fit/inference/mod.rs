@@ -3,16 +3,17 @@
 //! Replicates were collapsed before the fit; their scatter (pure error) is put back here, so sums of squares and
 //! degrees of freedom are those of a fit to single wells.
 
+pub mod calibration;
 pub mod covariance;
 pub mod potency;
 mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
 use crate::math::special;
+use crate::model::LN_DOSE_ZERO;
 use crate::model::{CurveModel, ModelId};
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use covariance::{Matrix, Precision};
-use crate::model::LN_DOSE_ZERO;
 use potency::HalfDose;
 use std::array::from_fn;
 use std::f64::consts::LN_10;
@@ -26,6 +27,9 @@ pub const RESPONSE_EFFECT: f64 = 0.2;
 pub const NO_RESPONSE_DEVIATION: f64 = 0.1;
 /// ... and that mean lies at most this far from 1.
 pub const NO_RESPONSE_SHIFT: f64 = 0.1;
+
+/// The reason of a curve that rises significantly.
+const RISING: &str = "rising_curve";
 
 /// Whether a drug does something to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,8 +88,9 @@ pub struct Inference {
     pub standard_error_reasons: [Option<&'static str>; MAX_PARAMETERS],
     /// F statistic of the curve against a flat line.
     pub f: Option<f64>,
-    /// Its upper tail, with `parameters - 1` and `wells - parameters` degrees of freedom, bounds notwithstanding: the
-    /// optimiser had the use of a parameter that ended on its bound.
+    /// Its upper tail: from [`infer`] with `parameters - 1` and `wells - parameters` degrees of freedom, bounds
+    /// notwithstanding (the optimiser had the use of a parameter that ended on its bound), which is conservative with few doses;
+    /// [`calibration::Calibration::calibrate`] puts one in its place that is uniform on flat curves.
     pub p_value: Option<f64>,
     /// Fall of the fitted viability from untreated cells (from the lowest dose, where untreated wells are neither
     /// part of the curve nor fixed by the model) to the highest dose; negative for a rising curve.
@@ -108,7 +113,7 @@ pub struct Inference {
     pub aac: Option<f64>,
     /// Drug sensitivity scores 1 to 3 (see [`potency::drug_sensitivity`]); Hill curves only.
     pub dss: Option<[f64; 3]>,
-    /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`.
+    /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`, `not_a_dose`.
     pub area_reason: Option<&'static str>,
 }
 
@@ -146,8 +151,52 @@ impl Inference {
     }
 }
 
+/// A flat line through the wells of a curve.
+struct FlatLine {
+    /// Its height: the weighted mean.
+    mean: f64,
+    /// Sum of the weights.
+    weight: f64,
+    /// Weighted sum of squares of the wells about it.
+    sum_of_squares: f64,
+}
+
+fn flat_line(points: &[CurvePoint]) -> FlatLine {
+    let weight: f64 = points.iter().map(|p| p.weight).sum();
+    let mean = points.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
+    let about_mean =
+        points.iter().map(|p| p.weight * (p.response - mean) * (p.response - mean) + p.sum_of_squares.max(0.0));
+    FlatLine { mean, weight, sum_of_squares: about_mean.filter(|s| s.is_finite()).sum() }
+}
+
+impl Inference {
+    /// The class that p and effect speak for, and the reason of a rising curve.
+    fn classify(&mut self, flat: &FlatLine) {
+        let effect = self.effect.unwrap_or(0.0);
+        let is_significant = self.p_value.is_some_and(|p| p < RESPONSE_P);
+        let deviation = (flat.sum_of_squares / flat.weight).sqrt();
+        self.class = Some(if is_significant && effect >= RESPONSE_EFFECT {
+            ResponseClass::Responder
+        } else if deviation <= NO_RESPONSE_DEVIATION && (flat.mean - 1.0).abs() <= NO_RESPONSE_SHIFT {
+            ResponseClass::NonResponder
+        } else {
+            ResponseClass::Flat
+        });
+        // Classified again by another p, a curve may rise no more.
+        self.reason = self.reason.filter(|reason| *reason != RISING);
+        if is_significant && effect <= -RESPONSE_EFFECT {
+            self.reason = self.reason.or(Some(RISING));
+        }
+    }
+}
+
 /// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread.
 pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
+    infer_with(curve, &[], fit, model)
+}
+
+/// The same of a curve whose points have a second variable, `x2`; empty where they have none.
+pub fn infer_with(curve: &Curve, x2: &[f64], fit: &Fit, model: ModelId) -> Inference {
     let treated = curve.points.iter().map(|p| p.dose).filter(|d| *d > 0.0 && d.is_finite());
     let (low, high) = treated.clone().fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
     let mut inference = Inference::empty(fit.status);
@@ -158,13 +207,18 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
         inference.log10_dose_high = Some(libm::log10(high));
     }
     let usable = |p: &CurvePoint| {
-        p.dose >= 0.0 && p.dose.is_finite() && p.response.is_finite() && p.weight > 0.0 && p.weight.is_finite()
+        (p.dose >= 0.0 || model.curve_model().any_dose)
+            && p.dose.is_finite()
+            && p.response.is_finite()
+            && p.weight > 0.0
+            && p.weight.is_finite()
     };
     if !fit.status.is_fitted() {
         return inference;
     }
     let count = model.parameters().len();
-    if high <= 0.0 || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
+    let has_doses = high > 0.0 || model.curve_model().any_dose;
+    if !has_doses || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
         let reason = Some("bad_value");
         return Inference { reason, ic50_reason: reason, area_reason: reason, ..inference };
     }
@@ -172,11 +226,12 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
     let parameters = &fit.parameters[..count];
     let unit = libm::log(model.dose_unit);
     let (ln_low, ln_high) = (libm::log(low) - unit, libm::log(high) - unit);
-    Infer { curve, fit, model, parameters, ln_low, ln_high, inference }.infer()
+    Infer { curve, x2, fit, model, parameters, ln_low, ln_high, inference }.infer()
 }
 
 struct Infer<'a> {
     curve: &'a Curve,
+    x2: &'a [f64],
     fit: &'a Fit,
     model: &'static CurveModel,
     parameters: &'a [f64],
@@ -190,7 +245,15 @@ impl Infer<'_> {
         let precision = self.sums();
         self.significance();
         self.precision(&precision);
-        self.potency(&precision);
+        if self.model.any_dose || self.model.uses_x2 {
+            // Neither the fall from untreated cells nor potency has a meaning.
+            self.inference.effect = None;
+            self.inference.class = None;
+            self.inference.ic50_reason = Some("not_a_dose");
+            self.inference.area_reason = Some("not_a_dose");
+        } else {
+            self.potency(&precision);
+        }
         self.inference
     }
 
@@ -204,8 +267,13 @@ impl Infer<'_> {
         let points = &self.curve.points;
         let mut normal: Matrix = Default::default();
         let (mut about_curve, mut weight) = (0.0, 0.0);
-        for p in points {
-            let (fitted, gradient) = self.model.response_and_gradient(self.model.point(p.dose, 0.0), self.parameters);
+        let mut columns = vec![Vec::new(); if self.model.polished { n } else { 0 }];
+        for (k, p) in points.iter().enumerate() {
+            let point = self.model.point(p.dose, self.x2.get(k).copied().unwrap_or(0.0));
+            let (fitted, gradient) = self.model.response_and_gradient(point, self.parameters);
+            for (column, slope) in columns.iter_mut().zip(gradient) {
+                column.push(p.weight.sqrt() * slope);
+            }
             about_curve += p.weight * (p.response - fitted) * (p.response - fitted);
             weight += p.weight;
             for (row, along) in normal.iter_mut().zip(gradient).take(n) {
@@ -230,20 +298,15 @@ impl Infer<'_> {
                 self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
             }
         }
-        Precision::new(&normal, n, free)
+        if self.model.polished { Precision::of_jacobian(columns, free) } else { Precision::new(&normal, n, free) }
     }
 
     /// r², F-test against the weighted mean, effect and class.
     fn significance(&mut self) {
         let count = self.parameters.len() as f64;
         let points = &self.curve.points;
-        let weight: f64 = points.iter().map(|p| p.weight).sum();
-        let mean = points.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
-        let about_mean: f64 = points
-            .iter()
-            .map(|p| p.weight * (p.response - mean) * (p.response - mean) + p.sum_of_squares.max(0.0))
-            .filter(|s| s.is_finite())
-            .sum();
+        let flat = flat_line(points);
+        let (mean, weight, about_mean) = (flat.mean, flat.weight, flat.sum_of_squares);
         let sse = self.inference.sse.unwrap_or(about_mean);
         // Rounding alone leaves this much about the mean of identical values.
         if about_mean > 1e-28 * weight * mean * mean {
@@ -267,18 +330,7 @@ impl Infer<'_> {
         let effect = self.model.response_at_ln_dose(begin, self.parameters)
             - self.model.response_at_ln_dose(self.ln_high, self.parameters);
         self.inference.effect = Some(effect);
-        let is_significant = self.inference.p_value.is_some_and(|p| p < RESPONSE_P);
-        let deviation = (about_mean / weight).sqrt();
-        self.inference.class = Some(if is_significant && effect >= RESPONSE_EFFECT {
-            ResponseClass::Responder
-        } else if deviation <= NO_RESPONSE_DEVIATION && (mean - 1.0).abs() <= NO_RESPONSE_SHIFT {
-            ResponseClass::NonResponder
-        } else {
-            ResponseClass::Flat
-        });
-        if is_significant && effect <= -RESPONSE_EFFECT {
-            self.inference.reason = self.inference.reason.or(Some("rising_curve"));
-        }
+        self.inference.classify(&flat);
     }
 
     /// Standard errors and condition number.

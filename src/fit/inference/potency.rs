@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn half_dose_lies_on_the_curve_or_is_censored() {
         for p in CURVES {
-            let HalfDose::At(x) = half_dose(ModelId::Hill4.curve_model(), &p, LOW, HIGH) else { panic!("{p:?} crosses one half") };
+            let HalfDose::At(x) = half_dose(ModelId::Hill4.curve_model(), &p, LOW, HIGH) else {
+                panic!("{p:?} crosses one half")
+            };
             assert!((Hill4::response(x, p) - 0.5).abs() < 1e-12, "{p:?}");
             assert!((Hill4::response(x + 0.1, p) - 0.5).abs() > 1e-4, "a wrong dose is seen");
         }

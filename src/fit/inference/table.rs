@@ -6,7 +6,6 @@ use crate::model::ModelId;
 use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
-use std::f64::consts::LN_10;
 
 /// The `curves` table: `cell_line`, `drug`, `schedule`, then [`append_columns`]. The three slices run side by side;
 /// rows beyond the shortest are left out.
@@ -30,18 +29,11 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         (!codes.is_empty()).then(|| codes.join(";"))
     };
     table = table
-        .text("status", inferences.iter().map(|i| Some(i.status.name())))
-        .text("reason", inferences.iter().map(reason))
+        .code("status", inferences.iter().map(|i| Some(i.status.name())))
+        .code("reason", inferences.iter().map(reason))
         .integer("n_points", inferences.iter().map(|i| Some(i64::from(i.n_points))))
         .integer("n_doses", inferences.iter().map(|i| Some(i64::from(i.n_doses))));
-    let shown: Vec<(String, f64)> = model
-        .parameters()
-        .iter()
-        .map(|name| match name.strip_prefix("ln_") {
-            Some(rest) => (format!("log10_{rest}"), LN_10),
-            None => ((*name).to_owned(), 1.0),
-        })
-        .collect();
+    let shown = model.shown_parameters();
     for (k, (name, unit)) in shown.iter().enumerate() {
         // `infer` has checked fitted parameters for being numbers: without an sse they are not to be shown.
         let usable = |(f, i): (&Fit, &Inference)| i.sse.map(|_| f.parameters[k] / unit);
@@ -60,7 +52,7 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         (!codes.is_empty()).then(|| codes.join(";"))
     };
     table
-        .text("se_reason", inferences.iter().map(codes))
+        .code("se_reason", inferences.iter().map(codes))
         .number("sse", inferences.iter().map(|i| i.sse))
         .number("rmse", inferences.iter().map(|i| i.rmse))
         .number("r2", inferences.iter().map(|i| i.r2))
@@ -68,15 +60,15 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         .number("condition_number", inferences.iter().map(|i| i.condition_number))
         .number("p_value", inferences.iter().map(|i| i.p_value))
         .number("effect", inferences.iter().map(|i| i.effect))
-        .text("class", inferences.iter().map(|i| i.class.map(ResponseClass::name)))
+        .code("class", inferences.iter().map(|i| i.class.map(ResponseClass::name)))
         .number("log10_ic50_absolute", inferences.iter().map(|i| i.log10_ic50))
         .number("se_log10_ic50_absolute", inferences.iter().map(|i| i.log10_ic50_se))
-        .text("ic50_censored", inferences.iter().map(|i| Some(i.ic50_censored)))
-        .text("ic50_reason", inferences.iter().map(|i| i.ic50_reason))
+        .code("ic50_censored", inferences.iter().map(|i| Some(i.ic50_censored)))
+        .code("ic50_reason", inferences.iter().map(|i| i.ic50_reason))
         .number("auc", inferences.iter().map(|i| i.auc))
         .number("aac", inferences.iter().map(|i| i.aac))
         .number("dss1", inferences.iter().map(|i| i.dss.map(|d| d[0])))
         .number("dss2", inferences.iter().map(|i| i.dss.map(|d| d[1])))
         .number("dss3", inferences.iter().map(|i| i.dss.map(|d| d[2])))
-        .text("refit", fits.iter().map(|f| Some(f.refit.name())))
+        .code("refit", fits.iter().map(|f| Some(f.refit.name())))
 }

@@ -113,6 +113,7 @@ impl FormulaFile {
             parameters,
             constants,
             expression,
+            file_text: text.to_owned(),
         })
     }
 }
@@ -217,7 +218,16 @@ fn parameter(source: &Source, section: &Entry, keys: &[Entry]) -> Result<Formula
         None if per_dose => STARTS_PER_DOSE.to_vec(),
         None => vec![default_start(said_lower, said_upper)],
     };
-    Ok(FormulaParameter { name: section.key.to_owned(), unit: unit.map(str::to_owned), lower, upper, starts, per_dose })
+    Ok(FormulaParameter {
+        name: section.key.to_owned(),
+        unit: unit.map(str::to_owned),
+        lower,
+        upper,
+        starts,
+        has_starts: table::find(keys, "start").is_some(),
+        has_box: said_lower.is_some() && said_upper.is_some(),
+        per_dose,
+    })
 }
 
 fn starts(source: &Source, entry: &Entry, lower: f64, upper: f64, per_dose: bool) -> Result<Vec<f64>> {

@@ -44,6 +44,7 @@
 //! | `per_dose` | the parameter is a dose, in `dose_unit`, and box and starts are relative to the tested ones: `lower` and `upper` in decades from the lowest and the highest nonzero dose, `start` from 0 (the lowest) to 1 (the highest) by decades | false; if true −3, 3 and 0.1, 0.3, 0.5, 0.7, 0.9 |
 
 mod builder;
+mod curve_model;
 mod expression;
 mod file;
 mod lexer;
@@ -54,8 +55,8 @@ mod table;
 pub use expression::{Expression, LN_DOSE_OF_ZERO, PointVariables};
 pub use parser::{MAX_FORMULA_BYTES, MAX_NESTING};
 
-/// The most parameters that a formula may have.
-pub const MAX_PARAMETERS: usize = 16;
+/// The most parameters that a formula may have: as many as a fit.
+pub const MAX_PARAMETERS: usize = crate::fit::MAX_PARAMETERS;
 /// The most starting points, over all combinations of the parameters' starts.
 pub const MAX_STARTING_POINTS: usize = 256;
 
@@ -80,6 +81,8 @@ pub struct FormulaFile {
     pub expression: Expression,
     /// Whether the formula needs the second independent variable, `x2`.
     pub uses_x2: bool,
+    /// The whole file.
+    pub file_text: String,
 }
 
 /// A parameter of a formula. Without `per_dose`, everything is in the units of the formula.
@@ -95,6 +98,10 @@ pub struct FormulaParameter {
     pub upper: f64,
     /// Starts, at least one. With `per_dose`: from 0 at the lowest dose to 1 at the highest, by decades.
     pub starts: Vec<f64>,
+    /// Whether the file gives the starts.
+    pub has_starts: bool,
+    /// Whether the file gives both ends of the box.
+    pub has_box: bool,
     /// Whether the parameter is a dose, boxed and started relative to the tested ones.
     pub per_dose: bool,
 }

@@ -139,7 +139,11 @@ fn mistakes_of_a_file_are_shown_too() {
         assert_eq!((found_line, found_column), (line, column), "{text}\n{found}");
     }
     let many: String = (0..=MAX_PARAMETERS).map(|i| format!("[parameters.p{i}]\n")).collect();
-    assert!(mistake(&format!("name = 'm'\nformula = 'p0'\n{many}")).2.contains("more than 16 parameters"));
+    assert!(
+        mistake(&format!("name = 'm'\nformula = 'p0'\n{many}"))
+            .2
+            .contains(&format!("more than {MAX_PARAMETERS} parameters"))
+    );
     let starts: String = (0..4).map(|i| format!("[parameters.p{i}]\nper_dose = true\n")).collect();
     let (_, _, message, _) = mistake(&format!("name = 'm'\nformula = 'p0*p1*p2*p3'\n{starts}"));
     assert!(message.contains("the starts up to `p3` make 625 combinations, the limit is 256"), "{message}");

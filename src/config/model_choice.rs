@@ -1,0 +1,127 @@
+//! Which curve model: a built-in one by name, or one from a file.
+
+use super::Settings;
+use super::choice::{Choice, nearest, unknown};
+use crate::model::ModelId;
+use crate::model::formula::FormulaFile;
+use crate::{Error, Result};
+use serde::ser::SerializeMap;
+use std::path::{Path, PathBuf};
+
+/// What was said of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelChoice {
+    /// A built-in model.
+    BuiltIn(ModelId),
+    /// A model file.
+    File(PathBuf),
+}
+
+impl ModelChoice {
+    /// A built-in model's name, or else a path: something with a separator, an extension, or that exists.
+    ///
+    /// # Errors
+    /// What is unknown, and what is known and near.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        if let Some(model) = ModelId::parse(text) {
+            return Ok(ModelChoice::BuiltIn(model));
+        }
+        let path = Path::new(text);
+        if text.contains(['/', '\\', '.']) || path.is_file() {
+            return Ok(ModelChoice::File(path.to_owned()));
+        }
+        Err(unknown::<ModelId>(text))
+    }
+
+    /// The same, a file being meant relative to `folder`.
+    pub fn relative_to(self, folder: &Path) -> Self {
+        match self {
+            ModelChoice::File(path) => ModelChoice::File(folder.join(path)),
+            built_in => built_in,
+        }
+    }
+
+    /// The model, read from its file where it has one.
+    ///
+    /// # Errors
+    /// Those of [`FormulaFile::read`].
+    pub fn model(&self) -> Result<ModelId> {
+        match self {
+            ModelChoice::BuiltIn(model) => Ok(*model),
+            ModelChoice::File(path) => Ok(FormulaFile::read(path)?.into_model()),
+        }
+    }
+
+    /// The model that `text` names, for commands that take one as an argument.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for `key` where there is no such model; those of [`ModelChoice::model`].
+    pub fn named(key: &str, text: &str) -> Result<ModelId> {
+        let choice = Self::parse(text).map_err(|problem| Error::Setting {
+            key: key.into(),
+            problem,
+            hint: Some(match nearest(text, ModelId::ALL.iter().map(|m| m.name())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "a model file is named by its path".into(),
+            }),
+        })?;
+        choice.model()
+    }
+}
+
+impl Settings {
+    /// These settings, if their model needs nothing but doses.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a model with a second variable.
+    pub fn of_doses(self) -> Result<Self> {
+        if !self.model.curve_model().uses_x2 {
+            return Ok(self);
+        }
+        Err(Error::Setting {
+            key: "model".into(),
+            problem: format!("`{}` has a second variable, `x2`, and the data have none", self.model.name()),
+            hint: Some("such models are fitted through the library: CurveSet::x2".into()),
+        })
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ModelChoice {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A built-in model by its name; one from a file with the whole file, so that what was computed can be computed again.
+impl serde::Serialize for ModelId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.curve_model().file_text {
+            None => serializer.serialize_str(Choice::name(*self)),
+            Some(text) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("name", self.name())?;
+                map.serialize_entry("file", text)?;
+                map.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_told_apart() {
+        assert_eq!(ModelChoice::parse("HILL4"), Ok(ModelChoice::BuiltIn(ModelId::Hill4)));
+        for path in ["models/mine.toml", "mine.toml", "./hill4"] {
+            assert_eq!(ModelChoice::parse(path), Ok(ModelChoice::File(path.into())));
+        }
+        assert!(ModelChoice::parse("hil4").unwrap_err().contains("unknown model `hil4`"));
+        let error = ModelChoice::named("model", "hil4").unwrap_err();
+        assert_eq!(error.hint(), Some("did you mean `hill4`?"));
+        let there = ModelChoice::File("mine.toml".into()).relative_to(Path::new("screens/a"));
+        assert_eq!(there, ModelChoice::File("screens/a/mine.toml".into()));
+    }
+}
