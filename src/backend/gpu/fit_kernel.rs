@@ -36,6 +36,8 @@ const MOST_EVALUATIONS: u32 = 40;
 
 /// Floats of a table in front of the parameters' boxes: points, starts, total weight.
 pub const HEADER: usize = 3;
+/// Fits of one invocation: what is read of a start serves all of them. `lm.wgsl` is written for four.
+pub const FITS: u32 = 4;
 /// Rows of input behind the responses: table and held parameter, and its value.
 pub const ROWS_BEHIND: usize = 2;
 /// `table * HELD + held parameter + 1` is one number of input.
@@ -257,6 +259,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     );
     let moved = Group::new("Move", &[("t", k), ("promise", 1)]);
     let along = Group::new("Along", &[("a", shape.width)]);
+    let vectors = Group::new("Vectors", &[("u", shape.width)]);
     let figures = Group::new("Figures", &[("f", Scan::figures(c))]);
 
     let mut source = String::new();
@@ -275,6 +278,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     }
     for (name, value) in [
         ("GROUP", GROUP as usize),
+        ("FITS", FITS as usize),
         ("HELD", HELD),
         ("COUNTS", shape.counts()),
         ("BOUNDS", shape.bounds()),
@@ -419,8 +423,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         let damping = inputs.one();
         let mut target = vec![Recorded::lit(0.0); k];
         let mut room = Room::new(c, k);
-        let promise =
-            step(Portable, (c, k), &stand, separated.second_order, damping, &mut room, &mut target, |_| true);
+        let promise = step(Portable, (c, k), &stand, separated.second_order, damping, &mut room, &mut target, |_| true);
         target.push(promise);
         target
     });
@@ -459,13 +462,14 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     for group in [&theta, &bounds, &point, &early_basis, &basis_sums, &solved, &early_slopes, &slope_sums, &slopes] {
         source += &group.declare();
     }
-    for group in [&moved, &along, &figures] {
+    for group in [&moved, &along, &vectors, &figures] {
         source += &group.declare();
     }
     for loader in [theta.loader("load_theta"), bounds.loader("load_bounds"), point.loader("load_point")] {
         source += &loader;
     }
     source += &figures.loader("load_figures");
+    source += &vectors.loader("load_vectors");
     for function in [early_source, late_source, solve_source, early_slopes_source, late_slopes_source] {
         source += &function;
     }
@@ -482,39 +486,63 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
 /// The passes over the points of a fit, written out or as loops.
 fn over_points(shape: &TableShape, unrolled: bool) -> String {
     let mut source = String::new();
-    let sums = (0..shape.width).map(|i| format!("a.a{i} + tables[at + {i}u] * y"));
-    let sums = if shape.width == 0 { "0.0f".into() } else { sums.collect::<Vec<_>>().join(", ") };
-    let _ = writeln!(source, "fn add_along(a: Along, y: f32, at: u32) -> Along {{ return Along({sums}); }}");
     let (width, point, points) = (shape.width, shape.point, shape.points);
+    let sums = (0..width).map(|i| format!("a.a{i} + u.u{i} * y"));
+    let sums = if width == 0 { "0.0f".into() } else { sums.collect::<Vec<_>>().join(", ") };
+    let _ = writeln!(source, "fn add_along(a: Along, u: Vectors, y: f32) -> Along {{ return Along({sums}); }}");
+    source += "struct Four { a: Along, b: Along, c: Along, d: Along, }\n";
     if unrolled {
         let all = |text: &dyn Fn(usize) -> String| (0..points).map(text).collect::<String>();
-        let _ = writeln!(source, "struct Data {{ {}}}", all(&|n| format!("p{n}: Point, y{n}: f32, ")));
-        let load = all(&|n| format!("load_point(at + {}u), region({n}u, fit), ", n * point));
-        let _ = writeln!(source, "fn load_data(fit: u32, at: u32) -> Data {{ return Data({load}); }}");
+        let _ = writeln!(source, "struct Points {{ {}}}", all(&|n| format!("p{n}: Point, ")));
+        let load = all(&|n| format!("load_point(at + {}u), ", n * point));
+        let _ = writeln!(source, "fn load_points(at: u32) -> Points {{ return Points({load}); }}");
+        let _ = writeln!(source, "struct Responses {{ {}}}", all(&|n| format!("y{n}: f32, ")));
+        let load = all(&|n| format!("region({n}u, fit), "));
+        let _ = writeln!(source, "fn load_responses(fit: u32) -> Responses {{ return Responses({load}); }}");
     } else {
-        source += "struct Data { fit: u32, at: u32, }\n";
-        source += "fn load_data(fit: u32, at: u32) -> Data { return Data(fit, at); }\n";
+        source += "struct Points { at: u32, }\nfn load_points(at: u32) -> Points { return Points(at); }\n";
+        source +=
+            "struct Responses { fit: u32, }\nfn load_responses(fit: u32) -> Responses { return Responses(fit); }\n";
     }
+    // In these, P stands for a point, Y of a curve for its response there, U for the columns of a start there.
+    let four = ["s.a = add_along(s.a, U, Y_a)", "s.b = add_along(s.b, U, Y_b)", "s.c = add_along(s.c, U, Y_c)"];
+    let four = format!("{}; s.d = add_along(s.d, U, Y_d)", four.join("; "));
+    let of_fit = "points: Points, a: Responses";
     for (name, result, arguments, one) in [
-        ("sum_basis", "BasisSums", "e: EarlyBasis", "add_basis(s, e, P, Y)"),
-        ("sum_slopes", "SlopeSums", "e: EarlySlopes", "add_slopes(s, e, P, Y)"),
-        ("sum_along", "Along", "at: u32", "add_along(s, Y, at + ROW)"),
-        ("sum_common", "f32", "scale: f32", "s + Y * P.w0 * scale"),
-        ("sum_square", "f32", "level: f32", "s + (Y - P.w0 * level) * (Y - P.w0 * level)"),
+        ("sum_basis", "BasisSums", format!("{of_fit}, e: EarlyBasis"), "s = add_basis(s, e, P, Y_a)"),
+        ("sum_slopes", "SlopeSums", format!("{of_fit}, e: EarlySlopes"), "s = add_slopes(s, e, P, Y_a)"),
+        ("sum_level", "f32", format!("{of_fit}, scale: f32"), "s += Y_a * P.w0 * scale"),
+        ("sum_square", "f32", format!("{of_fit}, level: f32"), "s += (Y_a - P.w0 * level) * (Y_a - P.w0 * level)"),
+        ("sum_along", "Along", "a: Responses, at: u32".into(), "s = add_along(s, U, Y_a)"),
+        ("sum_four", "Four", "a: Responses, b: Responses, c: Responses, d: Responses, at: u32".into(), &four),
     ] {
-        let _ = writeln!(source, "fn {name}(data: Data, {arguments}) -> {result} {{\n    var s = {result}();");
+        let _ = writeln!(source, "fn {name}({arguments}) -> {result} {{\n    var s = {result}();");
+        let curves = ["a", "b", "c", "d"];
         if unrolled {
             for n in 0..points {
-                let line = one.replace('P', &format!("data.p{n}")).replace('Y', &format!("data.y{n}"));
-                let _ = writeln!(source, "    s = {};", line.replace("ROW", &format!("{}u", n * width)));
+                let mut line = one.replace("P", &format!("points.p{n}")).replace("U", &format!("u{n}"));
+                for curve in curves {
+                    line = line.replace(&format!("Y_{curve}"), &format!("{curve}.y{n}"));
+                }
+                if one.contains('U') {
+                    let _ = writeln!(source, "    let u{n} = load_vectors(at + {}u);", n * width);
+                }
+                let _ = writeln!(source, "    {line};");
             }
         } else {
-            let line = one.replace('P', "p").replace('Y', "y").replace("ROW", &format!("k * {width}u"));
             source += "    for (var k = 0u; k < config.points; k++) {\n";
             if one.contains('P') {
-                let _ = writeln!(source, "        let p = load_point(data.at + k * {point}u);");
+                let _ = writeln!(source, "        let p = load_point(points.at + k * {point}u);");
             }
-            let _ = writeln!(source, "        let y = region(k, data.fit);\n        s = {line};\n    }}");
+            if one.contains('U') {
+                let _ = writeln!(source, "        let u = load_vectors(at + k * {width}u);");
+            }
+            let mut line = one.replace("P", "p").replace("U", "u");
+            for curve in curves.into_iter().filter(|curve| one.contains(&format!("Y_{curve}"))) {
+                let _ = writeln!(source, "        let y_{curve} = region(k, {curve}.fit);");
+                line = line.replace(&format!("Y_{curve}"), &format!("y_{curve}"));
+            }
+            let _ = writeln!(source, "        {line};\n    }}");
         }
         source += "    return s;\n}\n";
     }

@@ -2,7 +2,7 @@
 //! answers continued in f64.
 
 use super::device::{Chunk, Device, GROUP, Kernel};
-use super::fit_kernel::{HEADER, HELD, ROWS_BEHIND, TableShape, most_evaluations};
+use super::fit_kernel::{FITS, HEADER, HELD, ROWS_BEHIND, TableShape, most_evaluations};
 use super::timings::Recorder;
 use crate::Result;
 use crate::backend::Backend;
@@ -143,7 +143,7 @@ impl Prepared {
             input,
             tables: all,
             output: (shape.nonlinear + 1) * n,
-            groups: (n as u32).div_ceil(GROUP),
+            groups: (n as u32).div_ceil(GROUP * FITS),
         }
     }
 }
