@@ -224,6 +224,15 @@ impl Block {
             }
             *parameter = best.parameters[i] + task.layout.offset(model, i);
         }
+        let in_order = model.exchanges.first().is_none_or(|&(first, second)| parameters[first] <= parameters[second]);
+        // Boxes that differ, as that of a parameter held, tell the two apart already.
+        if !in_order && model.exchanges.iter().all(|&(a, b)| task.bounds(a) == task.bounds(b)) {
+            for &(a, b) in model.exchanges {
+                parameters.swap(a, b);
+                let differ = (at_bound >> a ^ at_bound >> b) & 1;
+                at_bound ^= differ << a | differ << b;
+            }
+        }
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
             parameters,

@@ -70,6 +70,8 @@ pub struct CurveModel {
     pub location: Option<usize>,
     /// Whether untreated wells can be part of the curve.
     pub levels_off: bool,
+    /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
+    pub exchanges: &'static [(usize, usize)],
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -229,6 +231,8 @@ pub struct Description {
     pub baseline: Option<usize>,
     /// Whether untreated wells can be part of the curve.
     pub levels_off: bool,
+    /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
+    pub exchanges: &'static [(usize, usize)],
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -238,7 +242,7 @@ pub struct Description {
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, is_built_in, parameters, baseline, levels_off, any_dose, dose_unit } =
+        let Description { name, formula, is_built_in, parameters, baseline, levels_off, exchanges, any_dose, dose_unit } =
             description;
         let n = parameters.len().min(MAX_PARAMETERS);
         let forward = linear_parameters(&value, 0..n);
@@ -262,6 +266,7 @@ impl CurveModel {
             parameters,
             baseline,
             levels_off,
+            exchanges,
             any_dose,
             dose_unit,
             linear,
@@ -283,6 +288,7 @@ impl CurveModel {
             parameters: M::PARAMETERS.to_vec(),
             baseline: M::BASELINE,
             levels_off: M::LEVELS_OFF,
+            exchanges: M::EXCHANGES,
             any_dose: false,
             dose_unit: 1.0,
         };
