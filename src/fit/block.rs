@@ -122,7 +122,7 @@ impl Block {
         settings: &FitSettings,
     ) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
-        let wanted = settings.starts.max(1);
+        let wanted = settings.starts.max(model.descents).max(1);
         let k = model.nonlinear.len();
         let (mut of, mut begins) = (Vec::new(), Vec::new());
         for run in self.runs(|a, b| a.layout == b.layout) {
@@ -133,6 +133,8 @@ impl Block {
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
+            let no_twins: Vec<usize> =
+                (0..scan.len()).filter(|n| !is_twin(model, &scan.starts[n * k..(n + 1) * k])).collect();
             let mut order: Vec<usize> = Vec::new();
             for from in run.clone().step_by(L) {
                 let chunk = from..(from + L).min(run.end);
@@ -162,7 +164,7 @@ impl Block {
                         continue;
                     }
                     order.clear();
-                    order.extend(0..scan.len());
+                    order.extend_from_slice(&no_twins);
                     order.sort_by(|a, b| at(*a).total_cmp(&at(*b)));
                     let mut taken: Vec<usize> = Vec::with_capacity(wanted);
                     for &start in &order {
@@ -251,6 +253,13 @@ impl Points<'_> {
             |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
+}
+
+/// Whether a start has a twin that is the same curve, parameters exchanged, and comes in its place.
+fn is_twin(model: &CurveModel, start: &[f64]) -> bool {
+    let value = |parameter: usize| model.nonlinear.iter().position(|p| *p == parameter).map(|i| start[i]);
+    let pair = model.exchanges.first().and_then(|(a, b)| value(*a).zip(value(*b)));
+    pair.is_some_and(|(first, second)| first > second)
 }
 
 /// Fits a block of curves; results in the order of the curves.

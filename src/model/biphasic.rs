@@ -7,11 +7,17 @@ use crate::math::Scalar;
 
 /// The height of a fall. Falls do not rise: two opposite ones side by side would follow any outlier.
 const fn fall(name: &'static str) -> Parameter {
-    Parameter { name, unit: "", bound: Bound { lower: 0.0, upper: 2.0 }, axis: Axis::Plain, starts: Starts::Values(&[0.5]) }
+    Parameter {
+        name,
+        unit: "",
+        bound: Bound { lower: 0.0, upper: 2.0 },
+        axis: Axis::Plain,
+        starts: Starts::Values(&[0.5]),
+    }
 }
 
-/// Slopes at which the search begins; two of each make four times as many starts as one.
-const SLOPES: &[f64] = &[0.7, 2.5];
+/// Slopes at which the search begins; those of two falls make a square.
+const SLOPES: &[f64] = &[0.7, 1.6, 5.0];
 /// Positions for the usual number: two locations make a square.
 const DENSITY: f64 = 0.4;
 
@@ -34,6 +40,7 @@ impl Model<7> for Biphasic {
     ];
     const BASELINE: Option<usize> = Some(0);
     const EXCHANGES: &'static [(usize, usize)] = &[(3, 4), (1, 2), (5, 6)];
+    const DESCENTS: usize = 6;
 
     #[inline(always)]
     fn response<S: Scalar>(ln_dose: S, [top, fall_a, fall_b, ln_ec50_a, ln_ec50_b, hill_a, hill_b]: [S; 7]) -> S {

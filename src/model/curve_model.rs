@@ -47,7 +47,7 @@ pub const POINT_INPUTS: usize = 3;
 
 /// Up to this many nonlinear parameters their second derivatives are recorded: Newton steps then take the place of
 /// Gauss–Newton ones, which crawl where noise dominates.
-const NEWTON_PARAMETERS: usize = 3;
+const NEWTON_PARAMETERS: usize = 4;
 
 /// A curve model.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub struct CurveModel {
     pub levels_off: bool,
     /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
     pub exchanges: &'static [(usize, usize)],
+    /// Starts tried to the end, at least.
+    pub descents: usize,
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -233,6 +235,8 @@ pub struct Description {
     pub levels_off: bool,
     /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
     pub exchanges: &'static [(usize, usize)],
+    /// Starts tried to the end, at least.
+    pub descents: usize,
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -242,8 +246,18 @@ pub struct Description {
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, is_built_in, parameters, baseline, levels_off, exchanges, any_dose, dose_unit } =
-            description;
+        let Description {
+            name,
+            formula,
+            is_built_in,
+            parameters,
+            baseline,
+            levels_off,
+            exchanges,
+            descents,
+            any_dose,
+            dose_unit,
+        } = description;
         let n = parameters.len().min(MAX_PARAMETERS);
         let forward = linear_parameters(&value, 0..n);
         let backward = linear_parameters(&value, (0..n).rev());
@@ -267,6 +281,7 @@ impl CurveModel {
             baseline,
             levels_off,
             exchanges,
+            descents,
             any_dose,
             dose_unit,
             linear,
@@ -289,6 +304,7 @@ impl CurveModel {
             baseline: M::BASELINE,
             levels_off: M::LEVELS_OFF,
             exchanges: M::EXCHANGES,
+            descents: M::DESCENTS,
             any_dose: false,
             dose_unit: 1.0,
         };

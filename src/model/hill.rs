@@ -74,7 +74,8 @@ pub struct Hill2;
 
 impl Model<2> for Hill2 {
     const NAME: &'static str = "hill2";
-    const FORMULA: &'static str = "1 / (1 + (dose / ec50)^hill)   drc's LL.2; Ritz 2015, doi 10.1371/journal.pone.0146021";
+    const FORMULA: &'static str =
+        "1 / (1 + (dose / ec50)^hill)   drc's LL.2; Ritz 2015, doi 10.1371/journal.pone.0146021";
     const PARAMETERS: [Parameter; 2] = [LN_EC50, HILL];
     const BASELINE: Option<usize> = None;
 

@@ -28,6 +28,7 @@ impl Model<5> for Hormesis {
         Parameter { bound: Bound { lower: 1.1, upper: 20.0 }, ..steepness("hill", &[1.3, 2.0, 3.5, 6.0]) },
     ];
     const BASELINE: Option<usize> = Some(0);
+    const DESCENTS: usize = 4;
 
     #[inline(always)]
     fn response<S: Scalar>(ln_dose: S, [top, bottom, hormesis, ln_location, hill]: [S; 5]) -> S {

@@ -35,6 +35,8 @@ pub trait Model<const N: usize> {
     /// Pairs of parameters that can all change places without any change of the curve, locations first: after a fit
     /// the first of each pair belongs to the lower location. Empty where each parameter has but one role.
     const EXCHANGES: &'static [(usize, usize)] = &[];
+    /// Starts tried to the end, at least: more than one where valleys are many.
+    const DESCENTS: usize = 1;
 
     /// The response at a dose above zero.
     fn response<S: Scalar>(ln_dose: S, parameters: [S; N]) -> S;

@@ -26,6 +26,7 @@ impl Model<5> for Richards5 {
         },
     ];
     const BASELINE: Option<usize> = Some(0);
+    const DESCENTS: usize = 3;
 
     #[inline(always)]
     fn response<S: Scalar>(ln_dose: S, [top, bottom, ln_ec50, hill, asymmetry]: [S; 5]) -> S {

@@ -11,6 +11,7 @@ mod gather;
 mod inference;
 mod ingest;
 mod kernels;
+mod models;
 mod plate;
 mod rank;
 mod report;

@@ -350,7 +350,8 @@ fn simplex(f: impl Fn(&[f64]) -> f64, begin: &[f64]) -> f64 {
             .collect();
         for _ in 0..120 * n {
             corners.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let middle: Vec<f64> = (0..n).map(|k| corners[..n].iter().map(|c| c.1[k]).sum::<f64>() / n as f64).collect();
+            let middle: Vec<f64> =
+                (0..n).map(|k| corners[..n].iter().map(|c| c.1[k]).sum::<f64>() / n as f64).collect();
             let towards = |t: f64, worst: &[f64]| {
                 let x: Vec<f64> = middle.iter().zip(worst).map(|(m, w)| m + t * (w - m)).collect();
                 (f(&x), x)
