@@ -14,8 +14,7 @@ use rayon::prelude::*;
 /// that the one before cannot. Left out are the Weibull and five-parameter curves, which bend Hill's by less than the
 /// noise of a screen, hormesis, which one high well at a low dose calls for, and the straight line, which has no place
 /// for untreated wells.
-pub const USUAL: [ModelId; 5] =
-    [ModelId::Flat, ModelId::Hill2, ModelId::Hill3, ModelId::Hill4, ModelId::Biphasic];
+pub const USUAL: [ModelId; 5] = [ModelId::Flat, ModelId::Hill2, ModelId::Hill3, ModelId::Hill4, ModelId::Biphasic];
 
 /// Residuals below this share of the responses are rounding: models that reach it are equally exact.
 const ROUNDING: f64 = 1e-13;
@@ -117,7 +116,8 @@ impl Candidate {
         let competes = takes_untreated(model) || curve.points.iter().all(|p| p.dose != 0.0);
         let squares: f64 = curve.points.iter().map(|p| p.weight * p.response * p.response + p.sum_of_squares).sum();
         let exact = ROUNDING * ROUNDING * squares + f64::MIN_POSITIVE;
-        let criterion = inference.sse.and_then(|sse| aicc(sse.max(exact), inference.n_points, model.parameters().len()));
+        let criterion =
+            inference.sse.and_then(|sse| aicc(sse.max(exact), inference.n_points, model.parameters().len()));
         Self { model, fit, inference, competes, aicc: criterion.filter(|_| competes) }
     }
 }

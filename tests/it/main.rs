@@ -11,6 +11,7 @@ mod gather;
 mod inference;
 mod ingest;
 mod kernels;
+mod model_choice;
 mod models;
 mod plate;
 mod rank;
