@@ -27,6 +27,7 @@ impl Model<4> for Weibull1 {
     const FORMULA: &'static str = "bottom + (top - bottom) exp(-(dose / inflection)^slope)   drc's W1.4, a Gompertz curve of ln dose; Ritz 2015, doi 10.1371/journal.pone.0146021";
     const PARAMETERS: [Parameter; 4] = PARAMETERS;
     const BASELINE: Option<usize> = Some(0);
+    const DESCENTS: usize = 2;
 
     #[inline(always)]
     fn response<S: Scalar>(ln_dose: S, [top, bottom, ln_inflection, slope]: [S; 4]) -> S {
@@ -42,6 +43,7 @@ impl Model<4> for Weibull2 {
     const FORMULA: &'static str = "bottom + (top - bottom) (1 - exp(-(dose / inflection)^-slope))   drc's W2.4 with b = -slope; Ritz 2015, doi 10.1371/journal.pone.0146021";
     const PARAMETERS: [Parameter; 4] = PARAMETERS;
     const BASELINE: Option<usize> = Some(0);
+    const DESCENTS: usize = 2;
 
     #[inline(always)]
     fn response<S: Scalar>(ln_dose: S, [top, bottom, ln_inflection, slope]: [S; 4]) -> S {

@@ -402,8 +402,8 @@ fn beaten(model: ModelId, set: &CurveSet, fits: &[Fit]) -> Vec<usize> {
         .collect()
 }
 
-/// Noisy curves a model and design.
-const NOISY: usize = 25;
+/// Noisy curves a model and design: the search takes its time. (Of 25 each it beats none either.)
+const NOISY: usize = 8;
 
 #[test]
 fn no_search_finds_a_lower_sum_of_squares() {
