@@ -4,6 +4,7 @@ pub mod block;
 pub mod descent;
 pub mod inference;
 pub mod layout;
+pub mod model_choice;
 pub mod polish;
 pub mod scan;
 pub mod separable;

@@ -33,7 +33,8 @@ pub fn benjamini_hochberg(p: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut q = vec![None; p.len()];
     let mut running = 1.0f64;
     for (rank, &(p, i)) in order.iter().enumerate().rev() {
-        running = running.min(p * m / (rank + 1) as f64);
+        // Rounding must not take q below p.
+        running = running.min((p * m / (rank + 1) as f64).max(p));
         q[i] = Some(running);
     }
     q

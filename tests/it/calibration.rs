@@ -176,14 +176,16 @@ fn p_falls_as_f_rises_and_keeps_the_tail() {
             designs.push(Design { doses, untreated, wells });
         }
     }
-    for &model in ModelId::ALL {
+    // Straight lines have the F distribution itself.
+    for &model in ModelId::ALL.iter().filter(|m| !m.curve_model().nonlinear.is_empty()) {
         let parameters = model.parameters().len() as u32;
         let mut calibration = Calibration::new(FitSettings::new(model)).with_null_curves(400);
         assert_eq!(calibration.p_value(&designs[5], 3.0), None, "nothing is known before it is prepared");
         calibration.prepare(designs.iter().copied(), &Cpu).expect("prepared");
         for design in &designs {
             let Some(at_zero) = calibration.p_value(design, 0.0) else {
-                assert!(design.wells <= parameters, "{design:?} has degrees of freedom");
+                let points = design.doses + u32::from(design.untreated.is_some());
+                assert!(design.wells <= parameters || points < parameters, "{design:?} has degrees of freedom");
                 continue;
             };
             assert_eq!(at_zero, 1.0);

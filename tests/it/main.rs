@@ -11,6 +11,8 @@ mod gather;
 mod inference;
 mod ingest;
 mod kernels;
+mod model_choice;
+mod models;
 mod plate;
 mod rank;
 mod report;

@@ -60,7 +60,7 @@ pub struct Inference {
     /// How the fit ended.
     pub status: Status,
     /// Why statistics of a fitted curve are missing or restricted, beside the reason of `status`: `bad_value`,
-    /// `no_degrees_of_freedom`, `constant_response`, `rising_curve`.
+    /// `no_degrees_of_freedom`, `constant_response`, `rising_curve`, `flat_model` (nothing to test against itself).
     pub reason: Option<&'static str>,
     /// Wells behind the curve.
     pub n_points: u32,
@@ -190,6 +190,12 @@ impl Inference {
     }
 }
 
+/// Whether untreated wells are part of a model's curve.
+pub(super) fn takes_untreated(model: ModelId) -> bool {
+    let model = model.curve_model();
+    model.levels_off || model.any_dose
+}
+
 /// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread.
 pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
     infer_with(curve, &[], fit, model)
@@ -197,6 +203,10 @@ pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
 
 /// The same of a curve whose points have a second variable, `x2`; empty where they have none.
 pub fn infer_with(curve: &Curve, x2: &[f64], fit: &Fit, model: ModelId) -> Inference {
+    // Where the model has no limit at dose zero, untreated wells took no part in the fit.
+    let treated_alone = (!takes_untreated(model) && curve.points.iter().any(|p| p.dose == 0.0))
+        .then(|| Curve { key: curve.key, points: curve.points.iter().filter(|p| p.dose != 0.0).copied().collect() });
+    let curve = treated_alone.as_ref().unwrap_or(curve);
     let treated = curve.points.iter().map(|p| p.dose).filter(|d| *d > 0.0 && d.is_finite());
     let (low, high) = treated.clone().fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
     let mut inference = Inference::empty(fit.status);
@@ -320,7 +330,8 @@ impl Infer<'_> {
                 self.inference.f = Some(f).filter(|f| f.is_finite());
                 self.inference.p_value = Some(p);
             } else {
-                self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
+                let reason = if numerator > 0.0 { "no_degrees_of_freedom" } else { "flat_model" };
+                self.inference.reason = self.inference.reason.or(Some(reason));
             }
         } else {
             self.inference.reason = self.inference.reason.or(Some("constant_response"));

@@ -28,11 +28,18 @@ pub enum HalfDose {
     Rising,
 }
 
+/// Whether a model is a Hill curve from `top` (absent: 1) to `bottom` (absent: 0).
+pub fn is_hill(model: &CurveModel) -> bool {
+    let has = |name: &str| model.names.contains(&name);
+    let only = model.names.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill"));
+    model.is_built_in && only && has("ln_ec50") && has("hill")
+}
+
 /// The Hill curve that a model's parameters describe, if the model is one (an absent `top` is 1, an absent `bottom`
 /// is 0), found by the names of its parameters so that a new model needs no entry here.
 pub fn hill_form(model: &CurveModel, parameters: &[f64]) -> Option<HillCurve<f64>> {
     let value = |name: &str| model.names.iter().position(|p| *p == name).map(|i| parameters[i]);
-    if !model.is_built_in || !model.names.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill")) {
+    if !is_hill(model) {
         return None;
     }
     Some(HillCurve {
