@@ -4,7 +4,10 @@
 //! say nothing (eigenvalue below `RANK_TOLERANCE` of the largest) is left out of the inverse, and a quantity that
 //! depends on such a direction has no variance rather than a small or a huge one.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use crate::fit::MAX_PARAMETERS;
+use crate::math::Scalar;
 
 /// A square matrix of which the leading rows and columns are used.
 pub type Matrix = [[f64; MAX_PARAMETERS]; MAX_PARAMETERS];
@@ -12,6 +15,8 @@ pub type Matrix = [[f64; MAX_PARAMETERS]; MAX_PARAMETERS];
 /// Eigenvalues of the scaled normal matrix below this share of the largest count as zero: the condition number of
 /// the Jacobian is then above 1e6, and half of the digits of the normal matrix are gone.
 const RANK_TOLERANCE: f64 = 1e-12;
+/// Above this share the inverse needs no eigenvectors: elimination loses at most as many digits.
+const REGULAR: f64 = 1e-10;
 /// Share (squared) of a quantity's gradient that may lie in unidentified directions.
 const NULL_SHARE: f64 = 1e-6;
 /// Cyclic Jacobi converges quadratically: 8 x 8 needs about 6 sweeps.
@@ -61,78 +66,268 @@ pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matri
 /// What the data say about the free parameters, up to the residual variance.
 #[derive(Debug, Clone)]
 pub struct Precision {
+    /// Free parameters, and which they are.
     n: usize,
-    free: [bool; MAX_PARAMETERS],
-    /// Length of each column of the weighted Jacobian.
+    of: [usize; MAX_PARAMETERS],
+    is_free: [bool; MAX_PARAMETERS],
+    /// Length of each free parameter's column of the weighted Jacobian.
     scale: [f64; MAX_PARAMETERS],
-    values: [f64; MAX_PARAMETERS],
-    vectors: Matrix,
-    largest: f64,
+    condition_number: Option<f64>,
+    inverse: Inverse,
+}
+
+/// The inverse of the normal matrix of the free parameters, columns scaled to length one.
+#[derive(Debug, Clone)]
+enum Inverse {
+    /// As it is: the parameters are identified.
+    Regular(Matrix),
+    /// By its eigenvectors, so that those without a value can be left out.
+    Pseudo { values: [f64; MAX_PARAMETERS], vectors: Matrix, largest: f64 },
 }
 
 impl Precision {
-    /// From the weighted normal matrix `J' W J` of `n` parameters; those not `free` are taken as known.
+    /// From the weighted normal matrix `J' W J` of `n` parameters (its lower triangle is read); those not `free` are
+    /// taken as known.
     pub fn new(normal: &Matrix, n: usize, free: [bool; MAX_PARAMETERS]) -> Self {
-        let n = n.min(MAX_PARAMETERS);
-        let scale: [f64; MAX_PARAMETERS] =
-            std::array::from_fn(|i| if i < n && free[i] { normal[i][i].max(0.0).sqrt() } else { 0.0 });
-        let mut scaled: Matrix = Default::default();
-        for i in 0..n {
-            for j in 0..n {
-                if scale[i] > 0.0 && scale[j] > 0.0 {
-                    scaled[i][j] = normal[i][j] / (scale[i] * scale[j]);
-                }
+        let mut of = [0; MAX_PARAMETERS];
+        let mut count = 0;
+        for i in 0..n.min(MAX_PARAMETERS) {
+            if free[i] {
+                of[count] = i;
+                count += 1;
             }
         }
-        let (values, vectors) = symmetric_eigen(scaled, n);
-        let largest = values.iter().take(n).copied().fold(0.0, f64::max);
-        Self { n, free, scale, values, vectors, largest }
-    }
-
-    fn is_identified(&self, k: usize) -> bool {
-        self.values[k] > RANK_TOLERANCE * self.largest
+        let mut scale = [0.0; MAX_PARAMETERS];
+        for i in 0..count {
+            scale[i] = Scalar::max(normal[of[i]][of[i]], 0.0).sqrt();
+        }
+        let mut scaled: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+        for i in 0..count {
+            for j in 0..=i {
+                let length = scale[i] * scale[j];
+                scaled[i][j] = if length > 0.0 { normal[of[i]][of[j]] / length } else { 0.0 };
+                scaled[j][i] = scaled[i][j];
+            }
+        }
+        let silent = scale[..count].iter().any(|s| s.is_nan() || *s <= 0.0);
+        let (smallest, largest) = if silent { (0.0, 1.0) } else { eigenvalue_range(scaled, count) };
+        // Where the smallest eigenvalue is well away from being left out, elimination is as good as eigenvectors.
+        let regular = if smallest > REGULAR * largest { inverse(&scaled, count) } else { None };
+        // The trace of the inverse is the sum of the inverse eigenvalues: were the smallest one mistaken, it would show.
+        let trace = |inverse: &Matrix| (0..count).map(|i| inverse[i][i]).sum::<f64>();
+        let regular = regular.filter(|inverse| trace(inverse) * smallest <= 1.01 * count as f64);
+        let (condition_number, inverse) = match regular {
+            Some(inverse) => (Some((largest / smallest).sqrt()), Inverse::Regular(inverse)),
+            None => {
+                let (values, vectors) = symmetric_eigen(scaled, count);
+                let largest = values.iter().take(count).copied().fold(0.0, f64::max);
+                let smallest = values.iter().take(count).copied().fold(f64::INFINITY, f64::min);
+                let identified = !silent && largest > 0.0 && smallest > RANK_TOLERANCE * largest;
+                let condition_number = identified.then(|| (largest / smallest).sqrt()).filter(|c| c.is_finite());
+                (condition_number, Inverse::Pseudo { values, vectors, largest })
+            }
+        };
+        Self { n: count, of, is_free: free, scale, condition_number, inverse }
     }
 
     /// Condition number of the column-scaled weighted Jacobian of the free parameters; `None` where a direction is
     /// not identified at all (the number would be infinite).
     pub fn condition_number(&self) -> Option<f64> {
-        if (0..self.n).any(|i| self.free[i] && self.scale[i] <= 0.0) || self.largest <= 0.0 {
-            return None;
+        self.condition_number
+    }
+
+    /// Variance of one parameter, as [`Precision::variance`].
+    pub fn parameter_variance(&self, parameter: usize) -> Option<f64> {
+        if let Inverse::Regular(inverse) = &self.inverse
+            && self.is_free[parameter]
+            && let Some(k) = self.of[..self.n].iter().position(|p| *p == parameter)
+        {
+            return Some(inverse[k][k] / (self.scale[k] * self.scale[k]));
         }
-        // Parameters on their bound occupy an eigenvector of their own with eigenvalue zero: skip as many.
-        let held = (0..self.n).filter(|&i| !self.free[i]).count();
-        let mut values: Vec<f64> = self.values.iter().take(self.n).copied().collect();
-        values.sort_by(f64::total_cmp);
-        let smallest = values.get(held).copied().unwrap_or(0.0);
-        (smallest > RANK_TOLERANCE * self.largest).then(|| (self.largest / smallest).sqrt())
+        let mut unit = [0.0; MAX_PARAMETERS];
+        unit[parameter] = 1.0;
+        self.variance(&unit)
     }
 
     /// Variance, in units of the residual variance, of a quantity with this gradient with respect to the
     /// parameters; `None` where the data do not determine the quantity. Parameters not free count as known.
     pub fn variance(&self, gradient: &[f64]) -> Option<f64> {
         let mut scaled = [0.0; MAX_PARAMETERS];
-        for (i, scaled) in scaled.iter_mut().enumerate().take(self.n) {
-            let slope = gradient.get(i).copied().unwrap_or(0.0);
-            if !self.free[i] || slope == 0.0 {
+        for k in 0..self.n {
+            let slope = gradient.get(self.of[k]).copied().unwrap_or(0.0);
+            if slope == 0.0 {
                 continue;
             }
-            if self.scale[i] <= 0.0 {
+            if self.scale[k] <= 0.0 {
                 return None;
             }
-            *scaled = slope / self.scale[i];
+            scaled[k] = slope / self.scale[k];
         }
-        let length: f64 = scaled.iter().map(|x| x * x).sum();
-        let (mut variance, mut lost) = (0.0, 0.0);
-        for k in 0..self.n {
-            let along: f64 = (0..self.n).map(|i| self.vectors[i][k] * scaled[i]).sum();
-            if self.is_identified(k) {
-                variance += along * along / self.values[k];
-            } else {
-                lost += along * along;
+        match &self.inverse {
+            Inverse::Regular(inverse) => {
+                let mut variance = 0.0;
+                for i in 0..self.n {
+                    let mut row = 0.0;
+                    for j in 0..self.n {
+                        row += inverse[i][j] * scaled[j];
+                    }
+                    variance += scaled[i] * row;
+                }
+                variance.is_finite().then_some(variance)
+            }
+            Inverse::Pseudo { values, vectors, largest } => {
+                let length: f64 = scaled.iter().map(|x| x * x).sum();
+                let (mut variance, mut lost) = (0.0, 0.0);
+                for k in 0..self.n {
+                    let along: f64 = (0..self.n).map(|i| vectors[i][k] * scaled[i]).sum();
+                    if values[k] > RANK_TOLERANCE * largest {
+                        variance += along * along / values[k];
+                    } else {
+                        lost += along * along;
+                    }
+                }
+                (variance.is_finite() && lost <= NULL_SHARE * length).then_some(variance)
             }
         }
-        (variance.is_finite() && lost <= NULL_SHARE * length).then_some(variance)
     }
+}
+
+/// The inverse of a positive definite matrix by Cholesky's factors; `None` where it is not one.
+fn inverse(matrix: &Matrix, n: usize) -> Option<Matrix> {
+    let mut factor: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = matrix[i][j];
+            for k in 0..j {
+                sum -= factor[i][k] * factor[j][k];
+            }
+            if i > j {
+                factor[i][j] = sum * factor[j][j];
+            } else if sum > 0.0 {
+                // The diagonal holds its inverse.
+                factor[i][i] = 1.0 / sum.sqrt();
+            } else {
+                return None;
+            }
+        }
+    }
+    // The inverse of the factor, column by column, then its product with its transpose.
+    let mut lower: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+    for j in 0..n {
+        lower[j][j] = factor[j][j];
+        for i in j + 1..n {
+            let mut sum = 0.0;
+            for k in j..i {
+                sum -= factor[i][k] * lower[k][j];
+            }
+            lower[i][j] = sum * factor[i][i];
+        }
+    }
+    let mut inverse: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = 0.0;
+            for row in lower.iter().take(n).skip(i) {
+                sum += row[i] * row[j];
+            }
+            inverse[i][j] = sum;
+            inverse[j][i] = sum;
+        }
+    }
+    Some(inverse)
+}
+
+/// The smallest and the largest eigenvalue of a symmetric matrix, to rounding of the largest: reduced to a tridiagonal
+/// one by Householder reflections, whose characteristic polynomial Laguerre's method then follows from outside to its
+/// first and its last root. That takes a fifth of the time of all eigenvectors.
+fn eigenvalue_range(mut a: Matrix, n: usize) -> (f64, f64) {
+    if n == 0 {
+        return (1.0, 1.0);
+    }
+    let (mut diagonal, mut off_squared) = ([0.0; MAX_PARAMETERS], [0.0; MAX_PARAMETERS]);
+    for k in 0..n.saturating_sub(2) {
+        // The reflection that leaves only the first entry of column k below the diagonal.
+        let length = (k + 1..n).map(|i| a[i][k] * a[i][k]).sum::<f64>();
+        let below = length - a[k + 1][k] * a[k + 1][k];
+        if below > 0.0 {
+            let alpha = -length.sqrt().copysign(a[k + 1][k]);
+            let mut v = [0.0; MAX_PARAMETERS];
+            for i in k + 1..n {
+                v[i] = a[i][k];
+            }
+            v[k + 1] -= alpha;
+            let half_square = length - alpha * a[k + 1][k];
+            // A - v w' - w v' with w = p - (v'p / 2h) v, p = A v / h.
+            let mut p = [0.0; MAX_PARAMETERS];
+            let mut along = 0.0;
+            for i in k + 1..n {
+                for j in k + 1..n {
+                    p[i] += a[i][j] * v[j];
+                }
+                p[i] /= half_square;
+                along += p[i] * v[i];
+            }
+            let share = along / (2.0 * half_square);
+            for i in k + 1..n {
+                p[i] -= share * v[i];
+            }
+            for i in k + 1..n {
+                for j in k + 1..n {
+                    a[i][j] -= v[i] * p[j] + p[i] * v[j];
+                }
+            }
+            a[k + 1][k] = alpha;
+        }
+    }
+    for i in 0..n {
+        diagonal[i] = a[i][i];
+        off_squared[i] = if i > 0 { a[i][i - 1] * a[i][i - 1] } else { 0.0 };
+    }
+    // Gershgorin's bounds.
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for i in 0..n {
+        let after = if i + 1 < n { off_squared[i + 1] } else { 0.0 };
+        let radius = off_squared[i].sqrt() + after.sqrt();
+        low = low.min(diagonal[i] - radius);
+        high = high.max(diagonal[i] + radius);
+    }
+    // A normal matrix has no eigenvalue below zero.
+    (extreme_root(&diagonal, &off_squared, n, low.max(0.0), 1.0), extreme_root(&diagonal, &off_squared, n, high, -1.0))
+}
+
+/// The first root of the characteristic polynomial of a tridiagonal matrix in the direction `sign` from `x`, which lies
+/// beyond all roots: Laguerre's method comes nearer without ever passing it.
+fn extreme_root(diagonal: &[f64], off_squared: &[f64], n: usize, mut x: f64, sign: f64) -> f64 {
+    let degree = n as f64;
+    let size = diagonal[..n].iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+    for _ in 0..60 {
+        // The polynomial and its first two derivatives by the three-term recurrence.
+        let (mut p, mut dp, mut ddp) = ([1.0, 0.0], [0.0; 2], [0.0; 2]);
+        for i in 0..n {
+            let shifted = diagonal[i] - x;
+            let b = off_squared[i];
+            let next = shifted * p[0] - b * p[1];
+            let first = shifted * dp[0] - p[0] - b * dp[1];
+            let second = shifted * ddp[0] - 2.0 * dp[0] - b * ddp[1];
+            (p, dp, ddp) = ([next, p[0]], [first, dp[0]], [second, ddp[0]]);
+        }
+        if p[0] == 0.0 {
+            break;
+        }
+        let g = dp[0] / p[0];
+        let h = g * g - ddp[0] / p[0];
+        let spread = ((degree - 1.0) * (degree * h - g * g)).max(0.0).sqrt();
+        // All roots lie ahead, so g has the sign of minus the direction.
+        let step = degree / (sign * -g + spread);
+        if !(step.is_finite() && step > 0.0) {
+            break;
+        }
+        x += sign * step;
+        if step <= 4.0 * f64::EPSILON * size {
+            break;
+        }
+    }
+    x
 }
 
 #[cfg(test)]
@@ -161,6 +356,61 @@ mod tests {
             }
         }
         assert!((values.iter().sum::<f64>() - 18.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_range_of_eigenvalues_is_that_of_all_of_them() {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+        };
+        let mut worst: f64 = 0.0;
+        for n in 1..=MAX_PARAMETERS {
+            for near in [1.0, 1e-3, 1e-5] {
+                // Columns that differ by `near`, scaled to length one.
+                let shared: Vec<f64> = (0..20).map(|_| uniform()).collect();
+                let columns: Vec<Vec<f64>> = (0..n)
+                    .map(|_| {
+                        let column: Vec<f64> = shared.iter().map(|s| s + near * uniform()).collect();
+                        let length = column.iter().map(|x| x * x).sum::<f64>().sqrt();
+                        column.iter().map(|x| x / length).collect()
+                    })
+                    .collect();
+                let mut a: Matrix = Default::default();
+                for i in 0..n {
+                    for j in 0..n {
+                        a[i][j] = columns[i].iter().zip(&columns[j]).map(|(x, y)| x * y).sum();
+                    }
+                }
+                let (values, _) = symmetric_eigen(a, n);
+                let all = &values[..n];
+                let (low, high) = eigenvalue_range(a, n);
+                worst = worst.max((low - all.iter().copied().fold(f64::INFINITY, f64::min)).abs());
+                worst = worst.max((high / all.iter().copied().fold(0.0, f64::max) - 1.0).abs());
+            }
+        }
+        assert!(worst < 1e-13, "off by {worst}");
+        // All equal, and two equal.
+        let one = matrix(&[&[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0], &[0.0, 0.0, 1.0]]);
+        assert_eq!(eigenvalue_range(one, 3), (1.0, 1.0));
+        let (low, high) = eigenvalue_range(matrix(&[&[1.0, 0.5, 0.5], &[0.5, 1.0, 0.5], &[0.5, 0.5, 1.0]]), 3);
+        assert!((low - 0.5).abs() < 1e-7 && (high - 2.0).abs() < 1e-14, "{low} {high}");
+    }
+
+    #[test]
+    fn elimination_and_eigenvectors_agree() {
+        let rows: [&[f64]; 3] = [&[4.0, 1.0, -2.0], &[1.0, 3.0, 0.5], &[-2.0, 0.5, 9.0]];
+        let precision = Precision::new(&matrix(&rows), 3, FREE);
+        assert!(matches!(precision.inverse, Inverse::Regular(_)));
+        let (values, vectors) = symmetric_eigen(matrix(&rows), 3);
+        for gradient in [[1.0, 0.0, 0.0], [0.3, -2.0, 1.0]] {
+            let along = |k: usize| (0..3).map(|i| vectors[i][k] * gradient[i]).sum::<f64>();
+            let expected: f64 = (0..3).map(|k| along(k) * along(k) / values[k]).sum();
+            let got = precision.variance(&gradient).expect("regular");
+            assert!((got / expected - 1.0).abs() < 1e-13, "{got} {expected}");
+        }
+        assert_eq!(precision.parameter_variance(1), precision.variance(&[0.0, 1.0, 0.0]));
     }
 
     #[test]

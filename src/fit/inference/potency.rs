@@ -45,18 +45,35 @@ pub fn hill_form(model: &CurveModel, parameters: &[f64]) -> Option<HillCurve<f64
 
 /// The dose of viability one half on a curve tested from `ln_low` to `ln_high` (natural-log molar).
 pub fn half_dose(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_high: f64) -> HalfDose {
+    let (low, high) = half_dose_range(ln_low, ln_high);
+    let ends = [low, high].map(|x| model.response_at_ln_dose(x, parameters));
+    half_dose_between(model, parameters, hill_form(model, parameters).as_ref(), (low, high), ends)
+}
+
+/// Where a dose of viability one half counts as one, for a curve tested from `ln_low` to `ln_high`.
+pub(super) fn half_dose_range(ln_low: f64, ln_high: f64) -> (f64, f64) {
     let margin = IC50_MARGIN_DECADES * LN_10;
-    let (mut low, mut high) = (ln_low - margin, ln_high + margin);
-    let is_above = |x: f64| model.response_at_ln_dose(x, parameters) > HALF_VIABILITY;
-    match (is_above(low), is_above(high)) {
-        (true, true) => return HalfDose::Above,
-        (false, false) => return HalfDose::Below,
-        (false, true) => return HalfDose::Rising,
-        (true, false) => {}
+    (ln_low - margin, ln_high + margin)
+}
+
+/// As [`half_dose`], with the responses at the ends of [`half_dose_range`] known.
+pub(super) fn half_dose_between(
+    model: &CurveModel,
+    parameters: &[f64],
+    hill: Option<&HillCurve<f64>>,
+    (mut low, mut high): (f64, f64),
+    ends: [f64; 2],
+) -> HalfDose {
+    match ends.map(|response| response > HALF_VIABILITY) {
+        [true, true] => return HalfDose::Above,
+        [false, false] => return HalfDose::Below,
+        [false, true] => return HalfDose::Rising,
+        [true, false] => {}
     }
-    let closed = hill_form(model, parameters).and_then(|c| {
+    let is_above = |x: f64| model.response_at_ln_dose(x, parameters) > HALF_VIABILITY;
+    let closed = hill.and_then(|c| {
         let share = (c.top - HALF_VIABILITY) / (HALF_VIABILITY - c.bottom);
-        (share > 0.0).then(|| c.ln_ec50 + libm::log(share) / c.slope)
+        (share > 0.0).then(|| c.ln_ec50 + Scalar::ln(share) / c.slope)
     });
     if let Some(x) = closed.filter(|x| *x >= low && *x <= high) {
         return HalfDose::At(x);
@@ -82,7 +99,7 @@ pub fn mean_viability(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_hi
         return None;
     }
     if let Some(c) = hill_form(model, parameters) {
-        return Some(c.bottom + (c.top - c.bottom) * mean_occupancy(&c, ln_low, ln_high));
+        return mean_of_hill(&c, ln_low, ln_high);
     }
     let step = width / SIMPSON_INTERVALS as f64;
     let sum: f64 = (0..=SIMPSON_INTERVALS)
@@ -96,6 +113,11 @@ pub fn mean_viability(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_hi
         })
         .sum();
     Some(sum * step / 3.0 / width)
+}
+
+/// As [`mean_viability`], for a Hill curve.
+pub(super) fn mean_of_hill(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option<f64> {
+    (ln_high > ln_low).then(|| c.bottom + (c.top - c.bottom) * mean_occupancy(c, ln_low, ln_high))
 }
 
 /// Mean of `logistic(h (c - x))` over a range of log doses.
@@ -124,7 +146,7 @@ pub fn drug_sensitivity(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option
     if centre >= high || maximum.is_nan() || maximum <= threshold {
         return Some([0.0; 3]);
     }
-    let active_from = centre - libm::log((maximum - threshold) / threshold) / (c.slope * LN_10);
+    let active_from = centre - Scalar::ln((maximum - threshold) / threshold) / (c.slope * LN_10);
     let x1 = active_from.clamp(low, high);
     let active = high - x1;
     if active <= 0.0 {
@@ -133,8 +155,9 @@ pub fn drug_sensitivity(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option
     let inhibited = 1.0 - mean_occupancy(c, x1 * LN_10, high * LN_10);
     let area = (maximum * inhibited - threshold) * active;
     let dss1 = 100.0 * area / ((100.0 - threshold) * width);
-    let dss2 = dss1 / libm::log10(maximum);
-    let dss3 = dss1 * (2.0 / libm::log10(maximum)) * active / width;
+    let log10_maximum = Scalar::ln(maximum) / LN_10;
+    let dss2 = dss1 / log10_maximum;
+    let dss3 = dss1 * (2.0 / log10_maximum) * active / width;
     Some([dss1, dss2, dss3].map(|score| if (0.0..=100.0).contains(&score) { score } else { 0.0 }))
 }
 
@@ -180,7 +203,9 @@ mod tests {
     #[test]
     fn half_dose_lies_on_the_curve_or_is_censored() {
         for p in CURVES {
-            let HalfDose::At(x) = half_dose(ModelId::Hill4.curve_model(), &p, LOW, HIGH) else { panic!("{p:?} crosses one half") };
+            let HalfDose::At(x) = half_dose(ModelId::Hill4.curve_model(), &p, LOW, HIGH) else {
+                panic!("{p:?} crosses one half")
+            };
             assert!((Hill4::response(x, p) - 0.5).abs() < 1e-12, "{p:?}");
             assert!((Hill4::response(x + 0.1, p) - 0.5).abs() > 1e-4, "a wrong dose is seen");
         }

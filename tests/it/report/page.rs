@@ -142,7 +142,7 @@ fn missing_and_impossible_numbers_are_dashes() {
         for point in &mut curve.points {
             (point.response, point.weight) = (bad[i % bad.len()].unwrap_or(0.5), 0.0);
         }
-        made.fits[i].parameters = [f64::NAN; 8];
+        made.fits[i].parameters = [f64::NAN; isobole::fit::MAX_PARAMETERS];
     }
     let text = page::render(&made.page()).unwrap();
     assert_clean(&text);
