@@ -6,11 +6,10 @@
 
 #![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
 
-use crate::fit::MAX_PARAMETERS;
 use crate::math::Scalar;
 
 /// A square matrix of which the leading rows and columns are used.
-pub type Matrix = [[f64; MAX_PARAMETERS]; MAX_PARAMETERS];
+pub type Matrix<const N: usize> = [[f64; N]; N];
 
 /// Eigenvalues of the scaled normal matrix below this share of the largest count as zero: the condition number of
 /// the Jacobian is then above 1e6, and half of the digits of the normal matrix are gone.
@@ -24,9 +23,9 @@ const MAX_SWEEPS: usize = 40;
 
 /// Eigenvalues and eigenvectors (`vectors[row][k]` belongs to `values[k]`) of the leading `n` x `n` part of a
 /// symmetric matrix, unsorted.
-pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matrix) {
-    let n = n.min(MAX_PARAMETERS);
-    let mut vectors: Matrix = Default::default();
+pub fn symmetric_eigen<const N: usize>(mut a: Matrix<N>, n: usize) -> ([f64; N], Matrix<N>) {
+    let n = n.min(N);
+    let mut vectors: Matrix<N> = [[0.0; N]; N];
     for (i, row) in vectors.iter_mut().enumerate() {
         row[i] = 1.0;
     }
@@ -63,45 +62,45 @@ pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matri
     (std::array::from_fn(|k| if k < n { a[k][k] } else { 0.0 }), vectors)
 }
 
-/// What the data say about the free parameters, up to the residual variance.
+/// What the data say about the free parameters, up to the residual variance; room for `N` parameters.
 #[derive(Debug, Clone)]
-pub struct Precision {
+pub struct Precision<const N: usize> {
     /// Free parameters, and which they are.
     n: usize,
-    of: [usize; MAX_PARAMETERS],
-    is_free: [bool; MAX_PARAMETERS],
+    of: [usize; N],
+    is_free: [bool; N],
     /// Length of each free parameter's column of the weighted Jacobian.
-    scale: [f64; MAX_PARAMETERS],
+    scale: [f64; N],
     condition_number: Option<f64>,
-    inverse: Inverse,
+    inverse: Inverse<N>,
 }
 
 /// The inverse of the normal matrix of the free parameters, columns scaled to length one.
 #[derive(Debug, Clone)]
-enum Inverse {
+enum Inverse<const N: usize> {
     /// As it is: the parameters are identified.
-    Regular(Matrix),
+    Regular(Matrix<N>),
     /// By its eigenvectors, so that those without a value can be left out.
-    Pseudo { values: [f64; MAX_PARAMETERS], vectors: Matrix, largest: f64 },
+    Pseudo { values: [f64; N], vectors: Matrix<N>, largest: f64 },
 }
 
-impl Precision {
+impl<const N: usize> Precision<N> {
     /// From the weighted normal matrix `J' W J` of `n` parameters (its lower triangle is read); those not `free` are
     /// taken as known.
-    pub fn new(normal: &Matrix, n: usize, free: [bool; MAX_PARAMETERS]) -> Self {
-        let mut of = [0; MAX_PARAMETERS];
+    pub fn new(normal: &Matrix<N>, n: usize, free: [bool; N]) -> Self {
+        let mut of = [0; N];
         let mut count = 0;
-        for i in 0..n.min(MAX_PARAMETERS) {
+        for i in 0..n.min(N) {
             if free[i] {
                 of[count] = i;
                 count += 1;
             }
         }
-        let mut scale = [0.0; MAX_PARAMETERS];
+        let mut scale = [0.0; N];
         for i in 0..count {
             scale[i] = Scalar::max(normal[of[i]][of[i]], 0.0).sqrt();
         }
-        let mut scaled: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+        let mut scaled: Matrix<N> = [[0.0; N]; N];
         for i in 0..count {
             for j in 0..=i {
                 let length = scale[i] * scale[j];
@@ -114,7 +113,7 @@ impl Precision {
         // Where the smallest eigenvalue is well away from being left out, elimination is as good as eigenvectors.
         let regular = if smallest > REGULAR * largest { inverse(&scaled, count) } else { None };
         // The trace of the inverse is the sum of the inverse eigenvalues: were the smallest one mistaken, it would show.
-        let trace = |inverse: &Matrix| (0..count).map(|i| inverse[i][i]).sum::<f64>();
+        let trace = |inverse: &Matrix<N>| (0..count).map(|i| inverse[i][i]).sum::<f64>();
         let regular = regular.filter(|inverse| trace(inverse) * smallest <= 1.01 * count as f64);
         let (condition_number, inverse) = match regular {
             Some(inverse) => (Some((largest / smallest).sqrt()), Inverse::Regular(inverse)),
@@ -144,7 +143,7 @@ impl Precision {
         {
             return Some(inverse[k][k] / (self.scale[k] * self.scale[k]));
         }
-        let mut unit = [0.0; MAX_PARAMETERS];
+        let mut unit = [0.0; N];
         unit[parameter] = 1.0;
         self.variance(&unit)
     }
@@ -152,7 +151,7 @@ impl Precision {
     /// Variance, in units of the residual variance, of a quantity with this gradient with respect to the
     /// parameters; `None` where the data do not determine the quantity. Parameters not free count as known.
     pub fn variance(&self, gradient: &[f64]) -> Option<f64> {
-        let mut scaled = [0.0; MAX_PARAMETERS];
+        let mut scaled = [0.0; N];
         for k in 0..self.n {
             let slope = gradient.get(self.of[k]).copied().unwrap_or(0.0);
             if slope == 0.0 {
@@ -193,8 +192,8 @@ impl Precision {
 }
 
 /// The inverse of a positive definite matrix by Cholesky's factors; `None` where it is not one.
-fn inverse(matrix: &Matrix, n: usize) -> Option<Matrix> {
-    let mut factor: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+fn inverse<const N: usize>(matrix: &Matrix<N>, n: usize) -> Option<Matrix<N>> {
+    let mut factor: Matrix<N> = [[0.0; N]; N];
     for i in 0..n {
         for j in 0..=i {
             let mut sum = matrix[i][j];
@@ -212,7 +211,7 @@ fn inverse(matrix: &Matrix, n: usize) -> Option<Matrix> {
         }
     }
     // The inverse of the factor, column by column, then its product with its transpose.
-    let mut lower: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+    let mut lower: Matrix<N> = [[0.0; N]; N];
     for j in 0..n {
         lower[j][j] = factor[j][j];
         for i in j + 1..n {
@@ -223,7 +222,7 @@ fn inverse(matrix: &Matrix, n: usize) -> Option<Matrix> {
             lower[i][j] = sum * factor[i][i];
         }
     }
-    let mut inverse: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+    let mut inverse: Matrix<N> = [[0.0; N]; N];
     for i in 0..n {
         for j in 0..=i {
             let mut sum = 0.0;
@@ -240,25 +239,25 @@ fn inverse(matrix: &Matrix, n: usize) -> Option<Matrix> {
 /// The smallest and the largest eigenvalue of a symmetric matrix, to rounding of the largest: reduced to a tridiagonal
 /// one by Householder reflections, whose characteristic polynomial Laguerre's method then follows from outside to its
 /// first and its last root. That takes a fifth of the time of all eigenvectors.
-fn eigenvalue_range(mut a: Matrix, n: usize) -> (f64, f64) {
+fn eigenvalue_range<const N: usize>(mut a: Matrix<N>, n: usize) -> (f64, f64) {
     if n == 0 {
         return (1.0, 1.0);
     }
-    let (mut diagonal, mut off_squared) = ([0.0; MAX_PARAMETERS], [0.0; MAX_PARAMETERS]);
+    let (mut diagonal, mut off_squared) = ([0.0; N], [0.0; N]);
     for k in 0..n.saturating_sub(2) {
         // The reflection that leaves only the first entry of column k below the diagonal.
         let length = (k + 1..n).map(|i| a[i][k] * a[i][k]).sum::<f64>();
         let below = length - a[k + 1][k] * a[k + 1][k];
         if below > 0.0 {
             let alpha = -length.sqrt().copysign(a[k + 1][k]);
-            let mut v = [0.0; MAX_PARAMETERS];
+            let mut v = [0.0; N];
             for i in k + 1..n {
                 v[i] = a[i][k];
             }
             v[k + 1] -= alpha;
             let half_square = length - alpha * a[k + 1][k];
             // A - v w' - w v' with w = p - (v'p / 2h) v, p = A v / h.
-            let mut p = [0.0; MAX_PARAMETERS];
+            let mut p = [0.0; N];
             let mut along = 0.0;
             for i in k + 1..n {
                 for j in k + 1..n {
@@ -333,9 +332,10 @@ fn extreme_root(diagonal: &[f64], off_squared: &[f64], n: usize, mut x: f64, sig
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::MAX_PARAMETERS;
 
-    fn matrix(rows: &[&[f64]]) -> Matrix {
-        let mut m: Matrix = Default::default();
+    fn matrix(rows: &[&[f64]]) -> Matrix<MAX_PARAMETERS> {
+        let mut m: Matrix<MAX_PARAMETERS> = Default::default();
         for (i, row) in rows.iter().enumerate() {
             m[i][..row.len()].copy_from_slice(row);
         }
@@ -377,7 +377,7 @@ mod tests {
                         column.iter().map(|x| x / length).collect()
                     })
                     .collect();
-                let mut a: Matrix = Default::default();
+                let mut a: Matrix<MAX_PARAMETERS> = Default::default();
                 for i in 0..n {
                     for j in 0..n {
                         a[i][j] = columns[i].iter().zip(&columns[j]).map(|(x, y)| x * y).sum();

@@ -16,6 +16,8 @@ const LANES: usize = 8;
 /// Places beside the points at which the response is wanted: where the effect begins and ends, and the ends of the range
 /// in which an IC50 counts.
 const PLACES: usize = 4;
+/// Parameters of most models, at most.
+const SMALL: usize = 4;
 /// Doses looked back at for those of the next curve.
 const REMEMBERED: usize = 16;
 
@@ -31,6 +33,8 @@ struct Doses {
     distinct: u32,
     /// Lowest and highest dose above zero, natural log, in the model's unit of dose.
     ln_range: Option<(f64, f64)>,
+    /// The same, log10 molar.
+    log10_range: Option<(f64, f64)>,
 }
 
 impl Doses {
@@ -42,6 +46,7 @@ impl Doses {
         sorted.sort_by(f64::total_cmp);
         sorted.dedup();
         let unit = libm::log(model.dose_unit);
+        let log10_range = (high > 0.0).then(|| (libm::log10(low), libm::log10(high)));
         let ln_range = (high > 0.0).then(|| (libm::log(low) - unit, libm::log(high) - unit));
         let has_untreated = doses.contains(&0.0) || model.baseline.is_none();
         let (ln_low, ln_high) = ln_range.unwrap_or((0.0, 0.0));
@@ -57,7 +62,7 @@ impl Doses {
             }
         }
         let takes_part = doses.iter().map(|d| model.any_dose || model.levels_off || *d > 0.0).collect();
-        Self { doses, columns, takes_part, distinct: sorted.len() as u32, ln_range }
+        Self { doses, columns, takes_part, distinct: sorted.len() as u32, ln_range, log10_range }
     }
 
     fn is(&self, points: &[CurvePoint]) -> bool {
@@ -91,6 +96,7 @@ pub(super) struct Examiner {
     /// The doses loaded in each lane.
     loaded: [usize; LANES],
     tails: Vec<FTail>,
+    ln_dose_unit: f64,
     values: Vec<f64>,
 }
 
@@ -112,39 +118,38 @@ impl Examiner {
             sums,
             loaded: [usize::MAX; LANES],
             tails: Vec::new(),
+            ln_dose_unit: libm::log(model.dose_unit),
             values: Vec::new(),
         }
     }
 
-    /// Examines all curves and hands over what may be said of each, with its number.
-    pub(super) fn examine(&mut self, curves: &[Curve], fits: &[Fit], mut hand_over: impl FnMut(usize, Inference)) {
+    /// Examines curves; what may be said of each goes into its place of `inferences`, which are as many.
+    pub(super) fn examine(&mut self, curves: &[Curve], fits: &[Fit], inferences: &mut [Inference]) {
         let count = self.model.parameters.len();
-        // Those that can be examined, by number of points: (points, doses, curve, what is known so far).
+        // Those that can be examined: (points, doses, curve).
         let mut ready: Vec<(usize, usize, usize)> = Vec::with_capacity(curves.len());
-        let mut begun: Vec<Option<Inference>> = Vec::with_capacity(curves.len());
-        for (index, (curve, fit)) in curves.iter().zip(fits).enumerate() {
+        for (index, ((curve, fit), inference)) in curves.iter().zip(fits).zip(&mut *inferences).enumerate() {
             let doses = self.doses(&curve.points);
-            let inference = self.begin(curve, fit, doses);
+            self.begin(curve, doses, inference);
             let is_sound = |p: &CurvePoint| {
                 let dose = p.dose.is_finite() && (self.model.any_dose || p.dose >= 0.0);
                 dose && p.response.is_finite() && p.weight > 0.0 && p.weight.is_finite()
             };
             let has_range = self.known[doses].ln_range.is_some() || self.model.any_dose;
             if !fit.status.is_fitted() {
-                hand_over(index, inference);
-                begun.push(None);
-            } else if !has_range
-                || !curve.points.iter().all(is_sound)
-                || !fit.parameters[..count].iter().all(|p| p.is_finite())
+                continue;
+            }
+            if has_range
+                && curve.points.iter().all(is_sound)
+                && fit.parameters[..count].iter().all(|p| p.is_finite())
             {
-                let reason = Some("bad_value");
-                hand_over(index, Inference { reason, ic50_reason: reason, area_reason: reason, ..inference });
-                begun.push(None);
-            } else {
                 ready.push((curve.points.len(), doses, index));
-                begun.push(Some(inference));
+            } else {
+                let reason = Some("bad_value");
+                (inference.reason, inference.ic50_reason, inference.area_reason) = (reason, reason, reason);
             }
         }
+        // Full lanes want curves of one number of points.
         ready.sort_unstable();
         for group in ready.chunk_by(|a, b| a.0 == b.0) {
             self.lay_out(group[0].0);
@@ -154,9 +159,12 @@ impl Examiner {
                 }
                 self.sum();
                 for (lane, (_, doses, index)) in chunk.iter().enumerate() {
-                    if let Some(inference) = begun[*index].take() {
-                        let conclusion = self.conclude(lane, *doses, &curves[*index], &fits[*index], inference);
-                        hand_over(*index, conclusion);
+                    let (curve, fit, inference) = (&curves[*index], &fits[*index], &mut inferences[*index]);
+                    // Small matrices are quicker to clear.
+                    if count <= SMALL {
+                        self.conclude::<SMALL>(lane, *doses, curve, fit, inference);
+                    } else {
+                        self.conclude::<MAX_PARAMETERS>(lane, *doses, curve, fit, inference);
                     }
                 }
             }
@@ -174,15 +182,12 @@ impl Examiner {
     }
 
     /// What is known of a curve before anything is computed.
-    fn begin(&self, curve: &Curve, fit: &Fit, doses: usize) -> Inference {
+    fn begin(&self, curve: &Curve, doses: usize, inference: &mut Inference) {
         let doses = &self.known[doses];
-        let mut inference = Inference::empty(fit.status);
         inference.n_points = curve.points.iter().fold(0, |n, p| p.n.saturating_add(n));
         inference.n_doses = doses.distinct;
-        let unit = libm::log(self.model.dose_unit);
-        inference.log10_dose_low = doses.ln_range.map(|(low, _)| (low + unit) / LN_10);
-        inference.log10_dose_high = doses.ln_range.map(|(_, high)| (high + unit) / LN_10);
-        inference
+        inference.log10_dose_low = doses.log10_range.map(|(low, _)| low);
+        inference.log10_dose_high = doses.log10_range.map(|(_, high)| high);
     }
 
     fn lay_out(&mut self, points: usize) {
@@ -259,8 +264,15 @@ impl Examiner {
         (sums.weight, sums.about_curve, sums.mean, sums.about_mean) = (weight, about_curve, mean, about_mean);
     }
 
-    /// The conclusions for the curve in a lane.
-    fn conclude(&mut self, lane: usize, doses: usize, curve: &Curve, fit: &Fit, mut inference: Inference) -> Inference {
+    /// The conclusions for the curve in a lane; the model has at most `N` parameters.
+    fn conclude<const N: usize>(
+        &mut self,
+        lane: usize,
+        doses: usize,
+        curve: &Curve,
+        fit: &Fit,
+        inference: &mut Inference,
+    ) {
         let count = self.model.parameters.len();
         let parameters = &fit.parameters[..count];
         let known = &self.known[doses];
@@ -279,7 +291,7 @@ impl Examiner {
         let sse = sums.about_curve.0[lane] + pure_error;
         inference.sse = Some(sse);
         inference.rmse = Some((sse / weight).sqrt());
-        let mut free = [false; MAX_PARAMETERS];
+        let mut free = [false; N];
         let mut free_count = 0;
         for (i, free) in free.iter_mut().enumerate().take(count) {
             *free = !at_bound(i);
@@ -292,7 +304,7 @@ impl Examiner {
             }
             None => inference.reason = inference.reason.or(Some("no_degrees_of_freedom")),
         }
-        let mut normal: Matrix = [[0.0; MAX_PARAMETERS]; MAX_PARAMETERS];
+        let mut normal: Matrix<N> = [[0.0; N]; N];
         let mut place = 0;
         for (i, row) in normal.iter_mut().enumerate().take(count) {
             for entry in row.iter_mut().take(i + 1) {
@@ -306,7 +318,7 @@ impl Examiner {
         let places = sums.places.map(|place| place.0[lane]);
         let range = known.ln_range;
 
-        self.significance(&mut inference, &flat, count, wells);
+        self.significance(inference, &flat, count, wells);
         inference.effect = Some(places[0] - places[1]);
         inference.classify(&flat);
         inference.condition_number = precision.condition_number();
@@ -326,13 +338,12 @@ impl Examiner {
             }
         }
         match range {
-            Some(range) => self.potency(&mut inference, parameters, &precision, range, [places[2], places[3]]),
+            Some(range) => self.potency(inference, parameters, &precision, range, [places[2], places[3]]),
             None => {
                 inference.ic50_reason = Some("no_dose_above_zero");
                 inference.area_reason = Some("no_dose_above_zero");
             }
         }
-        inference
     }
 
     /// r² and the F-test against the weighted mean.
@@ -367,11 +378,11 @@ impl Examiner {
     }
 
     /// IC50, area, sensitivity scores. `ends` are the responses at the ends of the range in which an IC50 counts.
-    fn potency(
+    fn potency<const N: usize>(
         &mut self,
         inference: &mut Inference,
         parameters: &[f64],
-        precision: &Precision,
+        precision: &Precision<N>,
         (ln_low, ln_high): (f64, f64),
         ends: [f64; 2],
     ) {
@@ -382,7 +393,7 @@ impl Examiner {
         let hill = potency::hill_form(model, parameters);
         match potency::half_dose_between(model, parameters, hill.as_ref(), half_range, ends) {
             HalfDose::At(x) => {
-                inference.log10_ic50 = Some((x + libm::log(model.dose_unit)) / LN_10);
+                inference.log10_ic50 = Some((x + self.ln_dose_unit) / LN_10);
                 let (gradient, slope) = self.gradient_and_slope(x, parameters, hill.is_some());
                 let variance = potency::half_dose_gradient(&gradient, slope).and_then(|g| precision.variance(&g));
                 match (inference.sigma, variance) {

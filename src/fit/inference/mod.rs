@@ -190,21 +190,18 @@ impl Inference {
 /// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread. For many
 /// curves, [`infer_all`] says the same in a fraction of the time.
 pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
-    let mut found = Inference::empty(fit.status);
-    Examiner::new(model).examine(std::slice::from_ref(curve), std::slice::from_ref(fit), |_, inference| found = inference);
+    let mut found = [Inference::empty(fit.status)];
+    Examiner::new(model).examine(std::slice::from_ref(curve), std::slice::from_ref(fit), &mut found);
+    let [found] = found;
     found
 }
 
 /// What may be said of each of the curves, in their order; on several threads. Bit by bit what [`infer`] says.
 pub fn infer_all(curves: &[Curve], fits: &[Fit], model: ModelId) -> Vec<Inference> {
-    let blocks: Vec<Vec<Inference>> = curves
-        .par_chunks(BLOCK)
-        .zip(fits.par_chunks(BLOCK))
-        .map(|(curves, fits)| {
-            let mut inferences: Vec<Inference> = fits.iter().map(|fit| Inference::empty(fit.status)).collect();
-            Examiner::new(model).examine(curves, fits, |index, inference| inferences[index] = inference);
-            inferences
-        })
-        .collect();
-    blocks.into_iter().flatten().collect()
+    let mut inferences: Vec<Inference> = fits.iter().map(|fit| Inference::empty(fit.status)).collect();
+    inferences
+        .par_chunks_mut(BLOCK)
+        .zip(curves.par_chunks(BLOCK).zip(fits.par_chunks(BLOCK)))
+        .for_each(|(inferences, (curves, fits))| Examiner::new(model).examine(curves, fits, inferences));
+    inferences
 }
