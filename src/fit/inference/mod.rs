@@ -5,7 +5,9 @@
 
 pub mod covariance;
 mod examine;
+pub mod intervals;
 pub mod potency;
+pub mod profile;
 mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
@@ -13,6 +15,7 @@ use crate::model::ModelId;
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use examine::Examiner;
 use rayon::prelude::*;
+pub use intervals::{IntervalKind, Intervals};
 pub use table::{append_columns, table};
 
 /// A responder's F-test must have a p below this ...
