@@ -4,6 +4,7 @@ pub mod block;
 pub mod descent;
 pub mod inference;
 pub mod layout;
+pub mod robust;
 pub mod scan;
 pub mod separable;
 pub mod status;

@@ -139,10 +139,7 @@ impl Examiner {
             if !fit.status.is_fitted() {
                 continue;
             }
-            if has_range
-                && curve.points.iter().all(is_sound)
-                && fit.parameters[..count].iter().all(|p| p.is_finite())
-            {
+            if has_range && curve.points.iter().all(is_sound) && fit.parameters[..count].iter().all(|p| p.is_finite()) {
                 ready.push((curve.points.len(), doses, index));
             } else {
                 let reason = Some("bad_value");

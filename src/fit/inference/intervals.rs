@@ -92,7 +92,8 @@ pub fn wald_intervals(fits: &[Fit], inferences: &[Inference], parameters: usize)
         .zip(inferences)
         .map(|(fit, inference)| {
             let t = inference.degrees_of_freedom.and_then(|df| quantiles.upper(df));
-            let mut intervals = Intervals { parameters: [Interval::default(); MAX_PARAMETERS], log10_ic50: Interval::default() };
+            let mut intervals =
+                Intervals { parameters: [Interval::default(); MAX_PARAMETERS], log10_ic50: Interval::default() };
             for i in 0..parameters.min(MAX_PARAMETERS) {
                 let reason = inference.standard_error_reasons[i];
                 intervals.parameters[i] = around(Some(fit.parameters[i]), inference.standard_errors[i], t, reason);

@@ -14,8 +14,8 @@ use super::{Fit, MAX_PARAMETERS, Status};
 use crate::model::ModelId;
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use examine::Examiner;
-use rayon::prelude::*;
 pub use intervals::{IntervalKind, Intervals};
+use rayon::prelude::*;
 pub use table::{append_columns, table};
 
 /// A responder's F-test must have a p below this ...
@@ -170,6 +170,11 @@ fn flat_line(points: &[CurvePoint]) -> FlatLine {
 }
 
 impl Inference {
+    /// The class anew, after p has changed.
+    pub(super) fn reclassify(&mut self, points: &[CurvePoint]) {
+        self.classify(&flat_line(points));
+    }
+
     /// The class that p and effect speak for, and the reason of a rising curve.
     fn classify(&mut self, flat: &FlatLine) {
         let effect = self.effect.unwrap_or(0.0);

@@ -10,8 +10,8 @@
 //!
 //! An end at which the box stops the search, or beyond which the profile stays too low however far one goes, is open.
 
-use super::intervals::{Interval, Intervals, Quantiles, wald_intervals};
 use super::Inference;
+use super::intervals::{Interval, Intervals, Quantiles, wald_intervals};
 use crate::backend::cpu::descend_from;
 use crate::fit::{CurveSet, Fit, FitSettings, MAX_PARAMETERS};
 use crate::model::Axis;
