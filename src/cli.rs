@@ -193,6 +193,12 @@ pub struct SimulateArgs {
     /// The recipe of the built-in demo screen instead
     #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant"])]
     pub demo: bool,
+    /// A plain table of this many single curves instead, for `isobole fit`: curve_id, dose (M), viability
+    #[arg(long, conflicts_with_all = ["plates", "lines", "pairs", "resistant", "demo"], value_name = "N")]
+    pub curves: Option<u64>,
+    /// Wells at each dose of these curves
+    #[arg(long, requires = "curves", default_value_t = 1, value_name = "N")]
+    pub replicates: u32,
     /// Seed of every random number
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,

@@ -127,17 +127,18 @@ impl Talk {
 
     /// What came of a plain table.
     pub fn plain(&self, outcome: &PlainOutcome, units: &str, failed: &str) {
-        let PlainOutcome { rows_in, rows_used, rejected, units: n, failed: n_failed, backend, files } = outcome;
+        let PlainOutcome { rows_in, rows_used, rejected_by_reason, units: n, failed: n_failed, backend, notes, files } =
+            outcome;
+        let rejected: usize = rejected_by_reason.values().sum();
         self.say(&format!("back end   {backend}"));
-        self.say(&format!("rows       {rows_in} in = {rows_used} used + {} rejected", rejected.len()));
-        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, reason, _) in rejected {
-            *reasons.entry(reason).or_default() += 1;
-        }
-        for (reason, n) in reasons {
+        self.say(&format!("rows       {rows_in} in = {rows_used} used + {rejected} rejected"));
+        for (reason, n) in rejected_by_reason {
             self.say(&format!("           {n} {reason}"));
         }
         self.say(&format!("found      {n} {units}; {n_failed} {failed}"));
+        for note in notes {
+            self.say(&format!("note       {note}"));
+        }
         for file in files {
             self.data(&file.display().to_string());
         }

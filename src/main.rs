@@ -7,7 +7,7 @@ use console::Talk;
 use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ModelsArgs, RunArgs, SimulateArgs};
 use isobole::config::Settings;
 use isobole::run::{Extent, Finished, on_threads, plain, run};
-use isobole::simulate::{Recipe, Scale, simulate, write, write_demo};
+use isobole::simulate::{CurveRecipe, Recipe, Scale, simulate, write, write_curves, write_demo};
 use isobole::{Result, backend, bench, model};
 use std::process::ExitCode;
 
@@ -89,7 +89,16 @@ fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -
 }
 
 fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
-    let SimulateArgs { out, plates, lines, pairs, resistant, demo, seed } = args;
+    let SimulateArgs { out, plates, lines, pairs, resistant, demo, curves, replicates, seed } = args;
+    if let Some(curves) = *curves {
+        let recipe = CurveRecipe { curves, replicates: *replicates, seed: *seed };
+        let written = write_curves(&recipe, out)?;
+        talk.say(&format!("{} wells of {curves} curves simulated", written.rows));
+        for file in [written.curves, written.truth] {
+            talk.data(&file.display().to_string());
+        }
+        return Ok(());
+    }
     let default = Scale::default();
     let recipe = if *demo {
         Recipe::leukaemia_demo()

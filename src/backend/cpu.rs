@@ -5,7 +5,8 @@ use crate::Result;
 use crate::config::Normalization;
 use crate::fit::block::{continue_block, fit_block};
 use crate::fit::{CurveSet, Fit, FitSettings};
-use crate::math::Lanes;
+use crate::math::instructions::{InstructionSet, Vectorisable};
+use crate::math::{Instructions, Lanes};
 use crate::model::surface::{HillCurve, bliss, hsa, loewe};
 use crate::model::{Model, hill::Hill4};
 use rayon::prelude::*;
@@ -64,23 +65,16 @@ fn over_blocks<T: Send>(n: usize, work: impl Fn(Range<usize>) -> Vec<T> + Sync +
     results.into_iter().flatten().collect()
 }
 
-/// Work that is compiled once for each instruction set. `run` must be `#[inline(always)]`.
-trait Vectorised {
-    type Output;
-    fn run(self) -> Self::Output;
-}
-
 struct Fits<'a> {
     curves: &'a CurveSet,
     range: Range<usize>,
     settings: &'a FitSettings,
 }
 
-impl Vectorised for Fits<'_> {
+impl Vectorisable for Fits<'_> {
     type Output = Vec<Fit>;
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        fit_block::<LANES>(self.curves, self.range, self.settings)
+    fn with(self, instructions: impl Instructions) -> Self::Output {
+        fit_block::<LANES>(instructions, self.curves, self.range, self.settings)
     }
 }
 
@@ -91,11 +85,10 @@ struct Continued<'a> {
     begins: &'a [f64],
 }
 
-impl Vectorised for Continued<'_> {
+impl Vectorisable for Continued<'_> {
     type Output = Vec<(Fit, f64)>;
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        continue_block::<LANES>(self.curves, self.range, self.settings, self.begins)
+    fn with(self, instructions: impl Instructions) -> Self::Output {
+        continue_block::<LANES>(instructions, self.curves, self.range, self.settings, self.begins)
     }
 }
 
@@ -104,10 +97,19 @@ struct Surfaces<'a> {
     points: &'a [SurfacePoint],
 }
 
-impl Vectorised for Surfaces<'_> {
+impl Vectorisable for Surfaces<'_> {
     type Output = Vec<Expected>;
+    fn with(self, instructions: impl Instructions) -> Vec<Expected> {
+        instructions.run(
+            #[inline(always)]
+            || self.score(),
+        )
+    }
+}
+
+impl Surfaces<'_> {
     #[inline(always)]
-    fn run(self) -> Vec<Expected> {
+    fn score(self) -> Vec<Expected> {
         let mut expected = Vec::with_capacity(self.points.len());
         for chunk in self.points.chunks(LANES) {
             // A short last chunk repeats its last point: the extra lanes are thrown away.
@@ -141,62 +143,5 @@ impl Vectorised for Surfaces<'_> {
             }));
         }
         expected
-    }
-}
-
-/// What the processor can do, found at run time: a prebuilt program uses it without compile flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InstructionSet {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl InstructionSet {
-    fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-                return InstructionSet::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") {
-                return InstructionSet::Avx2;
-            }
-        }
-        InstructionSet::Portable
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            InstructionSet::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => "AVX2",
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => "AVX-512",
-        }
-    }
-
-    fn run<W: Vectorised>(self, work: W) -> W::Output {
-        #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx512f,avx512dq")]
-            fn avx512<W: Vectorised>(work: W) -> W::Output {
-                work.run()
-            }
-            #[target_feature(enable = "avx2")]
-            fn avx2<W: Vectorised>(work: W) -> W::Output {
-                work.run()
-            }
-            match self {
-                // SAFETY: `detect` found the instructions that each function needs.
-                InstructionSet::Avx512 => return unsafe { avx512(work) },
-                // SAFETY: as above.
-                InstructionSet::Avx2 => return unsafe { avx2(work) },
-                InstructionSet::Portable => {}
-            }
-        }
-        work.run()
     }
 }

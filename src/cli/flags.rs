@@ -3,6 +3,7 @@
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{BackendChoice, LowControl, Normalization, ScreenFile, TableFormat, bounds};
+use crate::fit::inference::IntervalKind;
 use crate::model::ModelId;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
@@ -32,6 +33,9 @@ pub struct AnalysisFlags {
     /// Boxes of its parameters, as "hill=0.1..8,top=0.8..1.2"; log10_ec50 in decades beyond the doses tested
     #[arg(long, value_name = "BOXES")]
     pub bounds: Option<String>,
+    /// 95 % confidence intervals of curve parameters [default: wald]
+    #[arg(long, value_parser = choice::<IntervalKind>(), value_name = "KIND")]
+    pub ci: Option<IntervalKind>,
     /// Starting points a curve; a GPU tries at most 2 [default: 2]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
@@ -86,6 +90,7 @@ impl AnalysisFlags {
             backend,
             model,
             bounds,
+            ci,
             starts,
             vehicle_point,
             synergy,
@@ -105,6 +110,7 @@ impl AnalysisFlags {
             backend,
             model,
             bounds: bounds.as_deref().map(bounds::parse).transpose()?.unwrap_or_default(),
+            ci,
             starts,
             vehicle_point,
             synergy,

@@ -3,9 +3,9 @@
 
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
-use super::scan::Scan;
+use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
-use crate::math::Lanes;
+use crate::math::{Instructions, Lanes};
 use crate::model::CurveModel;
 use std::ops::Range;
 
@@ -116,8 +116,11 @@ impl Block {
     }
 
     /// The best starts of every ready curve, best first: (index, nonlinear parameters).
-    #[inline(always)]
-    pub fn scan<const L: usize>(&self, settings: &FitSettings) -> (Vec<usize>, Vec<f64>) {
+    pub fn scan<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+    ) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
         let wanted = settings.starts.max(1);
         let k = model.nonlinear.len();
@@ -126,7 +129,7 @@ impl Block {
             let layout = &self.layouts[self.curves[run.start].layout];
             let (starts, counts) = layout.starts(model);
             let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
-            let mut sums = vec![Lanes([0.0; L]); scan.len()];
+            let mut room = ScanRoom::<L>::new(&scan);
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
@@ -143,22 +146,19 @@ impl Block {
                         (lower[j].0[lane], upper[j].0[lane]) = task.bounds(*p);
                     }
                 }
-                scan.sums_of_squares(&response, &lower, &upper, &mut sums);
+                let best = instructions.run(
+                    #[inline(always)]
+                    || scan.sums_of_squares(&response, &lower, &upper, &mut room),
+                );
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
-                    let at = |start: usize| sums[start].0[lane];
+                    let at = |start: usize| room.sums[start].0[lane];
                     let mut push = |start: usize| {
                         of.push(index);
                         begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
                     };
                     if wanted == 1 {
-                        let mut best = 0;
-                        for start in 1..scan.len() {
-                            if at(start) < at(best) {
-                                best = start;
-                            }
-                        }
-                        push(best);
+                        push(best[lane]);
                         continue;
                     }
                     order.clear();
@@ -181,8 +181,13 @@ impl Block {
     }
 
     /// Descends from the given beginnings; `of[i]` is the ready curve that `begins` row `i` belongs to, rising.
-    #[inline(always)]
-    pub fn descend<const L: usize>(&self, settings: &FitSettings, of: &[usize], begins: &[f64]) -> Vec<End> {
+    pub fn descend<const L: usize>(
+        &self,
+        instructions: impl Instructions,
+        settings: &FitSettings,
+        of: &[usize],
+        begins: &[f64],
+    ) -> Vec<End> {
         let model = settings.model.curve_model();
         let k = model.nonlinear.len();
         let mut ends = Vec::with_capacity(of.len());
@@ -191,7 +196,7 @@ impl Block {
             let count = of[at..].partition_point(|index| *index < run.end);
             let tasks: Vec<Task<'_>> =
                 (at..at + count).map(|i| self.task(of[i], &begins[i * k..(i + 1) * k])).collect();
-            ends.extend(descend::<L>(model, &tasks, settings.max_iterations));
+            ends.extend(descend::<L>(instructions, model, &tasks, settings.max_iterations));
             at += count;
         }
         ends
@@ -233,18 +238,23 @@ impl Block {
 impl Points<'_> {
     /// Whether these are the same numbers.
     fn is_same(&self, other: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
 }
 
 /// Fits a block of curves; results in the order of the curves.
-#[inline(always)]
-pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, settings: &FitSettings) -> Vec<Fit> {
+pub fn fit_block<const L: usize>(
+    instructions: impl Instructions,
+    curves: &CurveSet,
+    range: Range<usize>,
+    settings: &FitSettings,
+) -> Vec<Fit> {
     let model = settings.model.curve_model();
     let block = Block::new(curves, range.clone(), settings);
-    let (of, begins) = block.scan::<L>(settings);
-    let ends = block.descend::<L>(settings, &of, &begins);
+    let (of, begins) = block.scan::<L>(instructions, settings);
+    let ends = block.descend::<L>(instructions, settings, &of, &begins);
     let mut fits = vec![Fit::failed(Status::BadValue); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start] = Fit::failed(*status);
@@ -261,8 +271,8 @@ pub fn fit_block<const L: usize>(curves: &CurveSet, range: Range<usize>, setting
 
 /// Descends from given nonlinear parameters, `begins` holding those of curve after curve (all curves of the set).
 /// Each fit comes with what its first step promised, as a share of the residual variance.
-#[inline(always)]
 pub fn continue_block<const L: usize>(
+    instructions: impl Instructions,
     curves: &CurveSet,
     range: Range<usize>,
     settings: &FitSettings,
@@ -278,7 +288,7 @@ pub fn continue_block<const L: usize>(
             own.push(begins[ready.curve * k + i] - block.layouts[ready.layout].offset(model, *parameter));
         }
     }
-    let ends = block.descend::<L>(settings, &of, &own);
+    let ends = block.descend::<L>(instructions, settings, &of, &own);
     let mut fits = vec![(Fit::failed(Status::BadValue), f64::INFINITY); range.len()];
     for (curve, status) in &block.refused {
         fits[curve - range.start].0 = Fit::failed(*status);

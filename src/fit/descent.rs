@@ -4,10 +4,11 @@
 use super::MAX_PARAMETERS;
 use super::layout::Layout;
 use super::separable::{
-    DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, LAST_DAMPING, LEAST_DAMPING, Room, Stand, Sums, step,
-    triangle,
+    DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Known, LAST_DAMPING, LEAST_DAMPING, Room, Size,
+    Stand, Sums, step, triangle,
 };
-use crate::math::{Lanes, Scalar, Vectorised};
+use crate::math::vectorised::{Column, Vectorised};
+use crate::math::{Instructions, Lanes, Scalar};
 use crate::model::curve_model::{CurveModel, Separated};
 
 /// A fit has converged when a further step is predicted to lower the sum of squares by less than this share of the
@@ -83,7 +84,8 @@ impl Terms {
         if separated.second_order {
             for i in 0..separated.nonlinear {
                 for l in 0..=i {
-                    let terms = (0..=separated.linear).map(|term| (triangle(i, l), term, separated.curvature(i, l, term)));
+                    let terms =
+                        (0..=separated.linear).map(|term| (triangle(i, l), term, separated.curvature(i, l, term)));
                     curvatures.extend(terms.filter(|(_, _, output)| there(output)));
                 }
             }
@@ -118,6 +120,28 @@ fn dot<const L: usize>(a: &[Lanes<L>], b: &[Lanes<L>]) -> Lanes<L> {
         sum = sum + *a * *b;
     }
     sum
+}
+
+/// `f` of every slot, its weight and its value.
+#[inline(always)]
+fn combine<const L: usize>(
+    slots: &mut [Lanes<L>],
+    weights: &[Lanes<L>],
+    values: Column<'_, L>,
+    f: impl Fn(&mut Lanes<L>, Lanes<L>, Lanes<L>),
+) {
+    match values {
+        Column::Same(value) => {
+            for (slot, w) in slots.iter_mut().zip(weights) {
+                f(slot, *w, value);
+            }
+        }
+        Column::Each(values) => {
+            for ((slot, w), value) in slots.iter_mut().zip(weights).zip(values) {
+                f(slot, *w, *value);
+            }
+        }
+    }
 }
 
 impl<'a, const L: usize> Bench<'a, L> {
@@ -160,27 +184,48 @@ impl<'a, const L: usize> Bench<'a, L> {
     /// The sum of squares at nonlinear parameters `theta`, linear ones solved for in their box; leaves everything that the next
     /// step needs in `sums`, `scale` and `gradient`.
     #[inline(always)]
-    fn evaluate(&mut self, theta: &[Lanes<L>], lower: &[Lanes<L>], upper: &[Lanes<L>]) -> Lanes<L> {
-        let (n, linear) = (self.points, self.separated.linear);
+    fn evaluate(
+        &mut self,
+        instructions: impl Instructions,
+        size: impl Size,
+        theta: &[Lanes<L>],
+        lower: &[Lanes<L>],
+        upper: &[Lanes<L>],
+    ) -> Lanes<L> {
+        let n = self.points;
         for (i, value) in theta.iter().enumerate() {
             self.arena[self.kernel.curve_input(i)] = *value;
         }
-        self.kernel.run(n, &mut self.arena);
-        let output = |which: usize, arena: &'_ [Lanes<L>], k: usize| self.kernel.output(which, n, arena).at(k);
+        instructions.run(
+            #[inline(always)]
+            || self.kernel.run(n, &mut self.arena),
+        );
+        instructions.run(
+            #[inline(always)]
+            || self.project(size, lower, upper),
+        );
+        instructions.run(
+            #[inline(always)]
+            || self.slopes(size),
+        );
+        dot(&self.residual, &self.residual)
+    }
+
+    /// Residuals and the linear parameters.
+    #[inline(always)]
+    fn project(&mut self, size: impl Size, lower: &[Lanes<L>], upper: &[Lanes<L>]) {
+        let (n, linear) = (self.points, size.linear());
 
         // Residuals of the constant part, and the basis functions: all carry the square roots of the weights.
         self.residual.copy_from_slice(&self.response);
         if self.terms.constant {
-            for k in 0..n {
-                self.residual[k] = self.residual[k] - self.root_weight[k] * output(Separated::CONSTANT, &self.arena, k);
-            }
+            let constant = self.kernel.output(Separated::CONSTANT, n, &self.arena);
+            combine(&mut self.residual, &self.root_weight, constant, |slot, w, v| *slot = *slot - w * v);
         }
         for j in 0..linear {
             let column = &mut self.basis[j * n..(j + 1) * n];
             let basis = self.kernel.output(self.separated.basis(j), n, &self.arena);
-            for ((slot, w), k) in column.iter_mut().zip(&self.root_weight).zip(0..) {
-                *slot = *w * basis.at(k);
-            }
+            combine(column, &self.root_weight, basis, |slot, w, v| *slot = w * v);
         }
         for j in 0..linear {
             let column = &self.basis[j * n..(j + 1) * n];
@@ -190,9 +235,9 @@ impl<'a, const L: usize> Bench<'a, L> {
             self.sums.target[j] = dot(column, &self.residual);
         }
         if self.separated.shares {
-            self.sums.linear_from_shares();
+            self.sums.linear_from_shares(linear);
         }
-        self.sums.solve(lower, upper);
+        self.sums.solve(linear, lower, upper);
 
         // What each recorded term is multiplied with: 1 for the constant part, then the linear parameters, or their
         // differences from the last one where the basis functions are shares.
@@ -208,15 +253,12 @@ impl<'a, const L: usize> Bench<'a, L> {
                 *r = *r - level * *b;
             }
         }
-        let sse = dot(&self.residual, &self.residual);
-        self.slopes();
-        sse
     }
 
     /// Sums over the derivatives, once the residuals and linear parameters are there.
     #[inline(always)]
-    fn slopes(&mut self) {
-        let (n, linear, nonlinear) = (self.points, self.separated.linear, self.separated.nonlinear);
+    fn slopes(&mut self, size: impl Size) {
+        let (n, linear, nonlinear) = (self.points, size.linear(), size.nonlinear());
         // Column `i` of the slopes is the derivative by parameter `i` but for the factor `scale[i]`; single terms
         // (behind those) are kept where there are several.
         let mut next = nonlinear * n;
@@ -236,9 +278,7 @@ impl<'a, const L: usize> Bench<'a, L> {
                 let level = self.level[*term];
                 let to = if single { i * n } else { next };
                 let column = &mut self.slopes[to..to + n];
-                for ((slot, w), k) in column.iter_mut().zip(&self.root_weight).zip(0..) {
-                    *slot = *w * values.at(k);
-                }
+                combine(column, &self.root_weight, values, |slot, w, v| *slot = w * v);
                 let pull = dot(column, &self.residual);
                 if *term > 0 {
                     self.sums.pull[row + *term - 1] = pull;
@@ -275,15 +315,15 @@ impl<'a, const L: usize> Bench<'a, L> {
             }
             for (place, term, which) in &self.terms.curvatures {
                 let values = self.kernel.output(*which, n, &self.arena);
-                let mut sum = Lanes::lit(0.0);
-                for (k, r) in self.slopes[..n].iter().enumerate() {
-                    sum = sum + *r * values.at(k);
-                }
+                let sum = match values {
+                    Column::Each(values) => dot(&self.slopes[..n], values),
+                    Column::Same(value) => self.slopes[..n].iter().fold(Lanes::lit(0.0), |sum, r| sum + *r * value),
+                };
                 self.sums.bend[*place] = self.sums.bend[*place] + self.level[*term] * sum;
             }
         }
         if self.separated.shares {
-            self.sums.slopes_from_shares();
+            self.sums.slopes_from_shares(linear, nonlinear);
         }
     }
 }
@@ -297,9 +337,36 @@ fn keep_better<const L: usize>(trial: Lanes<L>, before: Lanes<L>, new: &[Lanes<L
 
 /// Makes every descent; ends are in the order of the tasks, all of which have one number of points.
 #[inline(always)]
-pub fn descend<const L: usize>(model: &CurveModel, tasks: &[Task<'_>], max_iterations: u32) -> Vec<End> {
+pub fn descend<const L: usize>(
+    instructions: impl Instructions,
+    model: &CurveModel,
+    tasks: &[Task<'_>],
+    max_iterations: u32,
+) -> Vec<End> {
+    // The algebra of the commonest size is compiled with the size known.
+    match (model.separated.linear, model.separated.nonlinear) {
+        (2, 2) => instructions.run(
+            #[inline(always)]
+            || descend_sized::<L>(instructions, Known::<2, 2>, model, tasks, max_iterations),
+        ),
+        size => instructions.run(
+            #[inline(always)]
+            || descend_sized::<L>(instructions, size, model, tasks, max_iterations),
+        ),
+    }
+}
+
+/// [`descend`] with the numbers of linear and nonlinear parameters.
+#[inline(always)]
+fn descend_sized<const L: usize>(
+    instructions: impl Instructions,
+    size: impl Size,
+    model: &CurveModel,
+    tasks: &[Task<'_>],
+    max_iterations: u32,
+) -> Vec<End> {
+    let (linear, nonlinear) = (size.linear(), size.nonlinear());
     let points = tasks.first().map_or(0, |t| t.layout.points());
-    let (linear, nonlinear) = (model.separated.linear, model.separated.nonlinear);
     let lanes = |n: usize| vec![Lanes([0.0; L]); n];
     let mut bench = Bench::<L>::new(model, points);
     let mut room = Room::new(linear, nonlinear);
@@ -357,12 +424,12 @@ pub fn descend<const L: usize>(model: &CurveModel, tasks: &[Task<'_>], max_itera
     }
     while live > 0 {
         // The new lanes' first evaluation is at their beginning; all others' is where their step leads.
-        let sse = bench.evaluate(&target, &stand.linear_lower, &stand.linear_upper);
+        let sse = bench.evaluate(instructions, size, &target, &stand.linear_lower, &stand.linear_upper);
         let before = best;
-        keep_better(sse, before, &target, &mut stand.theta);
-        keep_better(sse, before, &bench.sums.solution, &mut stand.linear);
-        keep_better(sse, before, &bench.gradient, &mut stand.gradient);
-        for (new, old) in bench.sums.parts().into_iter().zip(stand.sums.parts_mut()) {
+        keep_better(sse, before, &target[..nonlinear], &mut stand.theta[..nonlinear]);
+        keep_better(sse, before, &bench.sums.solution[..linear], &mut stand.linear[..linear]);
+        keep_better(sse, before, &bench.gradient[..nonlinear], &mut stand.gradient[..nonlinear]);
+        for (new, old) in bench.sums.parts(linear, nonlinear).into_iter().zip(stand.sums.parts_mut(linear, nonlinear)) {
             keep_better(sse, before, new, old);
         }
         best = sse.select_less(before, sse, before);
@@ -378,9 +445,13 @@ pub fn descend<const L: usize>(model: &CurveModel, tasks: &[Task<'_>], max_itera
                 damping.0[lane] = FIRST_DAMPING;
             }
         }
-        let offset = step(&stand, model.separated.second_order, damping, &mut room, &mut target, |mask| {
-            mask.0.iter().any(|m| *m > 0.0)
-        });
+        let offset = instructions.run(
+            #[inline(always)]
+            || {
+                let any = |mask: Lanes<L>| mask.0.iter().any(|m| *m > 0.0);
+                step(instructions, size, &stand, model.separated.second_order, damping, &mut room, &mut target, any)
+            },
+        );
         for lane in 0..L {
             if task[lane] == usize::MAX {
                 continue;

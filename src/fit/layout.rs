@@ -3,8 +3,8 @@
 
 use super::{FitSettings, Status};
 use crate::math::Vectorised;
-use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 use crate::model::LN_DOSE_ZERO;
+use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 
 /// Starts reach this far beyond the doses tested, in natural-log units.
 const BEYOND: f64 = 1.5;
@@ -125,7 +125,8 @@ impl Layout {
 
     /// Whether a curve has these very points.
     pub fn is(&self, points: Points<'_>) -> bool {
-        let same = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(&self.dose, points.dose) && same(&self.weight, points.weight) && same(&self.x2, points.x2)
     }
 

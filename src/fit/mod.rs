@@ -70,6 +70,37 @@ impl CurveSet {
         self.baseline.push(baseline);
     }
 
+    /// Adds a curve from (natural-log molar dose, response, weight) triples; a dose of negative infinity is the
+    /// untreated point.
+    pub fn push_at_ln_dose(&mut self, baseline: Option<f64>, points: impl IntoIterator<Item = (f64, f64, f64)>) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        for (ln_dose, response, weight) in points {
+            self.ln_dose.push(ln_dose);
+            self.dose.push(libm::exp(ln_dose));
+            self.response.push(response);
+            self.weight.push(weight);
+        }
+        self.offsets.push(self.dose.len());
+        self.baseline.push(baseline);
+    }
+
+    /// Adds the curves of another set, none of which may have a held parameter.
+    pub fn append(&mut self, other: CurveSet) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        let before = self.dose.len();
+        self.offsets.extend(other.offsets.iter().skip(1).map(|offset| before + offset));
+        self.dose.extend(other.dose);
+        self.ln_dose.extend(other.ln_dose);
+        self.x2.extend(other.x2);
+        self.response.extend(other.response);
+        self.weight.extend(other.weight);
+        self.baseline.extend(other.baseline);
+    }
+
     /// Number of curves.
     pub fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)

@@ -19,31 +19,35 @@ pub struct Scan {
     pub starts: Vec<f64>,
     /// How many values each of them takes, the last one changing fastest.
     pub counts: Vec<usize>,
-    /// For each start: the orthonormal columns, the constant part, and what [`Scan::figures`] says.
-    table: Vec<f64>,
+    /// For each start what [`Scan::figures`] says.
+    figures: Vec<f64>,
+    /// The orthonormal columns and then the constant part where there is one: `[(column * starts + start) * points]`.
+    vectors: Vec<f64>,
     has_constant: bool,
 }
 
 impl Scan {
-    /// Values in front of each start's columns: the triangle R of the columns, then its inverse, then the products
-    /// of the orthonormal columns with the constant part, then the constant part's square.
+    /// Values kept for each start: the triangle R of the columns, then its inverse, then the products of the
+    /// orthonormal columns with the constant part, then the constant part's square.
+    #[inline(always)]
     fn figures(linear: usize) -> usize {
         linear * (linear + 1) + linear + 1
     }
 
-    fn stride(&self) -> usize {
-        Self::figures(self.linear) + (self.linear + usize::from(self.has_constant)) * self.points
-    }
-
     /// Works out the table of a layout.
-    pub fn new(layout: &Layout, separated: &Separated, kernel: &Vectorised, starts: Vec<f64>, counts: Vec<usize>) -> Self {
+    pub fn new(
+        layout: &Layout,
+        separated: &Separated,
+        kernel: &Vectorised,
+        starts: Vec<f64>,
+        counts: Vec<usize>,
+    ) -> Self {
         let (n, linear, nonlinear) = (layout.points(), separated.linear, separated.nonlinear);
         let has_constant = !kernel.is_constant(Separated::CONSTANT, 0.0);
-        let mut scan =
-            Self { points: n, linear, shares: separated.shares, starts, counts, table: Vec::new(), has_constant };
-        let total: usize = scan.counts.iter().product();
-        let stride = scan.stride();
-        scan.table = vec![0.0; total * stride];
+        let total: usize = counts.iter().product();
+        let mut figures = vec![0.0; total * Self::figures(linear)];
+        let mut vectors = vec![0.0; total * (linear + usize::from(has_constant)) * n];
+        let shares = separated.shares;
         let mut arena = kernel.arena::<1>(n);
         for column in 0..kernel.point_columns() {
             for k in 0..n {
@@ -51,17 +55,16 @@ impl Scan {
             }
         }
         let mut columns = vec![vec![0.0; n]; linear];
-        for (start, row) in scan.table.chunks_mut(stride).enumerate() {
+        for (start, figures) in figures.chunks_mut(Self::figures(linear)).enumerate() {
             for i in 0..nonlinear {
-                arena[kernel.curve_input(i)].0[0] = scan.starts[start * nonlinear + i];
+                arena[kernel.curve_input(i)].0[0] = starts[start * nonlinear + i];
             }
             kernel.run(n, &mut arena);
-            let (figures, vectors) = row.split_at_mut(Self::figures(linear));
             let constant: Vec<f64> = (0..n)
                 .map(|k| layout.root_weight[k] * kernel.output(Separated::CONSTANT, n, &arena).at(k).0[0])
                 .collect();
             // Where the basis functions are shares, the sum of all comes first: it is the same at every start.
-            let order = |j: usize| if scan.shares { (linear - 1 + j) % linear } else { j };
+            let order = |j: usize| if shares { (linear - 1 + j) % linear } else { j };
             for (j, column) in columns.iter_mut().enumerate() {
                 let basis = kernel.output(separated.basis(order(j)), n, &arena);
                 for (k, value) in column.iter_mut().enumerate() {
@@ -74,14 +77,14 @@ impl Scan {
             invert(linear, r, inverse);
             for (j, column) in columns.iter().enumerate() {
                 rest[j] = column.iter().zip(&constant).map(|(u, p)| u * p).sum();
-                vectors[j * n..(j + 1) * n].copy_from_slice(column);
+                vectors[(j * total + start) * n..][..n].copy_from_slice(column);
             }
             rest[linear] = constant.iter().map(|p| p * p).sum();
             if has_constant {
-                vectors[linear * n..].copy_from_slice(&constant);
+                vectors[(linear * total + start) * n..][..n].copy_from_slice(&constant);
             }
         }
-        scan
+        Self { points: n, linear, shares, starts, counts, figures, vectors, has_constant }
     }
 
     /// Number of starts.
@@ -95,50 +98,89 @@ impl Scan {
     }
 
     /// The sum of squares at every start, for curves of this layout side by side; `response` carries the square
-    /// roots of the weights. `lower` and `upper` are the box of the linear parameters.
+    /// roots of the weights. `lower` and `upper` are the box of the linear parameters. Gives each curve's best start.
     #[inline(always)]
     pub fn sums_of_squares<const L: usize>(
         &self,
         response: &[Lanes<L>],
         lower: &[Lanes<L>],
         upper: &[Lanes<L>],
-        sums: &mut [Lanes<L>],
-    ) {
-        let (n, linear) = (self.points, self.linear);
-        let zero = Lanes([0.0; L]);
+        room: &mut ScanRoom<L>,
+    ) -> [usize; L] {
+        // The common numbers of linear parameters are known where the loops over them are compiled.
+        match self.linear {
+            1 => self.all_starts(1, response, lower, upper, room),
+            2 => self.all_starts(2, response, lower, upper, room),
+            n => self.all_starts(n, response, lower, upper, room),
+        }
+    }
+
+    #[inline(always)]
+    fn all_starts<const L: usize>(
+        &self,
+        linear: usize,
+        response: &[Lanes<L>],
+        lower: &[Lanes<L>],
+        upper: &[Lanes<L>],
+        room: &mut ScanRoom<L>,
+    ) -> [usize; L] {
+        let (n, total, zero) = (self.points, self.len(), Lanes([0.0; L]));
         let mut square = zero;
         for y in response {
             square = square + *y * *y;
         }
-        let dot = |column: &[f64]| {
-            let mut sum = zero;
-            for (u, y) in column.iter().zip(response) {
-                sum = sum + Lanes([*u; L]) * *y;
+        let columns = linear + usize::from(self.has_constant);
+        for column in 0..columns {
+            let vectors = &self.vectors[column * total * n..(column + 1) * total * n];
+            let products = &mut room.products[column * total..(column + 1) * total];
+            if column == 0 && self.shares {
+                products[0] = along(&vectors[..n], response);
+                continue;
             }
-            sum
-        };
-        let mut along = [zero; super::MAX_PARAMETERS];
+            // Four at a time: each response is read once for all four, and no sum waits for another.
+            let mut products = products.chunks_exact_mut(4);
+            let mut quads = vectors.chunks_exact(4 * n);
+            for (product, vectors) in (&mut products).zip(&mut quads) {
+                let (first, rest) = vectors.split_at(n);
+                let (second, rest) = rest.split_at(n);
+                let (third, fourth) = rest.split_at(n);
+                let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
+                for ((((y, u), v), w), z) in response.iter().zip(first).zip(second).zip(third).zip(fourth) {
+                    a = a + Lanes([*u; L]) * *y;
+                    b = b + Lanes([*v; L]) * *y;
+                    c = c + Lanes([*w; L]) * *y;
+                    d = d + Lanes([*z; L]) * *y;
+                }
+                product.copy_from_slice(&[a, b, c, d]);
+            }
+            for (product, vector) in products.into_remainder().iter_mut().zip(quads.remainder().chunks_exact(n)) {
+                *product = along(vector, response);
+            }
+        }
+        let (lower, upper) = (&lower[..linear], &upper[..linear]);
+        let mut least = Lanes([f64::INFINITY; L]);
+        let mut least_at = zero;
+        let mut at = [zero; super::MAX_PARAMETERS];
         let mut best = [zero; super::MAX_PARAMETERS];
         let mut moved = [zero; super::MAX_PARAMETERS];
-        for (start, row) in self.table.chunks_exact(self.stride()).enumerate() {
-            let (figures, vectors) = row.split_at(Self::figures(linear));
+        for (start, figures) in self.figures.chunks_exact(Self::figures(linear)).enumerate() {
             let half = linear * (linear + 1) / 2;
             let (r, inverse, of_constant) = (&figures[..half], &figures[half..2 * half], &figures[2 * half..]);
             let mut sum = square;
             if self.has_constant {
-                sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * dot(&vectors[linear * n..]);
+                sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
             }
             for j in 0..linear {
                 if !(self.shares && j == 0 && start > 0) {
-                    along[j] = dot(&vectors[j * n..(j + 1) * n]) - Lanes([of_constant[j]; L]);
+                    at[j] = room.products[j * total + start] - Lanes([of_constant[j]; L]);
                 }
-                sum = sum - along[j] * along[j];
+                sum = sum - at[j] * at[j];
             }
             // The linear parameters, cut to their box, and what the cut costs.
             for i in 0..linear {
                 let mut value = zero;
                 for j in i..linear {
-                    value = value + Lanes([inverse[upper_triangle(linear, i, j)]; L]) * along[j];
+                    value = value + Lanes([inverse[upper_triangle(linear, i, j)]; L]) * at[j];
                 }
                 best[i] = value;
             }
@@ -163,8 +205,11 @@ impl Scan {
                 }
                 sum = sum + cost * cost;
             }
-            sums[start] = sum;
+            room.sums[start] = sum;
+            least_at = sum.select_less(least, Lanes([start as f64; L]), least_at);
+            least = sum.select_less(least, sum, least);
         }
+        std::array::from_fn(|lane| least_at.0[lane] as usize)
     }
 
     /// Whether two starts lie side by side: no parameter's values are further apart than neighbours are.
@@ -176,6 +221,31 @@ impl Scan {
             near
         })
     }
+}
+
+/// Room for [`Scan::sums_of_squares`].
+#[derive(Debug, Clone)]
+pub struct ScanRoom<const L: usize> {
+    products: Vec<Lanes<L>>,
+    /// The sum of squares at each start.
+    pub sums: Vec<Lanes<L>>,
+}
+
+impl<const L: usize> ScanRoom<L> {
+    /// For the starts of `scan`.
+    pub fn new(scan: &Scan) -> Self {
+        let lanes = |n: usize| vec![Lanes([0.0; L]); n];
+        Self { products: lanes((scan.linear + 1) * scan.len()), sums: lanes(scan.len()) }
+    }
+}
+
+#[inline(always)]
+fn along<const L: usize>(vector: &[f64], response: &[Lanes<L>]) -> Lanes<L> {
+    let mut sum = Lanes([0.0; L]);
+    for (u, y) in vector.iter().zip(response) {
+        sum = sum + Lanes([*u; L]) * *y;
+    }
+    sum
 }
 
 /// Place of row `i`, column `j >= i` in an upper triangle, row after row.

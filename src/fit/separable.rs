@@ -7,7 +7,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
 
-use crate::math::Scalar;
+use crate::math::{Instructions, Scalar};
 
 /// Damping at the start of a fit.
 pub const FIRST_DAMPING: f64 = 0.1;
@@ -27,6 +27,41 @@ const PIVOT: f64 = 1e-12;
 const DEFINITE: f64 = 1e-10;
 /// Added to each diagonal: a parameter without any influence then stays where it is.
 const TINY: f64 = 1e-30;
+
+/// How many linear and nonlinear parameters there are, known when the program is compiled or only when it runs.
+pub trait Size: Copy {
+    /// Linear parameters.
+    fn linear(self) -> usize;
+    /// Nonlinear parameters.
+    fn nonlinear(self) -> usize;
+}
+
+/// `C` linear and `K` nonlinear parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<const C: usize, const K: usize>;
+
+impl<const C: usize, const K: usize> Size for Known<C, K> {
+    #[inline(always)]
+    fn linear(self) -> usize {
+        C
+    }
+    #[inline(always)]
+    fn nonlinear(self) -> usize {
+        K
+    }
+}
+
+/// So many linear and nonlinear parameters.
+impl Size for (usize, usize) {
+    #[inline(always)]
+    fn linear(self) -> usize {
+        self.0
+    }
+    #[inline(always)]
+    fn nonlinear(self) -> usize {
+        self.1
+    }
+}
 
 /// Place of row `i`, column `j <= i` in a lower triangle.
 #[inline(always)]
@@ -84,6 +119,13 @@ fn backward<S: Scalar>(n: usize, factor: &[S], x: &mut [S]) {
         }
         x[i] = x[i] * factor[triangle(i, i)];
     }
+}
+
+/// 1 strictly between the ends, 0 elsewhere.
+#[inline(always)]
+fn inside<S: Scalar>(x: S, lower: S, upper: S) -> S {
+    let (zero, one) = (S::lit(0.0), S::lit(1.0));
+    lower.select_less(x, x.select_less(upper, one, zero), zero)
 }
 
 /// Copies `matrix` with unit rows for what is not `free`.
@@ -144,51 +186,72 @@ impl<S: Scalar> Sums<S> {
     }
 
     /// What a step needs of them.
-    pub fn parts(&self) -> [&[S]; 6] {
-        [&self.free, &self.gram, &self.cross, &self.pull, &self.normal, &self.bend]
+    #[inline(always)]
+    pub fn parts(&self, c: usize, k: usize) -> [&[S]; 6] {
+        let (gram, normal) = (triangle(c, 0), triangle(k, 0));
+        [
+            &self.free[..c],
+            &self.gram[..gram],
+            &self.cross[..k * c],
+            &self.pull[..k * c],
+            &self.normal[..normal],
+            &self.bend[..normal],
+        ]
     }
 
     /// The same, to be changed.
-    pub fn parts_mut(&mut self) -> [&mut [S]; 6] {
-        [&mut self.free, &mut self.gram, &mut self.cross, &mut self.pull, &mut self.normal, &mut self.bend]
+    #[inline(always)]
+    pub fn parts_mut(&mut self, c: usize, k: usize) -> [&mut [S]; 6] {
+        let (gram, normal) = (triangle(c, 0), triangle(k, 0));
+        [
+            &mut self.free[..c],
+            &mut self.gram[..gram],
+            &mut self.cross[..k * c],
+            &mut self.pull[..k * c],
+            &mut self.normal[..normal],
+            &mut self.bend[..normal],
+        ]
     }
 
     /// From sums over shares (`c_j - c_last` and the constant 1) to sums over the linear parameters themselves.
     #[inline(always)]
-    pub fn linear_from_shares(&mut self) {
-        let last = self.linear - 1;
-        let mut of_all = self.gram[triangle(last, last)];
+    pub fn linear_from_shares(&mut self, c: usize) {
+        let last = c - 1;
+        let (gram, target) = (&mut self.gram[..triangle(c, 0)], &mut self.target[..c]);
+        let mut of_all = gram[triangle(last, last)];
         for j in 0..last {
-            let mut rest = self.gram[triangle(last, j)];
+            let mut rest = gram[triangle(last, j)];
             of_all = of_all - rest;
             for l in 0..last {
-                rest = rest - entry(&self.gram, j, l);
+                rest = rest - entry(gram, j, l);
             }
             of_all = of_all - rest;
-            self.gram[triangle(last, j)] = rest;
-            self.target[last] = self.target[last] - self.target[j];
+            gram[triangle(last, j)] = rest;
+            target[last] = target[last] - target[j];
         }
-        self.gram[triangle(last, last)] = of_all.max(S::lit(0.0));
+        gram[triangle(last, last)] = of_all.max(S::lit(0.0));
     }
 
     /// The same for what depends on the nonlinear parameters.
     #[inline(always)]
-    pub fn slopes_from_shares(&mut self) {
-        let last = self.linear - 1;
-        for i in 0..self.nonlinear {
-            let row = i * self.linear;
+    pub fn slopes_from_shares(&mut self, c: usize, k: usize) {
+        let last = c - 1;
+        let (cross, pull) = (&mut self.cross[..k * c], &mut self.pull[..k * c]);
+        for i in 0..k {
+            let row = i * c;
             for j in 0..last {
-                self.cross[row + last] = self.cross[row + last] - self.cross[row + j];
-                self.pull[row + last] = self.pull[row + last] - self.pull[row + j];
+                cross[row + last] = cross[row + last] - cross[row + j];
+                pull[row + last] = pull[row + last] - pull[row + j];
             }
         }
     }
 
     /// Solves for the linear parameters inside their box.
     #[inline(always)]
-    pub fn solve(&mut self, lower: &[S], upper: &[S]) {
+    pub fn solve(&mut self, c: usize, lower: &[S], upper: &[S]) {
         let (zero, one, tiny) = (S::lit(0.0), S::lit(1.0), S::lit(TINY));
-        match self.linear {
+        let (lower, upper) = (&lower[..c], &upper[..c]);
+        match c {
             0 => {}
             1 => {
                 let best = self.target[0] / (self.gram[0] + tiny);
@@ -201,31 +264,34 @@ impl<S: Scalar> Sums<S> {
                 let determinant = a * d - b * b;
                 let well = (S::lit(PIVOT) * a * d).select_less(determinant, one, zero);
                 let inverse = one / (well * determinant + (one - well));
-                let inside = |x: S, i: usize| lower[i].select_less(x, x.select_less(upper[i], one, zero), zero);
                 let (x, y) = ((s * d - t * b) * inverse, (t * a - s * b) * inverse);
-                let both = well * inside(x, 0) * inside(y, 1);
+                let both = well * inside(x, lower[0], upper[0]) * inside(y, lower[1], upper[1]);
                 // Otherwise the best lies on an edge: the best of each of the four, and the best of these.
                 let (over_a, over_d) = (one / (a + tiny), one / (d + tiny));
-                let height = |x: S, y: S| x * (a * x + b * y - s - s) + y * (b * x + d * y - t - t);
-                let mut best = (lower[0], lower[1], S::lit(1e300), zero, zero);
-                let mut consider = |x: S, y: S, free_x: S, free_y: S| {
-                    let h = height(x, y);
-                    let better = |new: S, old: S| h.select_less(best.2, new, old);
-                    best = (better(x, best.0), better(y, best.1), better(h, best.2), better(free_x, best.3), better(free_y, best.4));
-                };
-                for x in [lower[0], upper[0]] {
-                    let y = (t - b * x) * over_d;
-                    consider(x, y.clamp(lower[1], upper[1]), zero, inside(y, 1));
+                let mut best = [lower[0], lower[1], S::lit(1e300), zero, zero];
+                for edge in 0..4 {
+                    let (x, y, free_x, free_y);
+                    if edge < 2 {
+                        x = if edge == 0 { lower[0] } else { upper[0] };
+                        let wish = (t - b * x) * over_d;
+                        y = wish.clamp(lower[1], upper[1]);
+                        (free_x, free_y) = (zero, inside(wish, lower[1], upper[1]));
+                    } else {
+                        y = if edge == 2 { lower[1] } else { upper[1] };
+                        let wish = (s - b * y) * over_a;
+                        x = wish.clamp(lower[0], upper[0]);
+                        (free_x, free_y) = (inside(wish, lower[0], upper[0]), zero);
+                    }
+                    let height = x * (a * x + b * y - s - s) + y * (b * x + d * y - t - t);
+                    let least = best[2];
+                    for (kept, new) in best.iter_mut().zip([x, y, height, free_x, free_y]) {
+                        *kept = height.select_less(least, new, *kept);
+                    }
                 }
-                for y in [lower[1], upper[1]] {
-                    let x = (s - b * y) * over_a;
-                    consider(x.clamp(lower[0], upper[0]), y, inside(x, 0), zero);
-                }
-                let pick = |inner: S, edge: S| zero.select_less(both, inner, edge);
-                self.solution[0] = pick(x, best.0);
-                self.solution[1] = pick(y, best.1);
-                self.free[0] = pick(one, best.3);
-                self.free[1] = pick(one, best.4);
+                self.solution[0] = zero.select_less(both, x, best[0]);
+                self.solution[1] = zero.select_less(both, y, best[1]);
+                self.free[0] = zero.select_less(both, one, best[3]);
+                self.free[1] = zero.select_less(both, one, best[4]);
             }
             _ => self.solve_by_active_set(lower, upper),
         }
@@ -365,7 +431,10 @@ impl<S: Scalar> Stand<S> {
 ///
 /// What comes out is the decrease of the sum of squares that the step promises: zero at a minimum.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the whole state of a step, in lanes or as recorded text")]
 pub fn step<S: Scalar>(
+    instructions: impl Instructions,
+    size: impl Size,
     stand: &Stand<S>,
     second_order: bool,
     damping: S,
@@ -373,8 +442,8 @@ pub fn step<S: Scalar>(
     target: &mut [S],
     any: impl Fn(S) -> bool,
 ) -> S {
-    let (zero, one) = (S::lit(0.0), S::lit(1.0));
-    let (c, k) = (stand.sums.linear, stand.sums.nonlinear);
+    let (c, k, zero, one) = (size.linear(), size.nonlinear(), S::lit(0.0), S::lit(1.0));
+    let target = &mut target[..k];
     for i in 0..k {
         let inward_low = zero.select_less(stand.gradient[i], one, zero);
         let inward_high = stand.gradient[i].select_less(zero, one, zero);
@@ -384,7 +453,10 @@ pub fn step<S: Scalar>(
     }
     room.follows.copy_from_slice(&stand.sums.free);
     room.shift.fill(zero);
-    work_out(stand, second_order, damping, room);
+    instructions.run(
+        #[inline(always)]
+        || work_out(size, stand, second_order, damping, room),
+    );
     // Where the linear parameters would be then.
     for j in 0..c {
         room.along[j] = zero;
@@ -408,7 +480,10 @@ pub fn step<S: Scalar>(
         target[i] = room.by_gauss[i];
     }
     if any(met) {
-        let cost = work_out(stand, second_order, damping, room);
+        let cost = instructions.run(
+            #[inline(always)]
+            || work_out(size, stand, second_order, damping, room),
+        );
         let mut other = -cost;
         for i in 0..k {
             other = other + room.gradient[i] * room.moves[i] * room.by_gauss[i];
@@ -428,17 +503,22 @@ pub fn step<S: Scalar>(
 /// The step with linear parameters that follow or are shifted as `room` says; leaves it in `room.by_gauss`. Gives
 /// what the shift costs at these nonlinear parameters.
 #[inline(always)]
-fn work_out<S: Scalar>(stand: &Stand<S>, second_order: bool, damping: S, room: &mut Room<S>) -> S {
-    let sums = &stand.sums;
-    let (c, k, zero, one) = (sums.linear, sums.nonlinear, S::lit(0.0), S::lit(1.0));
-    let Room { moves, follows, shift, factor, plain, bent, along, gradient, gauss, newton, by_gauss, by_newton } = room;
-    masked(c, &sums.gram, follows, factor);
+fn work_out<S: Scalar>(size: impl Size, stand: &Stand<S>, second_order: bool, damping: S, room: &mut Room<S>) -> S {
+    let (c, k, zero, one) = (size.linear(), size.nonlinear(), S::lit(0.0), S::lit(1.0));
+    let [_, gram, cross, pull, normals, bend] = stand.sums.parts(c, k);
+    let (moves, gradient) = (&room.moves[..k], &mut room.gradient[..k]);
+    let (follows, shift, along) = (&room.follows[..c], &room.shift[..c], &mut room.along[..c]);
+    let factor = &mut room.factor[..triangle(c, 0)];
+    let (plain, bent) = (&mut room.plain[..k * c], &mut room.bent[..k * c]);
+    let (gauss, newton) = (&mut room.gauss[..triangle(k, 0)], &mut room.newton[..triangle(k, 0)]);
+    let (by_gauss, by_newton) = (&mut room.by_gauss[..k], &mut room.by_newton[..k]);
+    masked(c, gram, follows, factor);
     factorise(c, factor);
     let mut cost = zero;
     for j in 0..c {
         let mut pushed = zero;
         for l in 0..c {
-            pushed = pushed + entry(&sums.gram, j, l) * shift[l];
+            pushed = pushed + entry(gram, j, l) * shift[l];
         }
         cost = cost + shift[j] * pushed;
         along[j] = follows[j] * pushed;
@@ -452,9 +532,9 @@ fn work_out<S: Scalar>(stand: &Stand<S>, second_order: bool, damping: S, room: &
         let (plain, bent) = (&mut plain[row.clone()], &mut bent[row]);
         gradient[i] = stand.gradient[i];
         for j in 0..c {
-            let curved = sums.cross[i * c + j] - sums.pull[i * c + j];
+            let curved = cross[i * c + j] - pull[i * c + j];
             gradient[i] = gradient[i] - curved * shift[j];
-            plain[j] = follows[j] * sums.cross[i * c + j];
+            plain[j] = follows[j] * cross[i * c + j];
             bent[j] = follows[j] * curved;
         }
         forward(c, factor, plain);
@@ -466,8 +546,8 @@ fn work_out<S: Scalar>(stand: &Stand<S>, second_order: bool, damping: S, room: &
     // Gauss–Newton and Newton matrix of the sum of squares as a function of the nonlinear parameters alone.
     for i in 0..k {
         for l in 0..=i {
-            let normal = sums.normal[triangle(i, l)];
-            let (mut straight, mut curved) = (normal, normal - sums.bend[triangle(i, l)]);
+            let normal = normals[triangle(i, l)];
+            let (mut straight, mut curved) = (normal, normal - bend[triangle(i, l)]);
             for j in 0..c {
                 straight = straight - plain[i * c + j] * plain[l * c + j];
                 curved = curved - bent[i * c + j] * bent[l * c + j];

@@ -2,13 +2,13 @@
 
 use super::failure;
 use super::parquet_file::ParquetFile;
-use super::values::{check_type, numbers, text};
+use super::values::{check_type, integers, is_integer, numbers, text};
 use crate::config::choice::nearest;
 use crate::screen::dose::ConcentrationUnit;
-use crate::screen::response::{implausible_scale, to_viability};
+use crate::screen::response::{ScaleEvidence, to_viability};
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -51,6 +51,153 @@ pub struct LongTable {
     pub rejected: Vec<(u64, &'static str, String)>,
     /// Rows of the file.
     pub rows_in: usize,
+    /// Which key columns hold whole numbers; their values are decimal digits in `groups`.
+    pub integer_keys: Vec<bool>,
+}
+
+/// An opened simple table: its columns are there and of the right types.
+pub(super) struct LongFile {
+    pub file: ParquetFile,
+    pub mapping: LongMapping,
+    factor: f64,
+    keys: Vec<usize>,
+    doses: Vec<usize>,
+    response: usize,
+    /// Every column to be read, in the order of the file.
+    pub columns: Vec<usize>,
+}
+
+/// The doses and responses of a batch.
+pub(super) struct Readings {
+    doses: Vec<Float64Array>,
+    responses: Float64Array,
+}
+
+/// Why a row cannot be used: reason code, what was seen.
+pub(super) type Trouble = (&'static str, String);
+
+impl LongFile {
+    /// Opens a file and finds its columns.
+    ///
+    /// # Errors
+    /// Those of [`read_long`] that need no row.
+    pub fn open(path: &Path, mapping: &LongMapping) -> Result<Self> {
+        let ConcentrationUnit::Molar(factor) = mapping.dose_unit else {
+            return Err(Error::Setting {
+                key: "dose-unit".into(),
+                problem: "is mass per volume, and the molar mass is not known".into(),
+                hint: Some("convert the doses, or give the table as plates with `[units.molar_mass]`".into()),
+            });
+        };
+        if mapping.doses.is_empty() || mapping.doses.len() > 3 {
+            return Err(Error::setting(
+                "dose",
+                format!("{} dose columns; one to three are needed", mapping.doses.len()),
+            ));
+        }
+        if mapping.orientation == Orientation::Signal {
+            return Err(Error::Setting {
+                key: "orientation".into(),
+                problem: "raw signals have no controls in a table of curves".into(),
+                hint: Some("normalise them first: isobole normalize".into()),
+            });
+        }
+        let file = ParquetFile::open(path)?;
+        let find = |name: &String, ours: &str, is_number: bool| -> Result<usize> {
+            let names = file.column_names();
+            let Some(at) = names.iter().position(|n| n == name) else {
+                return Err(failure::of_file(
+                    path,
+                    format!("has no column `{name}` ({ours}); it has `{}`", names.join("`, `")),
+                    nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+                ));
+            };
+            check_type(&file, at, ours, is_number)?;
+            Ok(at)
+        };
+        let keys: Vec<usize> = mapping.group.iter().map(|name| find(name, "key", false)).collect::<Result<_>>()?;
+        let doses: Vec<usize> = mapping.doses.iter().map(|name| find(name, "dose", true)).collect::<Result<_>>()?;
+        let response = find(&mapping.response, "response", true)?;
+        let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain([response]).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        Ok(Self { file, mapping: mapping.clone(), factor, keys, doses, response, columns })
+    }
+
+    /// Where in a batch a column of the file is.
+    fn at(&self, column: usize) -> usize {
+        self.columns.partition_point(|c| *c < column)
+    }
+
+    /// Whether the values of a key column are whole numbers, which then stay numbers.
+    pub fn key_is_integer(&self, key: usize) -> bool {
+        self.keys.get(key).is_some_and(|column| is_integer(self.file.column_type(*column)))
+    }
+
+    /// A key column of a batch as text.
+    pub fn key_text(&self, batch: &RecordBatch, key: usize) -> Result<StringArray> {
+        text(&self.file, batch, self.at(self.keys[key]))
+    }
+
+    /// A key column of a batch for which [`LongFile::key_is_integer`] holds.
+    pub fn key_integers(&self, batch: &RecordBatch, key: usize) -> Result<Int64Array> {
+        integers(&self.file, batch, self.at(self.keys[key]))
+    }
+
+    /// The doses and responses of a batch.
+    pub fn readings(&self, batch: &RecordBatch) -> Result<Readings> {
+        Ok(Readings {
+            doses: self.doses.iter().map(|d| numbers(&self.file, batch, self.at(*d))).collect::<Result<_>>()?,
+            responses: numbers(&self.file, batch, self.at(self.response))?,
+        })
+    }
+
+    /// Why a row with this key column missing cannot be used.
+    pub fn missing_key(&self, key: usize) -> Trouble {
+        ("missing_key", format!("`{}`", self.mapping.group[key]))
+    }
+
+    /// Molar doses and viability of a row, or why it cannot be used.
+    #[inline]
+    pub fn row(&self, readings: &Readings, row: usize) -> std::result::Result<([f64; 3], f64), Trouble> {
+        let mut molar = [0.0; 3];
+        for ((slot, dose), name) in molar.iter_mut().zip(&readings.doses).zip(&self.mapping.doses) {
+            let value = if dose.is_valid(row) { dose.value(row) } else { f64::NAN };
+            if value.is_nan() {
+                return Err(("missing_dose", format!("`{name}`")));
+            }
+            if value < 0.0 {
+                return Err(("negative_dose", format!("`{name}` is {value}")));
+            }
+            // 0.0 + … turns a negative zero into the exact zero that means "none".
+            *slot = 0.0 + value * self.factor;
+            if !slot.is_finite() || (*slot == 0.0 && value != 0.0) {
+                return Err(("not_finite_dose", format!("`{name}` is {value}")));
+            }
+        }
+        if readings.responses.is_null(row) {
+            return Err(("missing_response", String::new()));
+        }
+        let value = readings.responses.value(row);
+        if !value.is_finite() {
+            return Err(("not_finite_response", format!("{value}")));
+        }
+        Ok((molar, to_viability(self.mapping.orientation, self.mapping.scale, value)))
+    }
+
+    /// The error for responses that cannot be on the declared scale.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the column.
+    pub fn check_scale(&self, seen: &ScaleEvidence) -> Result<()> {
+        match seen.problem(self.mapping.scale) {
+            None => Ok(()),
+            Some(problem) => {
+                let hint = Some("check --scale".into());
+                Err(failure::of_column(self.file.path(), &self.mapping.response, problem, hint))
+            }
+        }
+    }
 }
 
 /// Reads a simple table.
@@ -58,102 +205,35 @@ pub struct LongTable {
 /// # Errors
 /// [`Error::File`], [`Error::Format`] as for [`super::read_screen`]; [`Error::Setting`] for a mapping without sense.
 pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
-    let ConcentrationUnit::Molar(factor) = mapping.dose_unit else {
-        return Err(Error::Setting {
-            key: "dose-unit".into(),
-            problem: "is mass per volume, and the molar mass is not known".into(),
-            hint: Some("convert the doses, or give the table as plates with `[units.molar_mass]`".into()),
-        });
-    };
-    if mapping.doses.is_empty() || mapping.doses.len() > 3 {
-        return Err(Error::setting("dose", format!("{} dose columns; one to three are needed", mapping.doses.len())));
-    }
-    if mapping.orientation == Orientation::Signal {
-        return Err(Error::Setting {
-            key: "orientation".into(),
-            problem: "raw signals have no controls in a table of curves".into(),
-            hint: Some("normalise them first: isobole normalize".into()),
-        });
-    }
-    let file = ParquetFile::open(path)?;
-    let find = |name: &String, ours: &str, is_number: bool| -> Result<usize> {
-        let names = file.column_names();
-        let Some(at) = names.iter().position(|n| n == name) else {
-            return Err(failure::of_file(
-                path,
-                format!("has no column `{name}` ({ours}); it has `{}`", names.join("`, `")),
-                nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?")),
-            ));
-        };
-        check_type(&file, at, ours, is_number)?;
-        Ok(at)
-    };
-    let keys: Vec<usize> = mapping.group.iter().map(|name| find(name, "key", false)).collect::<Result<_>>()?;
-    let doses: Vec<usize> = mapping.doses.iter().map(|name| find(name, "dose", true)).collect::<Result<_>>()?;
-    let response = find(&mapping.response, "response", true)?;
-    let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain([response]).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let at = |column: usize| columns.partition_point(|c| *c < column);
-
-    let mut table = LongTable::default();
-    let capacity = usize::try_from(file.rows()).unwrap_or(0).min(1 << 24);
+    let long = LongFile::open(path, mapping)?;
+    let integer_keys = (0..mapping.group.len()).map(|key| long.key_is_integer(key)).collect();
+    let mut table = LongTable { integer_keys, ..LongTable::default() };
+    let capacity = usize::try_from(long.file.rows()).unwrap_or(0).min(1 << 24);
     table.rows.reserve(capacity);
     let mut groups = Groups::default();
-    file.read(&columns, |first_row, batch| {
-        let keys: Vec<StringArray> = keys.iter().map(|k| text(&file, batch, at(*k))).collect::<Result<_>>()?;
-        let doses: Vec<_> = doses.iter().map(|d| numbers(&file, batch, at(*d))).collect::<Result<_>>()?;
-        let responses = numbers(&file, batch, at(response))?;
+    let mut scale = ScaleEvidence::default();
+    long.file.read(&long.columns, |first_row, batch| {
+        let keys: Vec<StringArray> =
+            (0..mapping.group.len()).map(|key| long.key_text(batch, key)).collect::<Result<_>>()?;
+        let readings = long.readings(batch)?;
         for row in 0..batch.num_rows() {
             table.rows_in += 1;
-            let mut reject = |reason, detail: String| table.rejected.push((first_row + row as u64 + 1, reason, detail));
-            if let Some(missing) = keys.iter().position(|key| key.is_null(row)) {
-                reject("missing_key", format!("`{}`", mapping.group[missing]));
-                continue;
-            }
-            let mut molar = [0.0; 3];
-            let mut trouble = None;
-            for ((slot, dose), name) in molar.iter_mut().zip(&doses).zip(&mapping.doses) {
-                let value = dose.is_valid(row).then(|| dose.value(row)).filter(|value| !value.is_nan());
-                match value {
-                    None => trouble = Some(("missing_dose", format!("`{name}`"))),
-                    Some(value) if value < 0.0 => trouble = Some(("negative_dose", format!("`{name}` is {value}"))),
-                    Some(value) => {
-                        // 0.0 + … turns a negative zero into the exact zero that means "none".
-                        *slot = 0.0 + value * factor;
-                        if !slot.is_finite() || (*slot == 0.0 && value != 0.0) {
-                            trouble = Some(("not_finite_dose", format!("`{name}` is {value}")));
-                        }
-                    }
+            let read = match keys.iter().position(|key| key.is_null(row)) {
+                Some(missing) => Err(long.missing_key(missing)),
+                None => long.row(&readings, row),
+            };
+            match read {
+                Ok((doses, response)) => {
+                    scale.add(response);
+                    let group = groups.number(&keys, row, &mut table.groups)?;
+                    table.rows.push(LongRow { group, doses, response });
                 }
-                if trouble.is_some() {
-                    break;
-                }
+                Err((reason, detail)) => table.rejected.push((first_row + row as u64 + 1, reason, detail)),
             }
-            if let Some((reason, detail)) = trouble {
-                reject(reason, detail);
-                continue;
-            }
-            if responses.is_null(row) {
-                reject("missing_response", String::new());
-                continue;
-            }
-            let value = responses.value(row);
-            if !value.is_finite() {
-                reject("not_finite_response", format!("{value}"));
-                continue;
-            }
-            table.rows.push(LongRow {
-                group: groups.number(&keys, row, &mut table.groups)?,
-                doses: molar,
-                response: to_viability(mapping.orientation, mapping.scale, value),
-            });
         }
         Ok(())
     })?;
-    if let Some(problem) = implausible_scale(mapping.scale, table.rows.iter().map(|row| row.response)) {
-        return Err(failure::of_column(path, &mapping.response, problem, Some("check --scale".into())));
-    }
+    long.check_scale(&scale)?;
     Ok(table)
 }
 

@@ -3,6 +3,7 @@
 //! Parquet is read by row group with only the columns needed. Every row of a well table ends in [`Screen::wells`] or
 //! in [`Screen::rejected`]; doses leave here in moles per litre, one value for all doses that are meant to be one.
 
+pub mod curves;
 mod failure;
 mod header;
 mod lines;

@@ -5,13 +5,16 @@ use crate::{Error, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 16_384;
@@ -21,7 +24,7 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// An opened Parquet file; its footer has been read.
 pub(super) struct ParquetFile {
     path: PathBuf,
-    file: File,
+    stamp: Stamp,
     metadata: ArrowReaderMetadata,
 }
 
@@ -51,9 +54,9 @@ impl ParquetFile {
                 Some("copy or export it again".into()),
             )
         })?;
-        let length = file.metadata().map_err(unreadable)?.len();
-        let this = Self { path: path.to_owned(), file, metadata };
-        this.check_places(length)?;
+        let stamp = Stamp::of(&file).map_err(unreadable)?;
+        let this = Self { path: path.to_owned(), stamp, metadata };
+        this.check_places(this.stamp.length)?;
         if this.rows() == 0 {
             return Err(failure::of_file(path, "has no rows", None));
         }
@@ -107,6 +110,16 @@ impl ParquetFile {
         failure::of_file(&self.path, problem, None)
     }
 
+    /// Number of row groups.
+    pub fn groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// Rows of a row group, as the footer speaks of them.
+    pub fn group_rows(&self, group: usize) -> u64 {
+        u64::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
+    }
+
     /// Reads `columns` (ascending positions in the file) of every row, in order. `each` gets the number of the
     /// batch's first row in the file, from 0, and the batch.
     ///
@@ -114,63 +127,58 @@ impl ParquetFile {
     /// [`Error::Format`] naming row group and column where the file cannot be decoded; whatever `each` returns.
     pub fn read(&self, columns: &[usize], mut each: impl FnMut(u64, &RecordBatch) -> Result<()>) -> Result<()> {
         let mut first_row = 0;
-        for group in 0..self.metadata.metadata().num_row_groups() {
-            let expected = u64::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
-            let mut seen = 0;
-            let outcome = self.read_group(group, columns, |batch| {
-                let at = first_row + seen;
-                seen += batch.num_rows() as u64;
-                each(at, batch)
-            });
-            match outcome {
-                Ok(()) if seen == expected => {}
-                Ok(()) => {
-                    return Err(Error::Format {
-                        path: self.path.clone(),
-                        row_group: Some(group),
-                        column: None,
-                        problem: format!("the footer speaks of {expected} rows, {seen} are there"),
-                        hint: None,
-                    });
-                }
-                Err(Failure::Caller(error)) => return Err(error),
-                Err(Failure::Decoding(problem)) => return Err(self.located(group, columns, problem)),
+        for group in 0..self.groups() {
+            let mut reader = self.group(group, columns, first_row)?;
+            while let Some((at, batch)) = reader.next_batch(self)? {
+                each(at, &batch)?;
             }
-            first_row += expected;
+            first_row += self.group_rows(group);
         }
         Ok(())
     }
 
-    fn read_group(
+    /// Begins to read `columns` (ascending positions in the file) of a row group whose first row has this number in
+    /// the file. Groups may be read side by side: each has a file handle of its own, as a shared one has one position.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be opened again, [`Error::Format`] if it is another one by now, or as for
+    /// [`ParquetFile::read`].
+    pub fn group(&self, group: usize, columns: &[usize], first_row: u64) -> Result<GroupReader> {
+        let batches = self.batches(group, columns)?.map_err(|problem| self.located(group, columns, problem))?;
+        Ok(GroupReader { group, columns: columns.to_vec(), batches, first_row, seen: 0 })
+    }
+
+    fn batches(
         &self,
         group: usize,
         columns: &[usize],
-        mut each: impl FnMut(&RecordBatch) -> Result<()>,
-    ) -> std::result::Result<(), Failure> {
-        let file = self
-            .file
-            .try_clone()
-            .map_err(|source| Failure::Caller(Error::File { action: "read", path: self.path.clone(), source }))?;
-        let mut batches = guarded(|| {
+    ) -> Result<std::result::Result<ParquetRecordBatchReader, String>> {
+        let unreadable = |source| Error::File { action: "read", path: self.path.clone(), source };
+        let file = File::open(&self.path).map_err(unreadable)?;
+        if Stamp::of(&file).map_err(unreadable)? != self.stamp {
+            return Err(failure::of_file(&self.path, "was changed while it was read", Some("run it again".into())));
+        }
+        Ok(guarded(|| {
             let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_batch_size(BATCH_ROWS)
                 .build()
-        })
-        .map_err(Failure::Decoding)?;
-        while let Some(batch) = guarded(|| batches.next().transpose()).map_err(Failure::Decoding)? {
-            each(&batch).map_err(Failure::Caller)?;
-        }
-        Ok(())
+        }))
     }
 
     /// The error for a row group that could not be decoded: reads its columns one by one to find the one to name.
     fn located(&self, group: usize, columns: &[usize], problem: String) -> Error {
-        let guilty = columns.iter().find_map(|&column| match self.read_group(group, &[column], |_| Ok(())) {
-            Err(Failure::Decoding(problem)) => Some((self.metadata.schema().field(column).name().clone(), problem)),
-            _ => None,
+        let read = |column: usize| -> std::result::Result<(), String> {
+            let Ok(batches) = self.batches(group, &[column]) else { return Ok(()) };
+            let mut batches = batches?;
+            while guarded(|| batches.next().transpose())?.is_some() {}
+            Ok(())
+        };
+        let guilty = columns.iter().find_map(|&column| {
+            let problem = read(column).err()?;
+            Some((self.metadata.schema().field(column).name().clone(), problem))
         });
         let (column, problem) = guilty.map_or((None, problem), |(column, problem)| (Some(column), problem));
         Error::Format {
@@ -183,9 +191,54 @@ impl ParquetFile {
     }
 }
 
-enum Failure {
-    Decoding(String),
-    Caller(Error),
+/// One row group on its way in.
+pub(super) struct GroupReader {
+    group: usize,
+    columns: Vec<usize>,
+    batches: ParquetRecordBatchReader,
+    first_row: u64,
+    seen: u64,
+}
+
+impl GroupReader {
+    /// The next batch of `file`, which this reads, and the number of its first row in the file, from 0.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming row group and column where the file cannot be decoded.
+    pub fn next_batch(&mut self, file: &ParquetFile) -> Result<Option<(u64, RecordBatch)>> {
+        let batch = guarded(|| self.batches.next().transpose())
+            .map_err(|problem| file.located(self.group, &self.columns, problem))?;
+        if let Some(batch) = batch {
+            let at = self.first_row + self.seen;
+            self.seen += batch.num_rows() as u64;
+            return Ok(Some((at, batch)));
+        }
+        let (expected, seen) = (file.group_rows(self.group), self.seen);
+        if seen == expected {
+            return Ok(None);
+        }
+        Err(Error::Format {
+            path: file.path.clone(),
+            row_group: Some(self.group),
+            column: None,
+            problem: format!("the footer speaks of {expected} rows, {seen} are there"),
+            hint: None,
+        })
+    }
+}
+
+/// What tells a file from one that was put in its place.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { length: metadata.len(), modified: metadata.modified().ok() })
+    }
 }
 
 /// Tells a file that never was Parquet from one that was cut off, which the footer's parser cannot.

@@ -3,9 +3,9 @@
 use super::failure;
 use super::parquet_file::ParquetFile;
 use crate::Result;
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 /// Whether a column can be read as text: names may be whole numbers, or floats that stand for them.
 pub(super) fn is_text(data_type: &DataType) -> bool {
@@ -26,6 +26,12 @@ pub(super) fn is_number(data_type: &DataType) -> bool {
         DataType::Null => true,
         _ => data_type.is_numeric(),
     }
+}
+
+/// Whether a column holds whole numbers that all fit into 64 bits with a sign.
+pub(super) fn is_integer(data_type: &DataType) -> bool {
+    use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32};
+    matches!(data_type, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32)
 }
 
 /// A type in the words of people who write tables.
@@ -81,6 +87,14 @@ pub(super) fn text(file: &ParquetFile, batch: &RecordBatch, position: usize) -> 
 /// [`crate::Error::Format`] if it cannot be read so.
 pub(super) fn numbers(file: &ParquetFile, batch: &RecordBatch, position: usize) -> Result<Float64Array> {
     Ok(converted(file, batch, position, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}
+
+/// The column at `position` of a batch as whole numbers, for a type of which [`is_integer`] holds.
+///
+/// # Errors
+/// [`crate::Error::Format`] if it cannot be read so.
+pub(super) fn integers(file: &ParquetFile, batch: &RecordBatch, position: usize) -> Result<Int64Array> {
+    Ok(converted(file, batch, position, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
 }
 
 fn converted(file: &ParquetFile, batch: &RecordBatch, position: usize, to: &DataType) -> Result<ArrayRef> {

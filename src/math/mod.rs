@@ -1,19 +1,22 @@
 //! The arithmetic that models are written in, and the kinds of number they can be evaluated as.
 
 pub mod dual;
-pub mod program;
 pub mod elementary;
+pub mod instructions;
 pub mod lanes;
+pub mod program;
+pub mod random;
 pub mod scalar;
 pub mod special;
 pub mod vectorised;
 pub mod wgsl;
 
 pub use dual::Dual;
+pub use instructions::Instructions;
 pub use lanes::Lanes;
 pub use program::{Program, Recorded};
-pub use vectorised::Vectorised;
 pub use scalar::Scalar;
+pub use vectorised::Vectorised;
 pub use wgsl::Wgsl;
 
 /// An array from its index, like `std::array::from_fn`, but always inlined: a call that is left standing is compiled

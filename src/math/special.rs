@@ -1,6 +1,7 @@
 //! Special functions of statistics: tails of the normal, t and F distributions.
 
 use super::Scalar;
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
 
 /// Two-sided tail of the standard normal distribution: P(|Z| > |z|).
@@ -102,13 +103,13 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
 
 /// Benjamini–Hochberg q values (1995, doi 10.1111/j.2517-6161.1995.tb02031.x) of the p that are there.
 pub fn benjamini_hochberg(p: &[Option<f64>]) -> Vec<Option<f64>> {
-    let mut order: Vec<usize> = (0..p.len()).filter(|&i| p[i].is_some()).collect();
-    order.sort_by(|&a, &b| p[a].unwrap_or(1.0).total_cmp(&p[b].unwrap_or(1.0)).then(a.cmp(&b)));
+    let mut order: Vec<(f64, usize)> = p.iter().enumerate().filter_map(|(i, p)| Some(((*p)?, i))).collect();
+    order.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let m = order.len() as f64;
     let mut q = vec![None; p.len()];
     let mut running = 1.0f64;
-    for (rank, &i) in order.iter().enumerate().rev() {
-        running = running.min(p[i].unwrap_or(1.0) * m / (rank + 1) as f64);
+    for (rank, &(p, i)) in order.iter().enumerate().rev() {
+        running = running.min(p * m / (rank + 1) as f64);
         q[i] = Some(running);
     }
     q

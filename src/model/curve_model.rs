@@ -183,7 +183,11 @@ fn separate(value: &Program, linear: &[usize], nonlinear: &[usize]) -> Separated
         let at = |term: usize, first: Option<usize>, second: Option<usize>| {
             let parameter = |p: usize| POINT_INPUTS + p;
             let by_term = (term > 0).then(|| parameter(linear[term - 1]));
-            derivative(value, &all, [by_term, first.map(|i| parameter(nonlinear[i])), second.map(|i| parameter(nonlinear[i]))])
+            derivative(
+                value,
+                &all,
+                [by_term, first.map(|i| parameter(nonlinear[i])), second.map(|i| parameter(nonlinear[i]))],
+            )
         };
         let mut outputs: Vec<Recorded> = (0..=linear.len()).map(|term| at(term, None, None)).collect();
         let sum = outputs[1..].iter().copied().reduce(|a, b| a + b);
@@ -236,7 +240,8 @@ pub struct Description {
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, is_built_in, parameters, baseline, levels_off, any_dose, dose_unit } = description;
+        let Description { name, formula, is_built_in, parameters, baseline, levels_off, any_dose, dose_unit } =
+            description;
         let n = parameters.len().min(MAX_PARAMETERS);
         let forward = linear_parameters(&value, 0..n);
         let backward = linear_parameters(&value, (0..n).rev());
@@ -313,7 +318,8 @@ impl CurveModel {
     /// Its derivative by the natural-log dose.
     pub fn slope_at_ln_dose(&self, ln_dose: f64, parameters: &[f64]) -> f64 {
         let [x, dose, x2] = self.point_at_ln_dose(ln_dose);
-        let mut inputs = vec![Dual::<f64, 1>::parameter(x, 0), Dual { value: dose, gradient: [dose] }, Dual::constant(x2)];
+        let mut inputs =
+            vec![Dual::<f64, 1>::parameter(x, 0), Dual { value: dose, gradient: [dose] }, Dual::constant(x2)];
         inputs.extend(parameters.iter().map(|p| Dual::constant(*p)));
         self.value.evaluate(&inputs).first().map_or(0.0, |y| y.gradient[0])
     }
@@ -327,7 +333,11 @@ impl CurveModel {
     }
 
     /// The response and its derivative by each parameter (zeros beyond the model's count).
-    pub fn response_and_gradient(&self, point: [f64; POINT_INPUTS], parameters: &[f64]) -> (f64, [f64; MAX_PARAMETERS]) {
+    pub fn response_and_gradient(
+        &self,
+        point: [f64; POINT_INPUTS],
+        parameters: &[f64],
+    ) -> (f64, [f64; MAX_PARAMETERS]) {
         let inputs = self.inputs(point, parameters);
         let mut values = Vec::with_capacity(self.gradient.operations.len());
         self.gradient.evaluate_into(&inputs[..self.gradient.inputs], &mut values);

@@ -22,13 +22,8 @@ pub(super) const fn plateau(name: &'static str) -> Parameter {
 }
 
 /// A half-effect dose on the ln-dose axis.
-pub(super) const LN_EC50: Parameter = Parameter {
-    name: "ln_ec50",
-    unit: "ln M",
-    bound: LOCATION,
-    axis: Axis::LnDose,
-    starts: Starts::Positions(1.0),
-};
+pub(super) const LN_EC50: Parameter =
+    Parameter { name: "ln_ec50", unit: "ln M", bound: LOCATION, axis: Axis::LnDose, starts: Starts::Positions(1.0) };
 
 /// A slope.
 pub(super) const HILL: Parameter =

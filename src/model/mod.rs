@@ -131,7 +131,12 @@ impl ModelId {
                     -bound.lower / decades,
                     bound.upper / decades
                 ),
-                Axis::Plain => format!("  {shown:16} {} to {}{}{unit}\n", bound.lower, bound.upper, if unit.is_empty() { "" } else { " " }),
+                Axis::Plain => format!(
+                    "  {shown:16} {} to {}{}{unit}\n",
+                    bound.lower,
+                    bound.upper,
+                    if unit.is_empty() { "" } else { " " }
+                ),
             };
         }
         text

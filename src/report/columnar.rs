@@ -32,7 +32,7 @@ const SETTINGS: &str = "isobole.settings_sha256";
 const SCHEMA: &str = "isobole.schema_version";
 const TABLE: &str = "isobole.table";
 
-fn data_type(values: &Values) -> DataType {
+pub(super) fn data_type(values: &Values) -> DataType {
     match values {
         Values::Text(_) => DataType::Utf8,
         Values::Named(..) => name_type(),
@@ -46,19 +46,23 @@ fn name_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
+/// What a table says of its run.
+pub(super) fn metadata(identity: &RunIdentity, name: &str) -> Vec<KeyValue> {
+    let pairs = [
+        (VERSION, identity.version.as_str()),
+        (SETTINGS, &identity.settings_sha256),
+        (SCHEMA, &identity.schema_version),
+        (TABLE, name),
+    ];
+    pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned())).to_vec()
+}
+
 /// Writes a table that [`Table::problem`] has nothing against. Columns are encoded side by side; the bytes do not
 /// depend on how many at a time. The Arrow schema is left out of the file, so every reader sees plain text columns.
 pub(super) fn write(table: &Table, identity: &RunIdentity, out: &mut (dyn Write + Send)) -> io::Result<()> {
-    let pairs = [
-        (VERSION, &identity.version),
-        (SETTINGS, &identity.settings_sha256),
-        (SCHEMA, &identity.schema_version),
-        (TABLE, &table.name),
-    ];
-    let metadata = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value.clone())).to_vec();
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(Some(metadata))
+        .set_key_value_metadata(Some(metadata(identity, &table.name)))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
     let fields = table.columns.iter().map(|c| Field::new(&c.name, data_type(&c.values), true));
@@ -93,14 +97,14 @@ pub(super) fn write(table: &Table, identity: &RunIdentity, out: &mut (dyn Write 
     Ok(())
 }
 
-fn dictionary(values: &Values) -> Option<ArrayRef> {
+pub(super) fn dictionary(values: &Values) -> Option<ArrayRef> {
     match values {
         Values::Named(names, _) => Some(Arc::new(StringArray::from_iter_values(names.iter())) as ArrayRef),
         _ => None,
     }
 }
 
-fn slice(
+pub(super) fn slice(
     values: &Values,
     names: Option<&ArrayRef>,
     from: usize,

@@ -65,40 +65,64 @@ pub fn read_identity(path: &Path) -> Result<RunIdentity> {
 /// # Errors
 /// [`Error::File`] naming the file.
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<()> {
-    let Some(name) = path.file_name() else {
-        return Err(file_error("write", path, io::Error::from(io::ErrorKind::InvalidFilename)));
-    };
-    // A rename would replace a device or a link by a file.
-    if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "something that is no regular file is there");
-        return Err(file_error("write", path, source));
+    let partial = Partial::of(path)?;
+    let mut out = BufWriter::with_capacity(1 << 18, partial.create()?);
+    fill(&mut out)
+        .and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all())
+        .map_err(|source| file_error("write", path, source))?;
+    partial.publish()
+}
+
+/// The temporary neighbour of a file that is being written; gone when dropped, unless published before.
+pub(super) struct Partial {
+    /// Where the file is to be.
+    pub path: PathBuf,
+    /// Where it is until then.
+    pub partial: PathBuf,
+}
+
+impl Partial {
+    /// The neighbour of `path`; nothing is made yet.
+    pub fn of(path: &Path) -> Result<Self> {
+        let Some(name) = path.file_name() else {
+            return Err(file_error("write", path, io::Error::from(io::ErrorKind::InvalidFilename)));
+        };
+        // A rename would replace a device or a link by a file.
+        if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "something that is no regular file is there");
+            return Err(file_error("write", path, source));
+        }
+        let mut partial_name = std::ffi::OsString::from(".");
+        partial_name.push(name);
+        partial_name.push(format!(".{}.partial", std::process::id()));
+        Ok(Self { path: path.into(), partial: path.with_file_name(partial_name) })
     }
-    let mut partial_name = std::ffi::OsString::from(".");
-    partial_name.push(name);
-    partial_name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(partial_name);
-    let filled = File::create(&partial).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 18, file);
-        fill(&mut out)?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-    });
-    if let Err(source) = filled {
-        // The first failure is the one to tell; a leftover temporary file is the lesser harm.
-        let _ = fs::remove_file(&partial);
-        return Err(file_error("write", path, source));
+
+    /// Makes it, empty.
+    pub fn create(&self) -> Result<File> {
+        File::create(&self.partial).map_err(|source| file_error("write", &self.path, source))
     }
-    if let Err(source) = fs::rename(&partial, path) {
-        let _ = fs::remove_file(&partial);
-        return Err(file_error("rename a finished file to", path, source));
+
+    /// Moves it to its place. It must have been synced.
+    pub fn publish(self) -> Result<()> {
+        let path = &self.path;
+        fs::rename(&self.partial, path).map_err(|source| file_error("rename a finished file to", path, source))?;
+        // The rename itself survives a power cut only once the folder is synced; where folders cannot be opened
+        // (Windows) the file system takes care of it.
+        if let Some(parent) = path.parent()
+            && let Ok(folder) = File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+        {
+            let _ = folder.sync_all();
+        }
+        Ok(())
     }
-    // The rename itself survives a power cut only once the folder is synced; where folders cannot be opened
-    // (Windows) the file system takes care of it.
-    if let Some(parent) = path.parent()
-        && let Ok(folder) = File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-    {
-        let _ = folder.sync_all();
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Not there once published; otherwise the failure that led here is the one to tell.
+        let _ = fs::remove_file(&self.partial);
     }
-    Ok(())
 }
 
 pub(super) fn file_error(action: &'static str, path: &Path, source: io::Error) -> Error {

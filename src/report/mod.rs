@@ -10,4 +10,5 @@ pub mod quantity;
 pub mod run_json;
 pub mod svg;
 pub mod table;
+pub mod table_writer;
 pub mod terminal;

@@ -3,6 +3,9 @@
 use crate::screen::names::{NameId, Names};
 use std::sync::Arc;
 
+/// Codes of a column that are compared one by one before the others are looked up.
+const CODES_LOOKED_AT: usize = 8;
+
 /// The values of one column; `None` is a null, and a null always has a reason code beside it.
 #[derive(Debug, Clone)]
 pub enum Values {
@@ -113,7 +116,12 @@ impl Table {
     /// Adds a column of codes (`status`, `reason`, `role`, …): text with few distinct values.
     pub fn code<T: AsRef<str>>(self, name: &str, codes: impl IntoIterator<Item = Option<T>>) -> Self {
         let mut names = Names::default();
-        let ids = codes.into_iter().map(|code| code.map(|c| names.intern(c.as_ref()))).collect();
+        // Few codes are found faster by looking at them than by hashing.
+        let mut intern = |code: &str| {
+            let near = names.iter().take(CODES_LOOKED_AT).position(|name| name == code);
+            near.map_or_else(|| names.intern(code), |at| at as NameId)
+        };
+        let ids = codes.into_iter().map(|code| code.map(|c| intern(c.as_ref()))).collect();
         let names = names.iter().map(str::to_owned).collect();
         self.with(name, Values::Named(names, ids))
     }

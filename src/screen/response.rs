@@ -61,31 +61,71 @@ pub fn to_viability(orientation: Orientation, scale: Scale, value: f64) -> f64 {
 
 /// What speaks against the declared scale in a whole table of viability fractions, if anything does: the scale is
 /// never guessed, and one that cannot be is refused, because a hundredfold error still gives curves and scores.
+pub fn implausible_scale(scale: Scale, viability: impl IntoIterator<Item = f64>) -> Option<String> {
+    let mut seen = ScaleEvidence::default();
+    viability.into_iter().for_each(|value| seen.add(value));
+    seen.problem(scale)
+}
+
+/// What [`implausible_scale`] needs to know of a table, gathered row by row: counts and extremes, which are the same
+/// in whatever order and parts the rows come.
 ///
 /// Percentages read as fractions have a median far above any biology; fractions read as percentages never reach 2 %.
-pub fn implausible_scale(scale: Scale, viability: impl IntoIterator<Item = f64>) -> Option<String> {
-    let mut distance: Vec<f64> = viability.into_iter().map(f64::abs).collect();
-    if distance.len() < ENOUGH_TO_JUDGE {
-        return None;
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScaleEvidence {
+    n: usize,
+    above_ten: usize,
+    low: f64,
+    high: f64,
+}
+
+impl Default for ScaleEvidence {
+    fn default() -> Self {
+        Self { n: 0, above_ten: 0, low: f64::INFINITY, high: 0.0 }
     }
-    match scale {
-        Scale::Fraction => {
-            let middle = distance.len() / 2;
-            let (_, median, _) = distance.select_nth_unstable_by(middle, f64::total_cmp);
-            (*median > 10.0)
-                .then(|| format!("read as fractions, the median viability is {median:.3}: these are percentages"))
+}
+
+impl ScaleEvidence {
+    /// Takes note of one viability fraction.
+    #[inline]
+    pub fn add(&mut self, viability: f64) {
+        let distance = viability.abs();
+        self.n += 1;
+        self.above_ten += usize::from(distance > 10.0);
+        self.low = self.low.min(distance);
+        self.high = self.high.max(distance);
+    }
+
+    /// Takes over what was seen in another part of the table.
+    pub fn merge(&mut self, other: &Self) {
+        self.n += other.n;
+        self.above_ten += other.above_ten;
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+    }
+
+    /// What speaks against `scale`, as [`implausible_scale`].
+    pub fn problem(&self, scale: Scale) -> Option<String> {
+        let Self { n, above_ten, low, high } = *self;
+        if n < ENOUGH_TO_JUDGE {
+            return None;
         }
-        Scale::Percent => {
-            let (low, high) = distance.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), x| (l.min(*x), h.max(*x)));
-            // Either viabilities near 0..1 read as 0..1 %, or inhibitions, which then all look like no effect.
-            let fractions = high < 0.02 || (low > 0.98 && high < 1.005 && high > low);
-            fractions.then(|| {
-                format!(
-                    "read as percentages, every viability lies between {:.3} and {:.3} %: these are fractions",
-                    low * 100.0,
-                    high * 100.0
-                )
-            })
+        match scale {
+            // The value in the middle lies above ten when those up to ten end before it.
+            Scale::Fraction => (n - above_ten <= n / 2).then(|| {
+                format!("read as fractions, {above_ten} of {n} viabilities lie beyond 10: these are percentages")
+            }),
+            Scale::Percent => {
+                // Either viabilities near 0..1 read as 0..1 %, or inhibitions, which then all look like no effect.
+                let fractions = high < 0.02 || (low > 0.98 && high < 1.005 && high > low);
+                fractions.then(|| {
+                    format!(
+                        "read as percentages, every viability lies between {:.3} and {:.3} %: these are fractions",
+                        low * 100.0,
+                        high * 100.0
+                    )
+                })
+            }
         }
     }
 }

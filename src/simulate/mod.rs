@@ -2,8 +2,9 @@
 //!
 //! A [`Recipe`] says what the screen is: lines with parents, drugs with true curves, pairs with true interactions
 //! (MuSyC), and what goes wrong on the plates. [`simulate`] fills and reads the plates; [`write()`] leaves
-//! `plates.parquet`, `lines.csv` and `truth.parquet`. Nothing here is shared with the models that are fitted.
+//! `plates.parquet`, `lines.csv` and `truth.parquet`. [`write_curves`] makes plain tables of single curves. Nothing here is shared with the models that are fitted.
 
+mod curves;
 mod demo;
 mod generic;
 mod layout;
@@ -15,6 +16,7 @@ mod surface;
 mod truth;
 mod write;
 
+pub use curves::{CurveRecipe, CurveTruth, WrittenCurves, write_curves};
 pub use demo::{demo_lines, demo_plates, demo_truth, write_demo};
 pub use generic::Scale;
 pub use recipe::{Artefacts, DrugRecipe, LineRecipe, PairRecipe, Planted, PlateFormat, Recipe};

@@ -37,6 +37,10 @@ pub(super) enum Purpose {
     Background = 14,
     /// Choosing the lines, drugs and pairs of a generic recipe.
     Recipe = 15,
+    /// The truth of a curve of a plain table.
+    CurveTruth = 16,
+    /// Noise of its wells.
+    CurveNoise = 17,
 }
 
 /// One stream of draws: everything but the index is fixed.

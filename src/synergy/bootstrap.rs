@@ -4,12 +4,13 @@
 //! doi 10.1038/s41598-017-18068-5).
 
 use super::design::{Design, Responses};
-use super::noise::{matrix_hash, standard_normal};
+use super::noise::matrix_hash;
 use super::score::{BATCH_CURVES, Evaluator, mean};
 use super::{Margins, MatrixScore, SynergyModel};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::FitSettings;
+use crate::math::random::standard_normal;
 use crate::math::special::{benjamini_hochberg, normal_two_sided};
 use crate::screen::Screen;
 use crate::screen::dose_matrix::{CurvePoint, DoseMatrix};

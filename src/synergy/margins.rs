@@ -144,11 +144,8 @@ pub fn fit_margins(
 
 /// Adds a curve whose natural-log doses are known: a bootstrap takes the logarithm of a dose once, not once a draw.
 pub(super) fn push(curves: &mut CurveSet, baseline: Option<f64>, ln_dose: &[f64], response: &[f64], weight: &[f64]) {
-    curves.ln_dose.extend_from_slice(ln_dose);
-    curves.response.extend_from_slice(response);
-    curves.weight.extend_from_slice(weight);
-    curves.offsets.push(curves.ln_dose.len());
-    curves.baseline.push(baseline);
+    let points = ln_dose.iter().zip(response).zip(weight).map(|((x, y), w)| (*x, *y, *w));
+    curves.push_at_ln_dose(baseline, points);
 }
 
 /// Codes for what a reader of the scores should know of the fitted margins.

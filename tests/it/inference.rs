@@ -246,8 +246,7 @@ fn tables_have_no_null_without_a_reason() {
         let table = table(&curves, &fits, &inferences, &Screen::default(), model);
         let text = |name: &str, row: usize| {
             let column = table.columns.iter().find(|c| c.name == name).expect(name);
-            let Values::Text(values) = &column.values else { panic!("{name} is text") };
-            values[row].clone().unwrap_or_default()
+            column.values.text(row).unwrap_or_default().to_owned()
         };
         for column in &table.columns {
             let Values::Number(values) = &column.values else { continue };

@@ -3,17 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop, and say where")]
 
 mod backends;
+mod calibration;
 mod command_line;
 mod end_to_end;
 mod formula;
 mod gather;
+mod growth;
 mod inference;
+mod intervals;
 mod ingest;
 mod kernels;
 mod plate;
 mod rank;
 mod report;
 mod simulate;
+mod streaming;
 mod synergy;
 
 use std::path::PathBuf;

@@ -61,7 +61,7 @@ fn folds_and_calls_follow_the_truth() {
     let ids: Vec<NameId> = lines.iter().map(|l| screen.lines.intern(l)).collect();
     screen.annotations = vec![annotation(Some(ids[0]), None); 6];
     screen.annotations.push(annotation(Some(ids[0]), Some(LineStatus::Sensitive)));
-    let mut noise = Noise(7);
+    let mut noise = Noise(8);
     // log10 IC50: fold 1, 20, 80, 1, 10^4 (beyond the doses), no curve at all; an annotated line with fold 100.
     let truth = [-7.5, -7.5 + 20f64.log10(), -7.5 + 80f64.log10(), -7.5, -3.5];
     let mut curves: Vec<Curve> =

@@ -335,7 +335,9 @@ impl Examiner {
             }
         }
         match range {
-            Some(range) => self.potency(inference, parameters, &precision, range, [places[2], places[3]]),
+            Some(range) => {
+                self.potency(inference, &curve.points, parameters, &precision, range, [places[2], places[3]])
+            }
             None => {
                 inference.ic50_reason = Some("no_dose_above_zero");
                 inference.area_reason = Some("no_dose_above_zero");
@@ -378,6 +380,7 @@ impl Examiner {
     fn potency<const N: usize>(
         &mut self,
         inference: &mut Inference,
+        points: &[CurvePoint],
         parameters: &[f64],
         precision: &Precision<N>,
         (ln_low, ln_high): (f64, f64),
@@ -413,8 +416,10 @@ impl Examiner {
             Some(curve) => potency::mean_of_hill(curve, ln_low, ln_high),
             None => potency::mean_viability(model, parameters, ln_low, ln_high),
         };
+        inference.auc_observed = potency::observed_mean(points);
         inference.aac = inference.auc.map(|auc| 1.0 - auc);
         inference.dss = hill.and_then(|c| potency::drug_sensitivity(&c, ln_low, ln_high));
+        inference.dss_pharmacogx = hill.and_then(|c| potency::drug_sensitivity_pharmacogx(&c, ln_low, ln_high));
         if inference.auc.is_none() {
             inference.area_reason = Some("one_dose");
         } else if hill.is_none() {

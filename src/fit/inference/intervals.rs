@@ -1,8 +1,9 @@
 //! Confidence intervals of fitted parameters: which there are, and Wald's.
 
 use super::Inference;
-use crate::fit::{Fit, MAX_PARAMETERS};
+use crate::fit::{Fit, FitSettings, MAX_PARAMETERS};
 use crate::math::special::t_quantile;
+use crate::screen::dose_matrix::Curve;
 use std::f64::consts::LN_10;
 
 /// Probability below the upper end of a 95 % interval.
@@ -110,4 +111,28 @@ impl Interval {
         let unit = if is_logarithm { LN_10 } else { 1.0 };
         Self { low: self.low.map(|x| x / unit), high: self.high.map(|x| x / unit), reason: self.reason }
     }
+}
+
+/// The intervals of least-squares fits, of the kind asked for; none of kind [`IntervalKind::None`]. A curve that was not
+/// fitted has the reason of its status.
+pub fn intervals(
+    kind: IntervalKind,
+    curves: &[Curve],
+    fits: &[Fit],
+    inferences: &[Inference],
+    settings: &FitSettings,
+) -> Vec<Intervals> {
+    let count = settings.model.parameters().len();
+    let mut found = match kind {
+        IntervalKind::None => return Vec::new(),
+        IntervalKind::Wald => wald_intervals(fits, inferences, count),
+        IntervalKind::Profile => super::profile::profile_intervals(curves, fits, inferences, settings),
+    };
+    for (intervals, inference) in found.iter_mut().zip(inferences).filter(|(_, inference)| inference.sse.is_none()) {
+        let reason = inference.status.reason().or(inference.reason);
+        for interval in &mut intervals.parameters[..count] {
+            *interval = Interval { low: None, high: None, reason };
+        }
+    }
+    found
 }

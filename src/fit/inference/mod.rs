@@ -3,8 +3,10 @@
 //! Replicates were collapsed before the fit; their scatter (pure error) is put back here, so sums of squares and
 //! degrees of freedom are those of a fit to single wells.
 
+pub mod calibration;
 pub mod covariance;
 mod examine;
+pub mod growth;
 pub mod intervals;
 pub mod potency;
 pub mod profile;
@@ -14,9 +16,9 @@ use super::{Fit, MAX_PARAMETERS, Status};
 use crate::model::ModelId;
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use examine::Examiner;
-pub use intervals::{IntervalKind, Intervals};
+pub use intervals::{IntervalKind, Intervals, intervals};
 use rayon::prelude::*;
-pub use table::{append_columns, table};
+pub use table::{append_columns, append_intervals, table};
 
 /// A responder's F-test must have a p below this ...
 pub const RESPONSE_P: f64 = 0.05;
@@ -89,8 +91,9 @@ pub struct Inference {
     pub standard_error_reasons: [Option<&'static str>; MAX_PARAMETERS],
     /// F statistic of the curve against a flat line.
     pub f: Option<f64>,
-    /// Its upper tail, with `parameters - 1` and `wells - parameters` degrees of freedom, bounds notwithstanding: the
-    /// optimiser had the use of a parameter that ended on its bound.
+    /// Its upper tail: from [`infer`] with `parameters - 1` and `wells - parameters` degrees of freedom, bounds
+    /// notwithstanding (the optimiser had the use of a parameter that ended on its bound), which is conservative with few
+    /// doses; [`calibration::Calibration::calibrate`] puts one in its place that is uniform on flat curves.
     pub p_value: Option<f64>,
     /// Fall of the fitted viability from untreated cells (from the lowest dose, where untreated wells are neither
     /// part of the curve nor fixed by the model) to the highest dose; negative for a rising curve.
@@ -109,10 +112,15 @@ pub struct Inference {
     pub ic50_reason: Option<&'static str>,
     /// Mean viability of the fitted curve over the log-dose range tested.
     pub auc: Option<f64>,
+    /// Mean of the observed responses over the log-dose range tested, by trapezoids between the means of the doses above
+    /// zero.
+    pub auc_observed: Option<f64>,
     /// `1 - auc`.
     pub aac: Option<f64>,
     /// Drug sensitivity scores 1 to 3 (see [`potency::drug_sensitivity`]); Hill curves only.
     pub dss: Option<[f64; 3]>,
+    /// The same by PharmacoGx's definitions (see [`potency::drug_sensitivity_pharmacogx`]), on its scale of 0 to 1.
+    pub dss_pharmacogx: Option<[f64; 3]>,
     /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`.
     pub area_reason: Option<&'static str>,
 }
@@ -144,8 +152,10 @@ impl Inference {
             ic50_censored: "none",
             ic50_reason: reason,
             auc: None,
+            auc_observed: None,
             aac: None,
             dss: None,
+            dss_pharmacogx: None,
             area_reason: reason,
         }
     }

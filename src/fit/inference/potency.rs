@@ -4,6 +4,7 @@ use crate::fit::MAX_PARAMETERS;
 use crate::math::Scalar;
 use crate::model::CurveModel;
 use crate::model::surface::HillCurve;
+use crate::screen::dose_matrix::CurvePoint;
 use std::f64::consts::LN_10;
 
 /// The viability that defines the absolute IC50.
@@ -120,6 +121,25 @@ pub(super) fn mean_of_hill(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Opt
     (ln_high > ln_low).then(|| c.bottom + (c.top - c.bottom) * mean_occupancy(c, ln_low, ln_high))
 }
 
+/// Mean of the observed responses over the log-dose range tested: trapezoids between the means of the doses above zero.
+/// `None` with fewer than two doses. Points ascend by dose.
+pub fn observed_mean(points: &[CurvePoint]) -> Option<f64> {
+    let treated = &points[points.partition_point(|p| p.dose <= 0.0)..];
+    let (mut area, mut width) = (0.0, 0.0);
+    let mut last: Option<(f64, f64)> = None;
+    for same in treated.chunk_by(|a, b| a.dose == b.dose) {
+        let weight: f64 = same.iter().map(|p| p.weight).sum();
+        let mean = same.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
+        if let Some((dose, response)) = last {
+            let step = Scalar::ln(same[0].dose / dose);
+            area += 0.5 * step * (mean + response);
+            width += step;
+        }
+        last = Some((same[0].dose, mean));
+    }
+    (width > 0.0 && area.is_finite()).then(|| area / width)
+}
+
 /// Mean of `logistic(h (c - x))` over a range of log doses.
 fn mean_occupancy(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> f64 {
     let at_low = Scalar::softplus(c.slope * (c.ln_ec50 - ln_low));
@@ -159,6 +179,30 @@ pub fn drug_sensitivity(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option
     let dss2 = dss1 / log10_maximum;
     let dss3 = dss1 * (2.0 / log10_maximum) * active / width;
     Some([dss1, dss2, dss3].map(|score| if (0.0..=100.0).contains(&score) { score } else { 0.0 }))
+}
+
+/// Drug sensitivity scores 1 to 3 as PharmacoGx defines them, as fractions: the untreated response is 1, activity begins
+/// at an inhibition of one tenth; score 2 divides by the natural logarithm of the maximal inhibition in per cent, score
+/// 3 multiplies that by the share of the doses that are active (no factor 2). Not to be mixed with those of
+/// [`drug_sensitivity`]. `None` for a range of no width.
+pub fn drug_sensitivity_pharmacogx(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option<[f64; 3]> {
+    let width = ln_high - ln_low;
+    if width.is_nan() || width <= 0.0 {
+        return None;
+    }
+    let (maximum, threshold) = (1.0 - c.bottom, 0.01 * ACTIVITY_THRESHOLD);
+    if maximum.is_nan() || maximum <= threshold {
+        return Some([0.0; 3]);
+    }
+    let from = (c.ln_ec50 - Scalar::ln((maximum - threshold) / threshold) / c.slope).max(ln_low);
+    let active = ln_high - from;
+    if active <= 0.0 {
+        return Some([0.0; 3]);
+    }
+    let inhibited = maximum * (1.0 - mean_occupancy(c, from, ln_high));
+    let dss1 = (inhibited - threshold) * active / ((1.0 - threshold) * width);
+    let dss2 = dss1 / Scalar::ln(100.0 * maximum);
+    Some([dss1, dss2, dss2 * active / width])
 }
 
 /// Gradient of the half-effect dose by the implicit function theorem: minus the gradient of the response over its
@@ -220,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn observed_means_by_hand() {
+        let point =
+            |dose: f64, response: f64, weight: f64| CurvePoint { dose, response, weight, n: 1, sum_of_squares: 0.0 };
+        // Decades 1 and 2 wide; two wells at the middle dose, of means 0.6: (1 * 0.8 + 2 * 0.4) / 3.
+        let points = [
+            point(0.0, 5.0, 1.0),
+            point(1e-9, 1.0, 1.0),
+            point(1e-8, 0.5, 2.0),
+            point(1e-8, 0.8, 1.0),
+            point(1e-6, 0.2, 1.0),
+        ];
+        assert!(observed_mean(&points).is_some_and(|m| (m - 1.6 / 3.0).abs() < 1e-12));
+        assert_eq!(observed_mean(&points[..2]), None);
+    }
+
+    #[test]
     fn sensitivity_scores_by_hand() {
         // Maximum 100, slope 1, EC50 1e-7, doses 1e-9..1e-5 M: x1 = -7 - log10(9) = -7.954243;
         // A = 100 [log10(1 + 10^2) - log10(1 + 10^(x1 + 7))] - 10 (2.954243) = 200.4321374 - 4.5757491 - 29.5424251
@@ -229,6 +289,13 @@ mod tests {
         assert!((one - 46.198_323_1).abs() < 1e-6, "{one}");
         assert!((two - one / 2.0).abs() < 1e-12);
         assert!((three - one * 2.954_242_509_4 / 4.0).abs() < 1e-6, "{three}");
+        // PharmacoGx: the same area as a fraction; ln 100 in the place of log10 100; x1 = -7.954243, 2.954243 of 4 active.
+        let theirs = drug_sensitivity_pharmacogx(&c, -9.0 * LN_10, -5.0 * LN_10).expect("a range");
+        let expected =
+            [0.461_983_231, 0.461_983_231 / 100f64.ln(), 0.461_983_231 / 100f64.ln() * 2.954_242_509_4 / 4.0];
+        for (ours, theirs) in theirs.iter().zip(expected) {
+            assert!((ours - theirs).abs() < 1e-8, "{ours} {theirs}");
+        }
         let weak = HillCurve { bottom: 0.95, ..c };
         assert_eq!(drug_sensitivity(&weak, -9.0 * LN_10, -5.0 * LN_10), Some([0.0; 3]));
         let late = HillCurve { ln_ec50: -4.0 * LN_10, ..c };

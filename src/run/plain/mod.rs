@@ -1,20 +1,24 @@
 //! `isobole fit` and `isobole synergy`: plain tables of curves or dose matrices, without plates.
 
-use crate::analysis::{curve_set, fit_settings};
+mod fit;
+
+use crate::analysis::fit_settings;
 use crate::backend::choose::choose;
 use crate::config::Settings;
-use crate::fit::inference::{append_columns, infer};
+use crate::ingest::curves::RejectedRow;
 use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::report::files;
 use crate::report::run_json::RunIdentity;
 use crate::report::table::Table;
 use crate::screen::Screen;
-use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint, DoseMatrix, MatrixKey, Observation, matrix_from_cells};
+use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::score::score_matrices;
 use crate::synergy::table::{surfaces_table, synergy_table};
 use crate::{Error, Result};
+pub use fit::fit;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What came of a plain table.
@@ -24,16 +28,26 @@ pub struct PlainOutcome {
     pub rows_in: usize,
     /// Rows used.
     pub rows_used: usize,
-    /// Rows left out, with the reason.
-    pub rejected: Vec<(u64, &'static str, String)>,
+    /// How many rows were left out for each reason.
+    pub rejected_by_reason: BTreeMap<&'static str, usize>,
     /// Curves or matrices.
     pub units: usize,
     /// Those without a usable result.
     pub failed: usize,
     /// The back end, and why.
     pub backend: String,
+    /// What the user should know, though it changes no result.
+    pub notes: Vec<String>,
     /// Files written.
     pub files: Vec<PathBuf>,
+}
+
+impl PlainOutcome {
+    fn count_rejected(&mut self, rejected: &[RejectedRow]) {
+        for (_, reason, _) in rejected {
+            *self.rejected_by_reason.entry(reason).or_default() += 1;
+        }
+    }
 }
 
 fn identity(settings: &Settings) -> Result<RunIdentity> {
@@ -47,10 +61,10 @@ fn only_input(settings: &Settings) -> Result<&Path> {
     settings.inputs.first().map(PathBuf::as_path).ok_or_else(|| Error::setting("input", "names no file"))
 }
 
-fn rejected_table(rejected: &[(u64, &'static str, String)]) -> Table {
+fn rejected_table(rejected: &[RejectedRow]) -> Table {
     Table::new("rejected")
         .integer("row", rejected.iter().map(|(row, _, _)| i64::try_from(*row).ok()))
-        .text("reason", rejected.iter().map(|(_, reason, _)| Some(*reason)))
+        .code("reason", rejected.iter().map(|(_, reason, _)| Some(*reason)))
         .text("detail", rejected.iter().map(|(_, _, detail)| Some(detail.as_str())))
 }
 
@@ -84,67 +98,6 @@ fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
         });
     });
     groups
-}
-
-fn collapse(table: &LongTable, rows: &[usize]) -> Vec<CurvePoint> {
-    rows.chunk_by(|&a, &b| table.rows[a].doses[0] == table.rows[b].doses[0])
-        .map(|same| {
-            let n = same.len() as f64;
-            let response = same.iter().map(|&i| table.rows[i].response).sum::<f64>() / n;
-            let squares = same.iter().map(|&i| (table.rows[i].response - response).powi(2));
-            CurvePoint {
-                dose: table.rows[same[0]].doses[0],
-                response,
-                weight: n,
-                n: same.len() as u32,
-                sum_of_squares: squares.sum(),
-            }
-        })
-        .collect()
-}
-
-/// Fits the curves of a plain table and writes them to `settings.out`, a Parquet file; rows left out go to
-/// `<out>.rejected.parquet` beside it, where there are any.
-///
-/// # Errors
-/// Those of reading, of the back end, and of writing.
-pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
-    let parent = settings.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    files::prepare(parent)?;
-    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
-    if same(only_input(settings)?, &settings.out) {
-        return Err(Error::setting("out", format!("`{}` is the input", settings.out.display())));
-    }
-    let chosen = choose(settings.backend)?;
-    let table = read_long(only_input(settings)?, mapping)?;
-    let groups = by_group(&table);
-    let key = CurveKey { line: 0, drug: 0, schedule: None };
-    let curves: Vec<Curve> = groups.par_iter().map(|rows| Curve { key, points: collapse(&table, rows) }).collect();
-    let fits = chosen.backend.fit(&fit_settings(settings), &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
-    let inferences: Vec<_> =
-        curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, settings.model)).collect();
-    let names: Vec<&Vec<String>> = table.groups.iter().collect();
-    let result = append_columns(keyed("fits", &mapping.group, &names), &fits, &inferences, settings.model);
-    let identity = identity(settings)?;
-    files::write_parquet(&result, &settings.out, &identity)?;
-    let mut outcome = PlainOutcome {
-        rows_in: table.rows_in,
-        rows_used: table.rows.len(),
-        units: curves.len(),
-        failed: fits.iter().filter(|f| !f.status.is_fitted()).count(),
-        backend: format!("{} ({}; {})", chosen.backend.name(), chosen.backend.device(), chosen.reason),
-        files: vec![settings.out.clone()],
-        rejected: table.rejected,
-    };
-    let path = settings.out.with_extension("rejected.parquet");
-    if outcome.rejected.is_empty() {
-        // One of an earlier run would speak of rows that are not rejected any more.
-        let _ = std::fs::remove_file(&path);
-    } else {
-        files::write_parquet(&rejected_table(&outcome.rejected), &path, &identity)?;
-        outcome.files.push(path);
-    }
-    Ok(outcome)
 }
 
 /// Scores the matrices of a plain table: `synergy`, `surfaces` and `rejected` in the folder `settings.out`.
@@ -200,6 +153,6 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcom
         outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
     }
     outcome.files.push(files::write(&rejected_table(&table.rejected), &settings.out, &identity, settings.csv)?);
-    outcome.rejected = table.rejected.clone();
+    outcome.count_rejected(&table.rejected);
     Ok(outcome)
 }
