@@ -8,6 +8,7 @@ pub mod mapping;
 pub mod model_choice;
 pub mod screen_file;
 
+use crate::fit::inference::IntervalKind;
 use crate::model::ModelId;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
@@ -117,6 +118,8 @@ pub struct Settings {
     pub model: ModelId,
     /// Boxes that differ from the model's own.
     pub bounds: Vec<ParameterBounds>,
+    /// Confidence intervals of curve parameters.
+    pub ci: IntervalKind,
     /// Starting points a curve, tried to the end; at least 1.
     pub starts: usize,
     /// Whether a curve gets its plates' vehicle wells as its point at dose zero.
@@ -174,6 +177,7 @@ impl Settings {
             backend,
             model,
             bounds,
+            ci,
             starts,
             vehicle_point,
             synergy,
@@ -220,6 +224,7 @@ impl Settings {
             backend: backend.unwrap_or_default(),
             model,
             bounds: bounds::resolve(model, &bounds)?,
+            ci: ci.unwrap_or_default(),
             starts: at_most("starts", at_least_one("starts", starts.unwrap_or(2))?, 100)?,
             vehicle_point: vehicle_point.unwrap_or(true),
             synergy,

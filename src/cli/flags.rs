@@ -3,6 +3,7 @@
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
+use crate::fit::inference::IntervalKind;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -31,6 +32,9 @@ pub struct AnalysisFlags {
     /// Boxes of its parameters, as "hill=0.1..8,top=0.8..1.2"; log10_ec50 in decades beyond the doses tested
     #[arg(long, value_name = "BOXES")]
     pub bounds: Option<String>,
+    /// 95 % confidence intervals of curve parameters [default: wald]
+    #[arg(long, value_parser = choice::<IntervalKind>(), value_name = "KIND")]
+    pub ci: Option<IntervalKind>,
     /// Starting points a curve; a GPU tries at most 2 [default: 2]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
@@ -85,6 +89,7 @@ impl AnalysisFlags {
             backend,
             model,
             bounds,
+            ci,
             starts,
             vehicle_point,
             synergy,
@@ -104,6 +109,7 @@ impl AnalysisFlags {
             backend,
             model,
             bounds: bounds.as_deref().map(bounds::parse).transpose()?.unwrap_or_default(),
+            ci,
             starts,
             vehicle_point,
             synergy,

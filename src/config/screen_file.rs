@@ -2,6 +2,7 @@
 
 use super::choice::did_you_mean;
 use super::{BackendChoice, LowControl, ModelChoice, Normalization, TableFormat};
+use crate::fit::inference::IntervalKind;
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -126,6 +127,8 @@ pub struct ScreenFile {
     pub model: Option<ModelChoice>,
     /// Parameter = [lower, upper].
     pub bounds: BTreeMap<String, [f64; 2]>,
+    /// Confidence intervals of curve parameters.
+    pub ci: Option<IntervalKind>,
     /// Starting points a curve.
     pub starts: Option<usize>,
     /// Whether vehicle wells are a curve's point at dose zero.
@@ -222,6 +225,7 @@ impl ScreenFile {
             backend: self.backend.or(base.backend),
             model: self.model.or(base.model),
             bounds: merged(self.bounds, base.bounds),
+            ci: self.ci.or(base.ci),
             starts: self.starts.or(base.starts),
             vehicle_point: self.vehicle_point.or(base.vehicle_point),
             synergy: self.synergy.or(base.synergy),

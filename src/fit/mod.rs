@@ -6,6 +6,7 @@ pub mod inference;
 pub mod layout;
 pub mod model_choice;
 pub mod polish;
+pub mod robust;
 pub mod scan;
 pub mod separable;
 pub mod status;

@@ -99,6 +99,8 @@ pub struct CurveModel {
     pub separated: Separated,
     /// The same, ready for lanes.
     pub kernel: Vectorised,
+    /// The response and its gradient, ready for lanes.
+    pub gradient_kernel: Vectorised,
 }
 
 /// A response `f = constant + sum of c_j basis_j`, with `c` the linear parameters, and its derivatives by the
@@ -324,6 +326,7 @@ impl CurveModel {
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
             kernel: Vectorised::new(&separated.program, POINT_INPUTS),
+            gradient_kernel: Vectorised::new(&gradient, POINT_INPUTS),
             separated,
             parameters,
             baseline,

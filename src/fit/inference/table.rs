@@ -1,6 +1,7 @@
 //! The `curves` table: one row a curve, a column for each parameter of whatever model was fitted.
 
-use super::{Inference, ResponseClass};
+use super::intervals::Interval;
+use super::{Inference, IntervalKind, Intervals, ResponseClass};
 use crate::fit::Fit;
 use crate::model::ModelId;
 use crate::report::table::Table;
@@ -66,9 +67,45 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         .code("ic50_censored", inferences.iter().map(|i| Some(i.ic50_censored)))
         .code("ic50_reason", inferences.iter().map(|i| i.ic50_reason))
         .number("auc", inferences.iter().map(|i| i.auc))
+        .number("auc_observed", inferences.iter().map(|i| i.auc_observed))
         .number("aac", inferences.iter().map(|i| i.aac))
         .number("dss1", inferences.iter().map(|i| i.dss.map(|d| d[0])))
         .number("dss2", inferences.iter().map(|i| i.dss.map(|d| d[1])))
         .number("dss3", inferences.iter().map(|i| i.dss.map(|d| d[2])))
+        .number("dss1_pharmacogx", inferences.iter().map(|i| i.dss_pharmacogx.map(|d| d[0])))
+        .number("dss2_pharmacogx", inferences.iter().map(|i| i.dss_pharmacogx.map(|d| d[1])))
+        .number("dss3_pharmacogx", inferences.iter().map(|i| i.dss_pharmacogx.map(|d| d[2])))
         .code("refit", fits.iter().map(|f| Some(f.refit.name())))
+}
+
+/// Adds `ci_low_…`, `ci_high_…` of each parameter and of the absolute IC50, and `ci_reason`: why ends are missing, as
+/// `column:reason` codes joined by `;`. Nothing where no intervals are wanted.
+pub fn append_intervals(mut table: Table, kind: IntervalKind, intervals: &[Intervals], model: ModelId) -> Table {
+    if kind == IntervalKind::None {
+        return table;
+    }
+    let mut columns: Vec<(String, Vec<Interval>)> = Vec::new();
+    for (k, name) in model.parameters().iter().enumerate() {
+        let logarithm = name.strip_prefix("ln_");
+        let shown = logarithm.map_or_else(|| (*name).to_owned(), |rest| format!("log10_{rest}"));
+        let values = intervals.iter().map(|of| of.parameters[k].shown(logarithm.is_some())).collect();
+        columns.push((shown, values));
+    }
+    columns.push(("log10_ic50_absolute".into(), intervals.iter().map(|of| of.log10_ic50).collect()));
+    for (name, values) in &columns {
+        table = table
+            .number(&format!("ci_low_{name}"), values.iter().map(|interval| interval.low))
+            .number(&format!("ci_high_{name}"), values.iter().map(|interval| interval.high));
+    }
+    let reasons = (0..intervals.len()).map(|row| {
+        let mut codes = String::new();
+        for (name, values) in &columns {
+            if let Some(reason) = values[row].reason {
+                let separator = if codes.is_empty() { "" } else { ";" };
+                codes.push_str(&format!("{separator}{name}:{reason}"));
+            }
+        }
+        (!codes.is_empty()).then_some(codes)
+    });
+    table.code("ci_reason", reasons)
 }

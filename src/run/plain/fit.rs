@@ -7,7 +7,9 @@ use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
-use crate::fit::inference::{Inference, append_columns, infer};
+use crate::fit::inference::{
+    Inference, IntervalKind, Intervals, append_columns, append_intervals, infer_all, intervals,
+};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::ingest::curves::{BLOCK_CURVES, CurveBlock, CurveStream, KeyValues, Next, RejectedRow, Round, curve};
 use crate::ingest::{LongMapping, LongTable, read_long};
@@ -48,7 +50,7 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let chosen = choose(settings.backend)?;
     let backend = chosen.backend.as_ref();
     let calibration = Calibration::new(fit_settings(settings));
-    let mut fitting = Fitting { backend, settings: fit_settings(settings), calibration };
+    let mut fitting = Fitting { backend, settings: fit_settings(settings), ci: settings.ci, calibration };
     let mut stream = CurveStream::open(input, mapping)?;
     let mut output = Output::create(settings, mapping, stream.no_keys())?;
     let streamed = fitting.pass(|| stream.next_round(), &mut output)?;
@@ -71,6 +73,7 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
 struct Fitting<'a> {
     backend: &'a dyn Backend,
     settings: FitSettings,
+    ci: IntervalKind,
     calibration: Calibration,
 }
 
@@ -79,6 +82,8 @@ struct FittedBlock {
     block: CurveBlock,
     fits: Vec<Fit>,
     inferences: Vec<Inference>,
+    /// As many as curves, or none.
+    intervals: Vec<Intervals>,
 }
 
 impl Fitting<'_> {
@@ -118,11 +123,10 @@ impl Fitting<'_> {
     fn fit(&mut self, block: CurveBlock) -> Result<FittedBlock> {
         let fits = self.backend.fit(&self.settings, &curve_set(&block.curves))?;
         self.calibration.prepare(block.curves.iter().filter_map(Design::of), self.backend)?;
-        let model = self.settings.model;
-        let mut inferences: Vec<Inference> =
-            block.curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, model)).collect();
+        let mut inferences = infer_all(&block.curves, &fits, self.settings.model);
         self.calibration.calibrate(&mut inferences, &block.curves);
-        Ok(FittedBlock { block, fits, inferences })
+        let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
+        Ok(FittedBlock { block, fits, inferences, intervals })
     }
 }
 
@@ -259,6 +263,7 @@ struct Output {
     rejected: RejectedRows,
     columns: Vec<String>,
     model: ModelId,
+    ci: IntervalKind,
     /// The p value of every curve; NaN where there is none, as that takes half the memory of an `Option`.
     p_values: Vec<f64>,
     outcome: PlainOutcome,
@@ -267,14 +272,15 @@ struct Output {
 impl Output {
     fn create(settings: &Settings, mapping: &LongMapping, no_keys: Vec<KeyValues>) -> Result<Self> {
         let identity = identity(settings)?;
-        let model = settings.model;
-        let layout = part_table(&mapping.group, no_keys, &[], &[], model);
+        let (model, ci) = (settings.model, settings.ci);
+        let layout = part_table(&mapping.group, no_keys, &[], &[], (ci, &[]), model);
         let path = settings.out.with_extension("rejected.parquet");
         Ok(Self {
             fits: TableWriter::create(&layout, &settings.out, &identity, Some("q_value"))?,
             rejected: RejectedRows { path, identity, waiting: Vec::new(), writer: None },
             columns: mapping.group.clone(),
             model,
+            ci,
             p_values: Vec::new(),
             outcome: PlainOutcome { files: vec![settings.out.clone()], ..PlainOutcome::default() },
         })
@@ -283,14 +289,19 @@ impl Output {
     fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences } in blocks {
+        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences, intervals } in blocks {
             self.outcome.units += curves.len();
             self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
             let tables: Vec<Table> = in_parts(keys, curves.len())
                 .into_par_iter()
                 .zip(fits.par_chunks(PART_CURVES))
                 .zip(inferences.par_chunks(PART_CURVES))
-                .map(|((keys, fits), inferences)| part_table(&self.columns, keys, fits, inferences, self.model))
+                .enumerate()
+                .map(|(part, ((keys, fits), inferences))| {
+                    let from = (part * PART_CURVES).min(intervals.len());
+                    let intervals = &intervals[from..(from + PART_CURVES).min(intervals.len())];
+                    part_table(&self.columns, keys, fits, inferences, (self.ci, intervals), self.model)
+                })
                 .collect();
             drop(curves);
             for p in tables.iter().filter_map(|table| table.column("p_value")) {
@@ -339,6 +350,7 @@ fn part_table(
     keys: Vec<KeyValues>,
     fits: &[Fit],
     inferences: &[Inference],
+    (ci, intervals): (IntervalKind, &[Intervals]),
     model: ModelId,
 ) -> Table {
     let keyed = columns.iter().zip(keys).fold(Table::new("fits"), |table, (column, values)| match values {
@@ -351,7 +363,7 @@ fn part_table(
         let stand_in = Column { name: "q_value".into(), values: Values::Number(p.clone()) };
         table.columns.insert(at + 1, stand_in);
     }
-    table
+    append_intervals(table, ci, intervals, model)
 }
 
 /// The table of rejected rows, which is there only when there are any.
