@@ -4,6 +4,7 @@ use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
 use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -35,7 +36,10 @@ pub struct AnalysisFlags {
     /// 95 % confidence intervals of curve parameters [default: wald]
     #[arg(long, value_parser = choice::<IntervalKind>(), value_name = "KIND")]
     pub ci: Option<IntervalKind>,
-    /// Starting points a curve; a GPU tries at most 2 [default: 2]
+    /// What a residual costs, in `fit`: the robust losses leave outliers aside [default: ls]
+    #[arg(long, value_parser = choice::<Loss>(), value_name = "LOSS")]
+    pub loss: Option<Loss>,
+    /// Starting points a curve; a GPU tries at most 2 [default: 1]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
     /// Whether the vehicle wells are each curve's point at dose zero [default: true]
@@ -90,6 +94,7 @@ impl AnalysisFlags {
             model,
             bounds,
             ci,
+            loss,
             starts,
             vehicle_point,
             synergy,
@@ -110,6 +115,7 @@ impl AnalysisFlags {
             model,
             bounds: bounds.as_deref().map(bounds::parse).transpose()?.unwrap_or_default(),
             ci,
+            loss,
             starts,
             vehicle_point,
             synergy,

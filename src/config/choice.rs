@@ -2,6 +2,7 @@
 
 use super::{BackendChoice, LowControl, Normalization, TableFormat};
 use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::model::ModelId;
 use crate::screen::line::LineStatus;
 use crate::screen::well::Role;
@@ -96,6 +97,7 @@ choices! {
     "normalization" Normalization = &[Normalization::PercentOfVehicle, Normalization::NormalizedPercentInhibition];
     "low control" LowControl = &[LowControl::Positive, LowControl::Blank];
     "interval" IntervalKind = &[IntervalKind::None, IntervalKind::Wald, IntervalKind::Profile];
+    "loss" Loss = &[Loss::LeastSquares, Loss::Huber, Loss::Tukey];
     "table format" TableFormat = &[TableFormat::Parquet, TableFormat::Csv];
     "model" ModelId = ModelId::ALL;
     "synergy model" SynergyModel = &SynergyModel::ALL;
@@ -122,6 +124,7 @@ serialised_by_name!(
     LowControl,
     TableFormat,
     IntervalKind,
+    Loss,
     SynergyModel,
     Orientation,
     Scale,
@@ -159,6 +162,7 @@ mod tests {
         check::<LowControl>();
         check::<TableFormat>();
         check::<IntervalKind>();
+        check::<Loss>();
         check::<ModelId>();
         check::<SynergyModel>();
         check::<Orientation>();

@@ -18,7 +18,7 @@ use crate::screen::dose_matrix::{Curve, CurvePoint};
 use examine::Examiner;
 pub use intervals::{IntervalKind, Intervals, intervals};
 use rayon::prelude::*;
-pub use table::{append_columns, append_intervals, table};
+pub use table::{append_columns, append_columns_of_models, append_intervals, table};
 
 /// A responder's F-test must have a p below this ...
 pub const RESPONSE_P: f64 = 0.05;

@@ -23,7 +23,40 @@ pub fn table(curves: &[Curve], fits: &[Fit], inferences: &[Inference], screen: &
 /// Adds the fit's columns to a table that has its key columns already. `reason` joins codes by `;`. Logarithmic parameters (`ln_…`) and their
 /// standard errors are shown to base 10 (`log10_…`). Why a standard error is missing stands in `se_reason` as
 /// `column:reason` codes joined by `;`.
-pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], model: ModelId) -> Table {
+pub fn append_columns(table: Table, fits: &[Fit], inferences: &[Inference], model: ModelId) -> Table {
+    append_columns_of(table, fits, inferences, &model.shown_parameters(), |_, k| Some(k))
+}
+
+/// As [`append_columns`] where each row has a model of its own: the parameters of all of `set`, null where the row's
+/// model (column `model`) has none of that name.
+pub fn append_columns_of_models(
+    table: Table,
+    fits: &[Fit],
+    inferences: &[Inference],
+    models: &[ModelId],
+    set: &[ModelId],
+) -> Table {
+    let mut shown: Vec<(String, f64)> = Vec::new();
+    for parameter in set.iter().flat_map(|model| model.shown_parameters()) {
+        if !shown.contains(&parameter) {
+            shown.push(parameter);
+        }
+    }
+    let names: Vec<(ModelId, Vec<(String, f64)>)> = set.iter().map(|m| (*m, m.shown_parameters())).collect();
+    let table = table.code("model", models.iter().map(|m| Some(m.name())));
+    append_columns_of(table, fits, inferences, &shown, |row, k| {
+        let (_, own) = names.iter().find(|(model, _)| *model == models[row])?;
+        own.iter().position(|parameter| *parameter == shown[k])
+    })
+}
+
+fn append_columns_of(
+    mut table: Table,
+    fits: &[Fit],
+    inferences: &[Inference],
+    shown: &[(String, f64)],
+    of: impl Fn(usize, usize) -> Option<usize>,
+) -> Table {
     let reason = |i: &Inference| {
         let mut codes: Vec<&str> = [i.status.reason(), i.reason, i.area_reason].into_iter().flatten().collect();
         codes.dedup();
@@ -34,26 +67,29 @@ pub fn append_columns(mut table: Table, fits: &[Fit], inferences: &[Inference], 
         .code("reason", inferences.iter().map(reason))
         .integer("n_points", inferences.iter().map(|i| Some(i64::from(i.n_points))))
         .integer("n_doses", inferences.iter().map(|i| Some(i64::from(i.n_doses))));
-    let shown = model.shown_parameters();
     for (k, (name, unit)) in shown.iter().enumerate() {
         // `infer` has checked fitted parameters for being numbers: without an sse they are not to be shown.
-        let usable = |(f, i): (&Fit, &Inference)| i.sse.map(|_| f.parameters[k] / unit);
-        table = table.number(name, fits.iter().zip(inferences).map(usable));
+        let usable = |(row, (f, i)): (usize, (&Fit, &Inference))| {
+            of(row, k).filter(|_| i.sse.is_some()).map(|parameter| f.parameters[parameter] / unit)
+        };
+        table = table.number(name, fits.iter().zip(inferences).enumerate().map(usable));
     }
     for (k, (name, unit)) in shown.iter().enumerate() {
-        table = table
-            .number(&format!("se_{name}"), inferences.iter().map(|i| i.standard_errors[k].map(|error| error / unit)));
+        let error = |(row, i): (usize, &Inference)| i.standard_errors[of(row, k)?].map(|error| error / unit);
+        table = table.number(&format!("se_{name}"), inferences.iter().enumerate().map(error));
     }
-    let codes = |i: &Inference| {
-        let codes: Vec<String> = shown
-            .iter()
-            .zip(i.standard_error_reasons)
-            .filter_map(|((name, _), reason)| reason.map(|reason| format!("{name}:{reason}")))
-            .collect();
-        (!codes.is_empty()).then(|| codes.join(";"))
+    let codes = |(row, i): (usize, &Inference)| {
+        let mut codes = String::new();
+        for (k, (name, _)) in shown.iter().enumerate() {
+            if let Some(reason) = of(row, k).and_then(|parameter| i.standard_error_reasons[parameter]) {
+                let separator = if codes.is_empty() { "" } else { ";" };
+                codes.push_str(&format!("{separator}{name}:{reason}"));
+            }
+        }
+        (!codes.is_empty()).then_some(codes)
     };
     table
-        .code("se_reason", inferences.iter().map(codes))
+        .code("se_reason", inferences.iter().enumerate().map(codes))
         .number("sse", inferences.iter().map(|i| i.sse))
         .number("rmse", inferences.iter().map(|i| i.rmse))
         .number("r2", inferences.iter().map(|i| i.r2))
