@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use isobole::backend::cpu::Cpu;
 use isobole::backend::{Backend, SurfaceBatch, SurfacePoint};
-use isobole::bench::curves;
+use isobole::bench::simulated::{DOSES, REPLICATES, simulate};
 use isobole::fit::FitSettings;
 use isobole::model::ModelId;
 use isobole::model::surface::HillCurve;
@@ -11,7 +11,7 @@ use isobole::model::surface::HillCurve;
 const CURVES: usize = 4096;
 
 fn fits(criterion: &mut Criterion) {
-    let set = curves(CURVES, 10, 1);
+    let set = simulate(CURVES, DOSES, REPLICATES, 1).collapse().curves;
     let mut group = criterion.benchmark_group("fit");
     group.throughput(Throughput::Elements(CURVES as u64)).sample_size(10);
     for &model in ModelId::ALL {

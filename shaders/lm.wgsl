@@ -1,75 +1,80 @@
-// Levenberg–Marquardt, one invocation a fit, the whole loop in the kernel.
+// Separable least squares, one invocation a fit, the whole descent in the kernel: variable projection with
+// Levenberg-Marquardt steps, begun from the best of a table of starts.
 //
-// Reads `input`, regions of `config.n` floats each (so that neighbouring invocations read neighbouring floats):
-//   doses, responses, weights of `config.points` points; untreated response, untreated weight;
-//   lower and upper bounds of PARAMETERS parameters; lowest and highest dose; responses there.
-// Writes `output` in regions of `config.n`: PARAMETERS parameters, sum of squares, iterations, 1 if the limit ended it.
-// Padding points have weight 0. The arithmetic (add_treated, add_untreated, lm_step, solve_linear, start) is recorded
-// from the Rust that the CPU runs; only this loop is written here.
+// Reads `input`, rows of `config.n` floats (so that neighbouring invocations read neighbouring floats): responses
+// times square roots of weights, `config.points` of them; then `table * HELD + held parameter + 1`; then the value of
+// that parameter. Reads `tables`: where each table begins, then the tables, one a layout (`TableShape`): fits side by
+// side mostly share one, so that these reads are broadcasts. Writes `output`, rows of `config.n`: nonlinear parameters,
+// then evaluations, negative where there was never a number.
+//
+// All arithmetic stands before this text, recorded from the Rust that the CPU runs; here are only loops, what is read
+// and written, and what is accepted.
 
-struct Config {
-    n: u32,
-    points: u32,
-    max_iterations: u32,
-    starts: u32,
-}
+const NOTHING = 3.0e38f;
+const NO_START = 0xffffffffu;
 
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
-fn region(index: u32, fit: u32) -> f32 {
-    return input[index * config.n + fit];
-}
-
-fn evaluate(fit: u32, p: array<f32, PARAMETERS>) -> array<f32, NORMAL> {
-    var normal = array<f32, NORMAL>();
-    let points = config.points;
-    for (var k = 0u; k < points; k++) {
-        normal = add_treated(normal, region(k, fit), region(points + k, fit), region(2u * points + k, fit), p);
+// The best start, leaving out those beside `taken`.
+fn scan(data: Data, bounds: Bounds, table: u32, taken: u32) -> u32 {
+    let level = sum_common(data, inverseSqrt(tables[table + 2u]));
+    let square = sum_square(data, level * inverseSqrt(tables[table + 2u]) * COMMON);
+    let starts = u32(tables[table + 1u]);
+    var best = NO_START;
+    var best_cost = NOTHING;
+    for (var start = 0u; start < starts; start++) {
+        let at = table + STARTS + start * START;
+        let cost = start_cost(sum_along(data, at + VECTORS), load_figures(at + FIGURES), bounds, square, level);
+        if (cost < best_cost && (taken == NO_START || !are_neighbours(table, start, taken))) {
+            best = start;
+            best_cost = cost;
+        }
     }
-    return add_untreated(normal, region(3u * points, fit), region(3u * points + 1u, fit), p);
+    return best;
 }
 
-struct Descent {
-    p: array<f32, PARAMETERS>,
+struct End {
+    theta: Theta,
     sse: f32,
-    iterations: u32,
-    exhausted: bool,
+    evaluations: u32,
 }
 
-fn descend(fit: u32, first: array<f32, PARAMETERS>, lower: array<f32, PARAMETERS>, upper: array<f32, PARAMETERS>,
-           share: f32, least: f32) -> Descent {
-    var at = Descent(first, 0.0, 0u, true);
-    var normal = evaluate(fit, first);
-    at.sse = normal[SSE];
+fn descend(data: Data, bounds: Bounds, first: Theta, freedom: f32, least: f32) -> End {
+    var theta = first;
+    var at = first;
+    var sse = NOTHING;
+    var linear = Solved();
+    var slope = Slopes();
     var damping = FIRST_DAMPING;
-    while (at.iterations < config.max_iterations) {
-        at.iterations++;
-        let move_to = lm_step(normal, at.p, lower, upper, damping);
-        var target_p = array<f32, PARAMETERS>();
-        for (var i = 0u; i < PARAMETERS; i++) {
-            target_p[i] = move_to[i];
-        }
-        let trial = evaluate(fit, target_p);
-        let small = move_to[PARAMETERS + 1u] <= share * at.sse + least;
-        let accepted = trial[SSE] < at.sse;
+    var evaluations = 0u;
+    loop {
+        evaluations++;
+        let trial = solve(sum_basis(data, early_basis(at)), bounds);
+        let sums = sum_slopes(data, early_slopes(at, trial));
+        let accepted = sums.sse0 < sse;
         if (accepted) {
-            at.p = target_p;
-            at.sse = trial[SSE];
-            normal = trial;
+            theta = at;
+            sse = sums.sse0;
+            linear = trial;
+            slope = slopes(sums, trial);
+            damping = max(damping * DAMPING_ACCEPTED, LEAST_DAMPING);
+        } else {
+            damping = max(damping, FIRST_DAMPING) * DAMPING_REJECTED;
         }
-        if (small && (damping <= FREE_DAMPING || !accepted)) {
-            at.exhausted = false;
+        if (evaluations == 1u) {
+            damping = FIRST_DAMPING;
+        }
+        let next = take_step(theta, bounds, linear, slope, damping);
+        let settled = next.promise0 <= OFFSET * sse / freedom + least && damping <= FREE_DAMPING;
+        if (settled) {
+            theta = target_of(next);
+        }
+        // Written so that a promise or a sum that is no number ends the descent.
+        let onward = next.promise0 < NOTHING && sse < NOTHING && damping <= LAST_DAMPING;
+        if (settled || !onward || evaluations >= config.max_evaluations) {
             break;
         }
-        damping *= select(DAMPING_REJECTED, DAMPING_ACCEPTED, accepted);
-        if (damping > LAST_DAMPING) {
-            at.exhausted = false;
-            break;
-        }
+        at = target_of(next);
     }
-    return at;
+    return End(theta, sse, evaluations);
 }
 
 @compute @workgroup_size(GROUP)
@@ -78,63 +83,33 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if (fit >= config.n) {
         return;
     }
-    let base = 3u * config.points + 2u;
-    var lower = array<f32, PARAMETERS>();
-    var upper = array<f32, PARAMETERS>();
-    var free = 0.0;
-    for (var i = 0u; i < PARAMETERS; i++) {
-        lower[i] = region(base + i, fit);
-        upper[i] = region(base + PARAMETERS + i, fit);
-        free += select(0.0, 1.0, lower[i] < upper[i]);
+    let head = u32(region(config.points, fit));
+    let table = u32(tables[head / HELD]);
+    let held = head % HELD;
+    let data = load_data(fit, table + POINTS);
+    var bounds = load_bounds(table + BOUNDS);
+    if (held > 0u) {
+        bounds = hold(bounds, held - 1u, region(config.points + 1u, fit));
     }
-    let ends = base + 2u * PARAMETERS;
-    var total_weight = region(3u * config.points + 1u, fit);
-    var present = select(0.0, 1.0, total_weight > 0.0);
-    for (var k = 0u; k < config.points; k++) {
-        let weight = region(2u * config.points + k, fit);
-        total_weight += weight;
-        present += select(0.0, 1.0, weight > 0.0);
-    }
-    let share = OFFSET / max(present - free, 1.0);
-    let least = ROUNDING * total_weight;
+    let freedom = max(tables[table] - free_parameters(bounds), 1.0);
+    let least = ROUNDING * tables[table + 2u];
 
-    // The two best of the starts, their linear parameters solved for.
-    var best = array<f32, PARAMETERS>();
-    var second = array<f32, PARAMETERS>();
-    var best_sse = 3.0e38;
-    var second_sse = 3.0e38;
-    for (var index = 0u; index < STARTS; index++) {
-        let raw = start(index, region(ends, fit), region(ends + 1u, fit), region(ends + 2u, fit), region(ends + 3u, fit), lower, upper);
-        let normal = evaluate(fit, raw);
-        let solved = solve_linear(normal, raw, lower, upper);
-        let sse = normal[SSE] - solved[PARAMETERS];
-        if (sse < best_sse) {
-            second = best;
-            second_sse = best_sse;
-            best_sse = sse;
-            for (var i = 0u; i < PARAMETERS; i++) {
-                best[i] = solved[i];
-            }
-        } else if (sse < second_sse) {
-            second_sse = sse;
-            for (var i = 0u; i < PARAMETERS; i++) {
-                second[i] = solved[i];
-            }
+    var found = End(Theta(), NOTHING, 0u);
+    var evaluations = 0u;
+    var taken = NO_START;
+    for (var attempt = 0u; attempt < config.starts; attempt++) {
+        let start = scan(data, bounds, table, taken);
+        if (start == NO_START) {
+            break;
+        }
+        taken = start;
+        let first = inside(load_theta(table + STARTS + start * START), bounds);
+        let end = descend(data, bounds, first, freedom, least);
+        evaluations += end.evaluations;
+        if (end.sse < found.sse) {
+            found = end;
         }
     }
-    var found = descend(fit, best, lower, upper, share, least);
-    var iterations = found.iterations;
-    if (config.starts > 1u && second_sse < 3.0e38) {
-        let other = descend(fit, second, lower, upper, share, least);
-        iterations += other.iterations;
-        if (other.sse < found.sse) {
-            found = other;
-        }
-    }
-    for (var i = 0u; i < PARAMETERS; i++) {
-        output[i * config.n + fit] = found.p[i];
-    }
-    output[PARAMETERS * config.n + fit] = found.sse;
-    output[(PARAMETERS + 1u) * config.n + fit] = f32(iterations);
-    output[(PARAMETERS + 2u) * config.n + fit] = select(0.0, 1.0, found.exhausted);
+    write_theta(fit, found.theta);
+    output[EVALUATIONS_ROW * config.n + fit] = select(-1.0, f32(evaluations), found.sse < NOTHING);
 }

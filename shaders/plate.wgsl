@@ -56,6 +56,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let vehicle = sums[0][1] / max(counts[0][1], 1.0);
     let positive = sums[0][2] / max(counts[0][2], 1.0);
     for (var k = thread; k < count; k += GROUP) {
-        output[first + k] = normalise(input[signals + first + k], background, vehicle, positive)[0];
+        output[first + k] = normalise(input[signals + first + k], background, vehicle, positive);
     }
 }

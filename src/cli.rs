@@ -5,11 +5,12 @@
 pub mod flags;
 pub mod plates;
 
-use crate::config::Settings;
 use crate::config::mapping::known_unit;
+use crate::config::{BackendChoice, Settings};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::ingest::LongMapping;
+use crate::model::ModelId;
 use crate::screen::dose::ConcentrationUnit;
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
@@ -213,8 +214,14 @@ pub struct BenchArgs {
     /// Number of curves to fit
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub curves: usize,
+    /// Models to time [default: all]
+    #[arg(long, value_delimiter = ',', value_parser = choice::<ModelId>(), value_name = "MODEL,…")]
+    pub models: Vec<ModelId>,
+    /// Time this back end only; auto for all that are there
+    #[arg(long, default_value = "auto", value_parser = choice::<BackendChoice>(), value_name = "BACKEND")]
+    pub backend: BackendChoice,
     /// Compare instead the GPU's fits in one call with the same in chunks
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "models", "backend"])]
     pub chunk_check: bool,
     /// Write the figures to this file as JSON
     #[arg(long, value_name = "FILE")]

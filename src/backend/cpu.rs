@@ -145,3 +145,8 @@ impl Surfaces<'_> {
         expected
     }
 }
+
+/// The name of the instruction set that the lanes use on this machine.
+pub fn instruction_set() -> &'static str {
+    InstructionSet::detect().name()
+}

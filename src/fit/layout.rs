@@ -132,6 +132,11 @@ impl Layout {
         same(&self.dose, points.dose) && same(&self.weight, points.weight) && same(&self.x2, points.x2)
     }
 
+    /// Whether another layout has the same points.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is(Points { dose: &other.dose, ln_dose: &[], x2: &other.x2, weight: &other.weight })
+    }
+
     /// A parameter as the descent moves it: logarithms of doses, centred.
     pub fn inner(&self, model: &CurveModel, parameter: usize, value: f64) -> f64 {
         match model.parameters[parameter].axis {

@@ -72,6 +72,26 @@ impl CurveSet {
         self.baseline.push(baseline);
     }
 
+    /// The curves with these numbers, in this order.
+    pub fn select(&self, which: &[usize]) -> Self {
+        let points = || which.iter().flat_map(|i| self.range(*i));
+        let of = |all: &[f64]| -> Vec<f64> { points().filter_map(|k| all.get(k).copied()).collect() };
+        let mut offsets = vec![0];
+        for i in which {
+            offsets.push(offsets[offsets.len() - 1] + self.range(*i).len());
+        }
+        Self {
+            offsets,
+            dose: of(&self.dose),
+            ln_dose: of(&self.ln_dose),
+            x2: of(&self.x2),
+            response: of(&self.response),
+            weight: of(&self.weight),
+            baseline: which.iter().filter_map(|i| self.baseline.get(*i).copied()).collect(),
+            held: which.iter().filter_map(|i| self.held.get(*i).copied()).collect(),
+        }
+    }
+
     /// Adds a curve from (natural-log molar dose, response, weight) triples; a dose of negative infinity is the
     /// untreated point.
     pub fn push_at_ln_dose(&mut self, baseline: Option<f64>, points: impl IntoIterator<Item = (f64, f64, f64)>) {

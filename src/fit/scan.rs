@@ -32,7 +32,7 @@ impl Scan {
     /// Values kept for each start: the triangle R of the columns, then its inverse, then the products of the
     /// orthonormal columns with the constant part, then the constant part's square.
     #[inline(always)]
-    fn figures(linear: usize) -> usize {
+    pub fn figures(linear: usize) -> usize {
         linear * (linear + 1) + linear + 1
     }
 
@@ -91,6 +91,17 @@ impl Scan {
             }
         }
         Self { points: n, linear, shares, starts, counts, figures, vectors, has_constant, usable }
+    }
+
+    /// The figures of a start; none where the response is no number there.
+    pub fn figures_of(&self, start: usize) -> Option<&[f64]> {
+        let count = Self::figures(self.linear);
+        self.usable[start].then(|| &self.figures[start * count..(start + 1) * count])
+    }
+
+    /// An orthonormal column of a start, or, behind them, the constant part where there is one.
+    pub fn column(&self, start: usize, column: usize) -> &[f64] {
+        &self.vectors[(column * self.len() + start) * self.points..][..self.points]
     }
 
     /// Number of starts.
@@ -171,7 +182,7 @@ impl Scan {
         let mut moved = [zero; super::MAX_PARAMETERS];
         for (start, figures) in self.figures.chunks_exact(Self::figures(linear)).enumerate() {
             let half = linear * (linear + 1) / 2;
-            let (r, inverse, of_constant) = (&figures[..half], &figures[half..2 * half], &figures[2 * half..]);
+            let of_constant = &figures[2 * half..];
             let mut sum = square;
             if self.has_constant {
                 sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
@@ -182,35 +193,9 @@ impl Scan {
                 }
                 sum = sum - at[j] * at[j];
             }
-            // The linear parameters, cut to their box, and what the cut costs.
-            for i in 0..linear {
-                let mut value = zero;
-                for j in i..linear {
-                    value = value + Lanes([inverse[upper_triangle(linear, i, j)]; L]) * at[j];
-                }
-                best[i] = value;
-            }
-            if self.shares {
-                // In the order of the columns the common level comes first, then the differences from it.
-                let last = linear - 1;
-                let level = best[0].clamp(lower[last], upper[last]);
-                moved[0] = level - best[0];
-                for i in 1..linear {
-                    let plateau = (best[i] + best[0]).clamp(lower[i - 1], upper[i - 1]);
-                    moved[i] = plateau - level - best[i];
-                }
-            } else {
-                for i in 0..linear {
-                    moved[i] = best[i].clamp(lower[i], upper[i]) - best[i];
-                }
-            }
-            for i in 0..linear {
-                let mut cost = zero;
-                for j in i..linear {
-                    cost = cost + Lanes([r[upper_triangle(linear, i, j)]; L]) * moved[j];
-                }
-                sum = sum + cost * cost;
-            }
+            let figure = |n: usize| Lanes([figures[n]; L]);
+            let cut = (&mut best[..linear], &mut moved[..linear]);
+            sum = sum + cost_of_box(self.shares, &at[..linear], figure, lower, upper, cut);
             let sum = if self.usable[start] { sum } else { Lanes([f64::INFINITY; L]) };
             room.sums[start] = sum;
             least_at = sum.select_less(least, Lanes([start as f64; L]), least_at);
@@ -251,6 +236,51 @@ fn along<const L: usize>(vector: &[f64], response: &[Lanes<L>]) -> Lanes<L> {
     let mut sum = Lanes([0.0; L]);
     for (u, y) in vector.iter().zip(response) {
         sum = sum + Lanes([*u; L]) * *y;
+    }
+    sum
+}
+
+/// What it costs to cut the linear parameters at a start to their box. `along` are the products of the response with
+/// the orthonormal columns, `figure` gives the triangle R of the columns and behind it its inverse.
+#[inline(always)]
+pub fn cost_of_box<S: Scalar>(
+    shares: bool,
+    along: &[S],
+    figure: impl Fn(usize) -> S,
+    lower: &[S],
+    upper: &[S],
+    (best, moved): (&mut [S], &mut [S]),
+) -> S {
+    let linear = along.len();
+    let half = linear * (linear + 1) / 2;
+    for i in 0..linear {
+        let mut value = S::lit(0.0);
+        for j in i..linear {
+            value = value + figure(half + upper_triangle(linear, i, j)) * along[j];
+        }
+        best[i] = value;
+    }
+    if shares {
+        // In the order of the columns the common level comes first, then the differences from it.
+        let last = linear - 1;
+        let level = best[0].clamp(lower[last], upper[last]);
+        moved[0] = level - best[0];
+        for i in 1..linear {
+            let plateau = (best[i] + best[0]).clamp(lower[i - 1], upper[i - 1]);
+            moved[i] = plateau - level - best[i];
+        }
+    } else {
+        for i in 0..linear {
+            moved[i] = best[i].clamp(lower[i], upper[i]) - best[i];
+        }
+    }
+    let mut sum = S::lit(0.0);
+    for i in 0..linear {
+        let mut cost = S::lit(0.0);
+        for j in i..linear {
+            cost = cost + figure(upper_triangle(linear, i, j)) * moved[j];
+        }
+        sum = sum + cost * cost;
     }
     sum
 }

@@ -10,6 +10,7 @@ pub mod program;
 pub mod random;
 pub mod scalar;
 pub mod special;
+mod split;
 pub mod vectorised;
 pub mod wgsl;
 
@@ -20,7 +21,6 @@ pub use lanes::Lanes;
 pub use program::{Program, Recorded};
 pub use scalar::Scalar;
 pub use vectorised::Vectorised;
-pub use wgsl::Wgsl;
 
 /// An array from its index, like `std::array::from_fn`, but always inlined: a call that is left standing is compiled
 /// without the caller's vector instructions. `N` must be above zero.

@@ -56,20 +56,7 @@ impl Vectorised {
         }
         let of_point = |n: usize| depends[n] == (true, false);
         // Values of the point alone that something else needs.
-        let mut wanted: Vec<u32> = Vec::new();
-        let mut want = |v: Recorded| {
-            if let Value(n) = v
-                && of_point(n as usize)
-                && !wanted.contains(&n)
-            {
-                wanted.push(n);
-            }
-        };
-        for (n, operation) in operations.iter().enumerate().filter(|(n, _)| !of_point(*n)) {
-            debug_assert!(!of_point(n));
-            operation.operands().for_each(&mut want);
-        }
-        program.outputs.iter().copied().for_each(&mut want);
+        let wanted = program.wanted_first(|i| i < point_inputs);
         let hoisted = program.with_outputs(point_inputs, wanted.iter().map(|n| Value(*n)).collect());
 
         let mut constants: Vec<f64> = Vec::new();

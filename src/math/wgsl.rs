@@ -1,170 +1,84 @@
-//! A scalar that records: arithmetic on [`Wgsl`] becomes `let` lines of a WGSL function, one per distinct operation,
-//! so that equal sub-expressions are computed once.
+//! Recorded [`Program`]s printed as WGSL: one `let` line an operation, scalars with names, no arrays, so that a
+//! driver keeps all of it in registers.
 
-use super::Scalar;
-use std::cell::RefCell;
+use super::program::{Operation as Op, Program, Recorded};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// A literal, or a line of the function being recorded.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Wgsl {
-    /// A constant, folded where it can be.
-    Literal(f64),
-    /// Line `t{n}`.
-    Line(u32),
+/// Largest exponent of e in single precision, with some room: see [`Scalar::exp`](super::Scalar::exp).
+const LARGEST_EXPONENT: &str = "85.0f";
+/// The smallest normal number: logarithms saturate there.
+const SMALLEST: &str = "1.17549435e-38f";
+
+/// A constant. Beyond the range of single precision it saturates: WGSL has no literal for infinity.
+pub fn literal(value: f64) -> String {
+    format!("{:?}f", (value as f32).clamp(-f32::MAX, f32::MAX))
 }
 
-use Wgsl::{Line, Literal};
-
-#[derive(Default)]
-struct Recording {
-    lines: Vec<String>,
-    known: HashMap<String, u32>,
+/// Whether a program can be printed: all its constants are numbers.
+pub fn can_be_printed(program: &Program) -> bool {
+    let constants = program.operations.iter().flat_map(|o| o.operands()).chain(program.outputs.iter().copied());
+    constants.into_iter().all(|v| !matches!(v, Recorded::Literal(constant) if constant.is_nan()))
 }
 
-thread_local!(static RECORDING: RefCell<Recording> = RefCell::default());
-
-fn text(value: Wgsl) -> String {
-    match value {
-        Literal(v) => format!("{:?}f", v as f32),
-        Line(n) => format!("t{n}"),
+/// `program` as `fn name(arguments) -> result`, where `result` is a structure of as many numbers as the program has
+/// outputs. `inputs` are the WGSL expressions of the program's inputs.
+pub fn function(name: &str, arguments: &str, result: &str, inputs: &[String], program: &Program) -> String {
+    let mut source = format!("fn {name}({arguments}) -> {result} {{\n");
+    let mut names: Vec<String> = Vec::with_capacity(program.operations.len());
+    // Parts of logistics already printed, by operand.
+    let mut logistics: HashMap<String, usize> = HashMap::new();
+    for (n, operation) in program.operations.iter().enumerate() {
+        let at = |v: Recorded| match v {
+            Recorded::Literal(constant) => literal(constant),
+            Recorded::Value(m) => names[m as usize].clone(),
+        };
+        let mut line = |expression: String| {
+            let _ = writeln!(source, "    let t{n} = {expression};");
+            format!("t{n}")
+        };
+        let mut print_logistic = |source: &mut String, z: &str| {
+            *logistics.entry(z.to_owned()).or_insert_with(|| {
+                let _ = writeln!(source, "    let e{n} = exp(-min(abs({z}), {LARGEST_EXPONENT}));");
+                let _ = writeln!(source, "    let i{n} = 1.0f / (1.0f + e{n});");
+                n
+            })
+        };
+        let name = match *operation {
+            Op::Input(i) => inputs.get(i as usize).cloned().unwrap_or_else(|| literal(0.0)),
+            Op::Add(a, b) => line(format!("{} + {}", at(a), at(b))),
+            Op::Sub(a, b) => line(format!("{} - {}", at(a), at(b))),
+            Op::Mul(a, b) => line(format!("{} * {}", at(a), at(b))),
+            Op::Div(a, b) => line(format!("{} / {}", at(a), at(b))),
+            Op::Neg(a) => line(format!("-({})", at(a))),
+            Op::Exp(a) => line(format!("exp(clamp({}, -{LARGEST_EXPONENT}, {LARGEST_EXPONENT}))", at(a))),
+            Op::Ln(a) => line(format!("log(max({}, {SMALLEST}))", at(a))),
+            Op::Sqrt(a) => line(format!("sqrt({})", at(a))),
+            Op::Sin(a) => line(format!("sin({})", at(a))),
+            Op::Cos(a) => line(format!("cos({})", at(a))),
+            Op::Atan(a) => line(format!("atan({})", at(a))),
+            Op::Abs(a) => line(format!("abs({})", at(a))),
+            Op::Logistic(a) => {
+                let z = at(a);
+                let m = print_logistic(&mut source, &z);
+                let _ = writeln!(source, "    let t{n} = select(i{m}, e{m} * i{m}, {z} < 0.0f);");
+                format!("t{n}")
+            }
+            Op::LogisticSlope(a) => {
+                let m = print_logistic(&mut source, &at(a));
+                let _ = writeln!(source, "    let t{n} = e{m} * i{m} * i{m};");
+                format!("t{n}")
+            }
+            Op::Min(a, b) => line(format!("min({}, {})", at(a), at(b))),
+            Op::Max(a, b) => line(format!("max({}, {})", at(a), at(b))),
+            Op::SelectLess(a, b, c, d) => line(format!("select({}, {}, {} < {})", at(d), at(c), at(a), at(b))),
+        };
+        names.push(name);
     }
-}
-
-fn line(expression: String) -> Wgsl {
-    RECORDING.with_borrow_mut(|recording| {
-        if let Some(&known) = recording.known.get(&expression) {
-            return Line(known);
-        }
-        let number = recording.lines.len() as u32;
-        recording.known.insert(expression.clone(), number);
-        recording.lines.push(expression);
-        Line(number)
-    })
-}
-
-/// An argument of the function being recorded, as a WGSL expression (`p[2]`, `x`).
-pub fn argument(expression: impl Into<String>) -> Wgsl {
-    line(expression.into())
-}
-
-fn is(value: Wgsl, constant: f64) -> bool {
-    matches!(value, Literal(v) if v == constant)
-}
-
-impl Add for Wgsl {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(a + b),
-            _ if is(self, 0.0) => other,
-            _ if is(other, 0.0) => self,
-            _ => line(format!("{} + {}", text(self), text(other))),
-        }
-    }
-}
-
-impl Sub for Wgsl {
-    type Output = Self;
-    fn sub(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(a - b),
-            _ if is(self, 0.0) => -other,
-            _ if is(other, 0.0) => self,
-            _ => line(format!("{} - {}", text(self), text(other))),
-        }
-    }
-}
-
-impl Mul for Wgsl {
-    type Output = Self;
-    fn mul(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(a * b),
-            _ if is(self, 0.0) || is(other, 0.0) => Literal(0.0),
-            _ if is(self, 1.0) => other,
-            _ if is(other, 1.0) => self,
-            _ => line(format!("{} * {}", text(self), text(other))),
-        }
-    }
-}
-
-impl Div for Wgsl {
-    type Output = Self;
-    fn div(self, other: Self) -> Self {
-        match (self, other) {
-            (Literal(a), Literal(b)) => Literal(a / b),
-            _ if is(self, 0.0) || is(other, 1.0) => self,
-            _ => line(format!("{} / {}", text(self), text(other))),
-        }
-    }
-}
-
-impl Neg for Wgsl {
-    type Output = Self;
-    fn neg(self) -> Self {
-        match self {
-            Literal(v) => Literal(-v),
-            Line(_) => line(format!("-{}", text(self))),
-        }
-    }
-}
-
-impl Scalar for Wgsl {
-    fn lit(value: f64) -> Self {
-        Literal(value)
-    }
-    fn exp(self) -> Self {
-        match self {
-            Literal(v) => Literal(Scalar::exp(v)),
-            Line(_) => line(format!("exp(clamp({}, -85.0f, 85.0f))", text(self))),
-        }
-    }
-    fn ln(self) -> Self {
-        line(format!("log({})", text(self)))
-    }
-    fn sin(self) -> Self {
-        line(format!("sin({})", text(self)))
-    }
-    fn cos(self) -> Self {
-        line(format!("cos({})", text(self)))
-    }
-    fn atan(self) -> Self {
-        line(format!("atan({})", text(self)))
-    }
-    fn sqrt(self) -> Self {
-        line(format!("sqrt({})", text(self)))
-    }
-    fn abs(self) -> Self {
-        line(format!("abs({})", text(self)))
-    }
-    fn min(self, other: Self) -> Self {
-        line(format!("min({}, {})", text(self), text(other)))
-    }
-    fn max(self, other: Self) -> Self {
-        line(format!("max({}, {})", text(self), text(other)))
-    }
-    fn select_less(self, other: Self, if_less: Self, otherwise: Self) -> Self {
-        if if_less == otherwise {
-            return if_less;
-        }
-        line(format!("select({}, {}, {} < {})", text(otherwise), text(if_less), text(self), text(other)))
-    }
-}
-
-/// Records `fn name(arguments) -> array<f32, n>`: `body` does the arithmetic and gives the `n` results.
-/// `arguments` is the WGSL text between the parentheses.
-pub fn function(name: &str, arguments: &str, body: impl FnOnce() -> Vec<Wgsl>) -> String {
-    RECORDING.take();
-    let results = body();
-    let recording = RECORDING.take();
-    let mut source = format!("fn {name}({arguments}) -> array<f32, {}> {{\n", results.len());
-    for (number, expression) in recording.lines.iter().enumerate() {
-        let _ = writeln!(source, "    let t{number} = {expression};");
-    }
-    let results = results.iter().map(|r| text(*r)).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(source, "    return array<f32, {}>({results});\n}}", results.split(", ").count());
+    let outputs = program.outputs.iter().map(|v| match v {
+        Recorded::Literal(constant) => literal(*constant),
+        Recorded::Value(n) => names[*n as usize].clone(),
+    });
+    let _ = writeln!(source, "    return {result}({});\n}}", outputs.collect::<Vec<_>>().join(", "));
     source
 }

@@ -8,8 +8,10 @@ use isobole::backend::gpu::Gpu;
 use isobole::backend::gpu::device::ChunkLimits;
 use isobole::backend::{Backend, PlateBatch, SurfaceBatch, SurfacePoint, WellClass};
 use isobole::config::Normalization;
-use isobole::fit::{CurveSet, Fit, FitSettings, Status};
+use isobole::fit::{Bound, CurveSet, Fit, FitSettings, Refit, Status};
+use isobole::math::{Program, Scalar};
 use isobole::model::ModelId;
+use isobole::model::curve_model::{Axis, CurveModel, Description, POINT_INPUTS, Parameter, Starts};
 use isobole::model::surface::HillCurve;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::path::Path;
@@ -139,7 +141,7 @@ fn fits_reach_the_best_known_and_both_back_ends_agree() {
     assert!(of_identifiable <= 0.0005 && of_all <= 0.09);
     // Planted fault: the untreated and the far plateau exchanged must be noticed.
     let mut swapped = settings.clone();
-    swapped.bounds[3] = isobole::fit::Bound { lower: 0.01, upper: 0.5 };
+    swapped.bounds[3] = Bound { lower: 0.01, upper: 0.5 };
     assert!(share_above(&Cpu.fit(&swapped, &curves).unwrap(), &pure, &best, |i| identifiable[i]) > 0.5);
 
     let Some(gpu) = gpu() else { return };
@@ -153,14 +155,28 @@ fn fits_reach_the_best_known_and_both_back_ends_agree() {
             .count() as f64
             / clear.len() as f64
     };
-    let refitted = clear.iter().filter(|&&i| single[i].refit != isobole::fit::Refit::None).count();
+    let everything: Vec<usize> = (0..curves.len()).collect();
+    let refitted =
+        |of: &[usize]| of.iter().filter(|&&i| single[i].refit != Refit::None).count() as f64 / of.len() as f64;
     println!(
-        "{}: above the best known {above:.5} of identifiable; {:.5} differ by more than 0.01 standard errors; {refitted} of {} polished",
+        "{}: above the best known {above:.5} of identifiable; {:.5} differ by more than 0.01 standard errors",
         gpu.device(),
-        apart(&single),
-        clear.len()
+        apart(&single)
     );
-    assert!(apart(&single) <= 0.001);
+    for (name, of) in [("identifiable", &clear), ("all", &everything)] {
+        println!(
+            "{name}: refitted {:.5}; sum of squares above the CPU's by 1e-5 {:.5}, below {:.5}",
+            refitted(of),
+            higher(of, &cpu, &single),
+            higher(of, &single, &cpu)
+        );
+    }
+    assert!(refitted(&clear) < 0.01 && refitted(&everything) < 0.15);
+    assert!(higher(&clear, &cpu, &single) <= 0.002 && higher(&everything, &cpu, &single) <= 0.02);
+    assert!(above <= 0.0005 && apart(&single) <= 0.01);
+    // Planted fault: every sum of squares too high by a ten-thousandth.
+    let worse: Vec<Fit> = single.iter().map(|f| Fit { sse: f.sse * 1.0001, ..*f }).collect();
+    assert!(higher(&clear, &cpu, &worse) > 0.9);
     // Planted fault: one parameter of every fit moved by 3 % of a plateau.
     let moved: Vec<Fit> = single
         .iter()
@@ -171,6 +187,102 @@ fn fits_reach_the_best_known_and_both_back_ends_agree() {
         })
         .collect();
     assert!(apart(&moved) > 0.9);
+}
+
+/// Share of the chosen fits whose sum of squares is higher than that of the reference by 1e-5.
+fn higher(chosen: &[usize], reference: &[Fit], fits: &[Fit]) -> f64 {
+    let above = chosen.iter().filter(|&&i| fits[i].sse > reference[i].sse * (1.0 + 1e-5) + 1e-14);
+    above.count() as f64 / chosen.len() as f64
+}
+
+/// Ragged curves, untreated wells, weights, parameters held, two starts, more points than fit in registers.
+#[test]
+fn both_back_ends_agree_on_curves_of_every_shape() {
+    let Some(gpu) = gpu() else { return };
+    let mut curves = CurveSet::new();
+    for i in 0..600usize {
+        let truth = [1.0, 0.1 + (i % 5) as f64 * 0.1, -16.0 + (i % 31) as f64 * 0.1, 0.7 + (i % 11) as f64 * 0.15];
+        let points = 5 + i % 20;
+        let wells = (0..points).map(|k| {
+            let dose = if k == 0 && i % 3 == 0 { 0.0 } else { 1e-9 * 10f64.powf(k as f64 * 4.5 / (points - 1) as f64) };
+            let ripple = 0.03 * ((i * 37 + k * 11) as f64).sin();
+            (dose, ModelId::Hill4.response(dose, &truth) + ripple, 1.0 + (k % 3) as f64)
+        });
+        curves.push((i % 4 == 0).then_some(0.98), wells.collect::<Vec<_>>());
+    }
+    let all: Vec<usize> = (0..curves.len()).collect();
+    for starts in [1, 2] {
+        for model in ModelId::ALL {
+            let settings = FitSettings { starts, ..FitSettings::new(*model) };
+            let (cpu, single) = (Cpu.fit(&settings, &curves).unwrap(), gpu.fit(&settings, &curves).unwrap());
+            let worse = higher(&all, &cpu, &single);
+            let polished = single.iter().filter(|f| f.refit != Refit::None).count();
+            println!("{} {starts}: {worse} above, {polished} of {} polished", model.name(), all.len());
+            assert!(worse <= 0.01 && polished <= 60);
+            assert!(cpu.iter().zip(&single).all(|(a, b)| a.status == b.status));
+        }
+    }
+}
+
+/// A model that is no Hill curve: a part that no linear parameter multiplies, two variables, two plain linear
+/// parameters, bounds that some fits end on.
+fn two_variables() -> ModelId {
+    let parameter = |name, lower, upper, starts| Parameter {
+        name,
+        unit: "",
+        bound: Bound { lower, upper },
+        axis: Axis::Plain,
+        starts: Starts::Values(starts),
+    };
+    let description = Description {
+        name: "two_variables",
+        formula: "atan(dose) + height * exp(-rate * dose) + wave * sin(turn * x2)",
+        file_text: None,
+        parameters: vec![
+            parameter("height", 0.0, 3.0, &[1.0]),
+            parameter("rate", 0.01, 20.0, &[0.1, 0.5, 2.0]),
+            parameter("wave", -2.0, 2.0, &[0.1]),
+            parameter("turn", 0.2, 2.0, &[0.3, 0.6, 1.0, 1.5]),
+        ],
+        baseline: None,
+        levels_off: true,
+        any_dose: true,
+        dose_unit: 1.0,
+        uses_x2: true,
+        exchanges: &[],
+        descents: 1,
+    };
+    let value = Program::record(POINT_INPUTS + 4, |v| {
+        let [_, dose, x2, height, rate, wave, turn] = std::array::from_fn(|i| v[i]);
+        vec![dose.atan() + height * (-(rate * dose)).exp() + wave * (turn * x2).sin()]
+    });
+    ModelId::Formula(Box::leak(Box::new(CurveModel::new(description, value))))
+}
+
+#[test]
+fn a_model_that_is_not_built_in_runs_on_the_device() {
+    let Some(gpu) = gpu() else { return };
+    let model = two_variables();
+    assert_eq!((model.curve_model().linear.len(), model.curve_model().nonlinear.len()), (2, 2));
+    let mut curves = CurveSet::new();
+    for i in 0..300usize {
+        let truth = [(i % 7) as f64 * 0.2, 0.3 + (i % 5) as f64 * 0.2, 0.5, 0.5 + (i % 3) as f64 * 0.4];
+        let x2: Vec<f64> = (0..12).map(|k| ((k * 7 + i) % 12) as f64 * 0.5).collect();
+        let points = x2.iter().enumerate().map(|(k, x2)| {
+            let dose = k as f64 * 0.4;
+            let y = model.curve_model().response(dose, *x2, &truth);
+            (dose, y + 0.02 * ((i * 13 + k * 29) as f64).sin(), 1.0)
+        });
+        curves.push(None, points.collect::<Vec<_>>());
+        curves.x2.extend(x2);
+    }
+    let settings = FitSettings::new(model);
+    let (cpu, single) = (Cpu.fit(&settings, &curves).unwrap(), gpu.fit(&settings, &curves).unwrap());
+    let all: Vec<usize> = (0..curves.len()).collect();
+    let polished = single.iter().filter(|f| f.refit != Refit::None).count();
+    println!("{} above, {polished} of {} polished", higher(&all, &cpu, &single), all.len());
+    assert!(higher(&all, &cpu, &single) <= 0.01 && polished <= 15);
+    assert!(cpu.iter().all(|f| f.status.is_fitted()));
 }
 
 fn some_curves(n: usize) -> CurveSet {

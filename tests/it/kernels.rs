@@ -6,12 +6,11 @@ use isobole::model::{Axis, Model, ModelId};
 
 #[test]
 fn hill4_is_recorded_as_this() {
-    let source = wgsl::function("hill4", "x: f32, p: array<f32, 4>", || {
-        let p = std::array::from_fn(|i| Dual::<_, 4>::parameter(wgsl::argument(format!("p[{i}]")), i));
-        let y = Hill4::response(Dual::constant(wgsl::argument("x")), p);
-        [y.value].into_iter().chain(y.gradient).collect()
-    });
-    insta::assert_snapshot!("hill4", source);
+    let program = &ModelId::Hill4.curve_model().gradient;
+    let inputs: Vec<String> =
+        ["x", "dose", "x2", "top", "bottom", "ln_ec50", "hill"].into_iter().map(String::from).collect();
+    let arguments = inputs.iter().map(|name| format!("{name}: f32")).collect::<Vec<_>>().join(", ");
+    insta::assert_snapshot!("hill4", wgsl::function("hill4", &arguments, "array<f32, 5>", &inputs, program));
 }
 
 /// Central differences of a model's value against its recorded gradient, worst over a grid.

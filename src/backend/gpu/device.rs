@@ -26,7 +26,7 @@ pub struct ChunkLimits {
 }
 
 /// An adapter that could be used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct AdapterSummary {
     /// The card's or renderer's name.
     pub name: String,
@@ -46,12 +46,14 @@ pub struct Kernel {
     pub source: String,
 }
 
-/// One chunk of work: a uniform, an input buffer, the length of the output, and how many workgroups.
+/// One chunk of work: a uniform, input buffers, the length of the output, and how many workgroups.
 pub struct Chunk {
     /// The uniform.
     pub config: [u32; 4],
     /// The input buffer.
     pub input: Vec<f32>,
+    /// What units share, in a buffer of its own; none where it is empty.
+    pub tables: Vec<f32>,
     /// Floats of output.
     pub output: usize,
     /// Workgroups.
@@ -161,6 +163,11 @@ impl Device {
         ((self.limits.bytes / bytes.max(1) as u64) as usize).clamp(1, self.limits.units)
     }
 
+    /// Floats in one storage buffer of a chunk at most.
+    pub fn floats_per_chunk(&self) -> usize {
+        (self.limits.bytes / size_of::<f32>() as u64) as usize
+    }
+
     fn pipeline(&self, kernel: &Kernel) -> Result<Arc<wgpu::ComputePipeline>> {
         let mut pipelines = self.pipelines.lock().map_err(gpu_error)?;
         if let Some(pipeline) = pipelines.get(&kernel.name) {
@@ -218,14 +225,16 @@ impl Device {
         let input = buffer(bytemuck::cast_slice(&chunk.input), wgpu::BufferUsages::STORAGE);
         let output = empty(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
         let readback = empty(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let tables = (!chunk.tables.is_empty())
+            .then(|| buffer(bytemuck::cast_slice(&chunk.tables), wgpu::BufferUsages::STORAGE));
+        let bound = [Some(&config), Some(&input), Some(&output), tables.as_ref()];
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (bound.into_iter().flatten().zip(0..))
+            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
         let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: config.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 1, resource: input.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 2, resource: output.as_entire_binding() },
-            ],
+            entries: &entries,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {

@@ -1,24 +1,49 @@
 //! The GPU back end: wgpu compute shaders in f32, every fit certified on the CPU in f64.
+//!
+//! # What a fit costs on a card (reckoned on paper, not measured on hardware)
+//!
+//! A `hill4` fit to 10 points of a layout that its neighbours share:
+//!
+//! - Memory: 56 bytes up (10 responses padded to 12, the table's number and a held value), 12 bytes down. Tables of
+//!   starts are one a layout and chunk (14 KB for 10 doses) and are read as broadcasts out of the first or second
+//!   cache. 100 million fits a second are then 7 GB/s: a few thousandths of what the memory of a data-centre card
+//!   moves, and a ninth of what 16 lanes of PCIe 5 bring in. Memory is not what limits the kernel, and transfer hides
+//!   behind it as chunks are streamed two deep.
+//! - Arithmetic: the scan of 150 starts takes 12 multiply-adds of the one column that differs and about 30 operations
+//!   for the box a start: 6,500 operations. An evaluation takes two passes over 12 points, of 15 and 45 operations and
+//!   one exponential and one reciprocal each, then 60 to solve and 350 for the step: 1,200 operations and 50 of the
+//!   special functions, which run at a quarter of the rate. Five to nine evaluations are 7,000 to 13,000 operations, so
+//!   a fit is 15,000 to 20,000. A card of 30 tera-operations a second (60 TFLOP/s counts a multiply-add as two) would
+//!   do 1.5 to 2 billion if every invocation were busy.
+//! - Waiting for neighbours: 32 invocations run until the slowest has ended. Means of 5.6 (identifiable) and 9
+//!   evaluations become 10 and, because of the limit of 40, up to 40: a factor of 2 to 4. What is left is some hundreds
+//!   of millions of fits a second, above the goal of 100 million; instruction-level stalls may take a factor of 3.
+//! - Registers: points and responses 36, the stand (where the fit is) 27, boxes 8, the step's temporaries about 40:
+//!   110 to 130 of 32 bits, so 16 to 18 warps of 64 on a multiprocessor. No arrays, no local memory, no shared memory.
+//! - The certificate: at least one evaluation a fit in f64 on the CPU, about 1 microsecond a fit and core. It, not the
+//!   card, bounds the whole call on any card: a host of 64 cores certifies some 50 million fits a second at best. It is
+//!   the price of never giving a number that single precision alone vouches for.
+//!
+//! On a software adapter the same kernel is bounded by the scan's reads, which such an adapter gathers lane by lane.
 
 pub mod device;
+pub mod fit_kernel;
+mod fits;
 pub mod kernels;
+pub mod timings;
 
 use super::{Backend, Expected, PlateBatch, SurfaceBatch};
 use crate::Result;
 use crate::config::Normalization;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use device::{Chunk, ChunkLimits, Device, GROUP, Kernel};
+use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
-
-/// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
-/// many standard errors; otherwise it is polished.
-const CERTIFIED_SHIFT: f64 = 0.01;
-/// Point counts are padded up to a multiple of this, so that a screen of ragged curves needs few dispatches.
-const POINT_STEP: usize = 4;
+use timings::{FitTimings, Recorder};
 
 /// A GPU.
 pub struct Gpu {
     device: Device,
+    recorder: Recorder,
 }
 
 impl Gpu {
@@ -27,7 +52,7 @@ impl Gpu {
     /// # Errors
     /// When there is no adapter with compute shaders, or its driver refuses a device.
     pub fn open() -> Result<Self> {
-        Ok(Self { device: Device::open()? })
+        Ok(Self { device: Device::open()?, recorder: Recorder::default() })
     }
 
     /// The best adapter with chunks no larger than `limits`: for proving that chunks change no result.
@@ -35,12 +60,22 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn with_limits(limits: ChunkLimits) -> Result<Self> {
-        Ok(Self { device: Device::open()?.with_limits(limits) })
+        Ok(Self { device: Device::open()?.with_limits(limits), recorder: Recorder::default() })
     }
 
     /// Whether the adapter is software running on the CPU.
     pub fn is_software(&self) -> bool {
         self.device.summary.software
+    }
+
+    /// The adapter: card, interface, driver.
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.device.summary
+    }
+
+    /// Where the time of the fits went, summed since the back end was opened.
+    pub fn timings(&self) -> FitTimings {
+        self.recorder.snapshot()
     }
 }
 
@@ -74,8 +109,13 @@ impl Backend for Gpu {
         Ok(responses)
     }
 
+    /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
+    /// at all, more than six, more than four linear ones) are fitted by the CPU back end instead.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
-        super::cpu::Cpu.fit(settings, curves)
+        if !fit_kernel::supports(settings.model.curve_model()) {
+            return super::cpu::Cpu.fit(settings, curves);
+        }
+        fits::fit(&self.device, &self.recorder, settings, curves, fit_kernel::kernel)
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>> {
@@ -118,7 +158,13 @@ fn pack_plates(plates: &PlateBatch, range: &Range<usize>) -> Chunk {
         input.extend(signal.iter().map(|s| (s * scale) as f32));
     }
     input.extend(plates.class[wells.clone()].iter().map(|c| f32::from(*c as u8)));
-    Chunk { config: [n as u32, wells.len() as u32, 0, 0], input, output: wells.len(), groups: n as u32 }
+    Chunk {
+        config: [n as u32, wells.len() as u32, 0, 0],
+        input,
+        tables: Vec::new(),
+        output: wells.len(),
+        groups: n as u32,
+    }
 }
 
 fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
@@ -146,6 +192,7 @@ fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
     Chunk {
         config: [n as u32, 0, 0, 0],
         input,
+        tables: Vec::new(),
         output: kernels::SURFACE_OUTPUTS * n,
         groups: (n as u32).div_ceil(GROUP),
     }

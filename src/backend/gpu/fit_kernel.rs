@@ -1,0 +1,559 @@
+//! The fitting kernel of a model, put together: the hand-written loops of `shaders/lm.wgsl`, and before them the
+//! arithmetic, recorded from the Rust that the CPU runs (the model's recorded response, [`Sums::solve`], [`step`]).
+//!
+//! Everything is scalars with names, in structures without arrays, and the loop over the points is written out up to
+//! [`UNROLLED`] points: an array indexed by a variable lives in memory, on cards and on software adapters alike,
+//! and made the kernel before this one tens of times slower.
+
+use super::device::{GROUP, Kernel};
+use crate::fit::scan::{Scan, cost_of_box};
+use crate::fit::separable::{
+    DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Room, Stand, Sums, step, triangle,
+};
+use crate::math::instructions::Portable;
+use crate::math::program::{Program, Recorded};
+use crate::math::{Scalar, wgsl};
+use crate::model::CurveModel;
+use crate::model::curve_model::Separated;
+use std::fmt::Write;
+
+/// Points in registers at most: beyond, they are read from memory in each pass.
+const UNROLLED: usize = 16;
+/// Parameters that a kernel is generated for, at most.
+const MOST_NONLINEAR: usize = 6;
+const MOST_LINEAR: usize = 4;
+/// A descent in single precision ends when the next step is predicted to lower the sum of squares by less than this
+/// share of the residual variance, and takes that step: what is left then is for f64.
+const OFFSET: f64 = 1e-4;
+/// Residuals of 3e-7 of a response of 1 are rounding in f32.
+const ROUNDING: f64 = 1e-13;
+/// Damping stays above what single precision resolves beside a diagonal of 1.
+const LEAST_DAMPING: f64 = 1e-6;
+/// Where a sum of squares does not fall any more even for steps damped so much, rounding decides.
+const LAST_DAMPING: f64 = 1e4;
+/// Evaluations a descent, at most: neighbours wait for the slowest fit, which f64 continues with less waste.
+const MOST_EVALUATIONS: u32 = 40;
+
+/// Floats of a table in front of the parameters' boxes: points, starts, total weight.
+pub const HEADER: usize = 3;
+/// Rows of input behind the responses: table and held parameter, and its value.
+pub const ROWS_BEHIND: usize = 2;
+/// `table * HELD + held parameter + 1` is one number of input.
+pub const HELD: usize = 16;
+
+/// Whether the device can fit this model: one to six nonlinear and up to four linear parameters, and not one of those
+/// that are taken to the last digit, from several starts, in f64 anyhow.
+pub fn supports(model: &CurveModel) -> bool {
+    let separated = &model.separated;
+    !model.polished
+        && (1..=MOST_NONLINEAR).contains(&separated.nonlinear)
+        && separated.linear <= MOST_LINEAR
+        && wgsl::can_be_printed(&separated.program)
+}
+
+/// Evaluations of one descent at most, where the settings say so many.
+pub fn most_evaluations(max_iterations: u32) -> u32 {
+    max_iterations.min(MOST_EVALUATIONS)
+}
+
+/// How the table of a layout is laid out, in floats: [`HEADER`], counts of starts by nonlinear parameter, boxes,
+/// points, and the starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableShape {
+    /// Nonlinear parameters.
+    pub nonlinear: usize,
+    /// Linear parameters.
+    pub linear: usize,
+    /// Floats a point: the columns that follow from it, and the square root of its weight.
+    pub point: usize,
+    /// Orthonormal columns a start that differ between starts, and the constant part where there is one.
+    pub width: usize,
+    /// The first of the columns that differ: 1 where all starts have the first one in common.
+    pub first: usize,
+    /// Points, padded.
+    pub points: usize,
+}
+
+impl TableShape {
+    /// Of a model's tables for so many points.
+    pub fn new(model: &CurveModel, points: usize) -> Self {
+        let separated = &model.separated;
+        let constant = has_constant(separated);
+        let first = usize::from(separated.shares && !constant);
+        Self {
+            nonlinear: separated.nonlinear,
+            linear: separated.linear,
+            point: model.kernel.point_columns() + 1,
+            width: separated.linear - first + usize::from(constant),
+            first,
+            points,
+        }
+    }
+
+    /// Where the counts of starts are.
+    pub fn counts(&self) -> usize {
+        HEADER
+    }
+
+    /// Where the boxes are: lower then upper ends of the nonlinear, then of the linear parameters.
+    pub fn bounds(&self) -> usize {
+        self.counts() + self.nonlinear
+    }
+
+    /// Where the points are.
+    pub fn points_at(&self) -> usize {
+        self.bounds() + 2 * (self.nonlinear + self.linear)
+    }
+
+    /// Where the starts are.
+    pub fn starts_at(&self) -> usize {
+        self.points_at() + self.points * self.point
+    }
+
+    /// Floats of a start: nonlinear parameters, figures, columns point by point.
+    pub fn start(&self) -> usize {
+        self.nonlinear + Scan::figures(self.linear) + self.width * self.points
+    }
+
+    /// Floats of a table with so many starts.
+    pub fn floats(&self, starts: usize) -> usize {
+        self.starts_at() + starts * self.start()
+    }
+}
+
+fn has_constant(separated: &Separated) -> bool {
+    !is_zero(separated, Separated::CONSTANT)
+}
+
+fn is_zero(separated: &Separated, output: usize) -> bool {
+    separated.program.outputs[output] == Recorded::Literal(0.0)
+}
+
+/// A WGSL structure of numbers.
+struct Group {
+    name: &'static str,
+    fields: Vec<String>,
+}
+
+impl Group {
+    fn new(name: &'static str, parts: &[(&str, usize)]) -> Self {
+        let fields = parts.iter().flat_map(|(part, n)| (0..*n).map(move |i| format!("{part}{i}")));
+        Self { name, fields: fields.collect() }
+    }
+
+    fn declare(&self) -> String {
+        // WGSL has no empty structures.
+        let fields: String = match self.fields.is_empty() {
+            true => "unused: f32, ".into(),
+            false => self.fields.iter().map(|f| format!("{f}: f32, ")).collect(),
+        };
+        format!("struct {} {{ {fields}}}\n", self.name)
+    }
+
+    /// The fields of a variable.
+    fn of(&self, variable: &str) -> Vec<String> {
+        self.fields.iter().map(|f| format!("{variable}.{f}")).collect()
+    }
+
+    /// `fn name(arguments) -> this structure`, from a program with an output a field.
+    fn function(&self, name: &str, arguments: &str, inputs: &[String], mut program: Program) -> String {
+        if self.fields.is_empty() {
+            program.outputs.push(Recorded::lit(0.0));
+        }
+        wgsl::function(name, arguments, self.name, inputs, &program)
+    }
+
+    /// `fn name(at: u32) -> this structure`, read from `tables` there on.
+    fn loader(&self, name: &str) -> String {
+        let count = self.fields.len().max(1);
+        let values: Vec<String> = (0..count).map(|i| format!("tables[at + {i}u]")).collect();
+        format!("fn {name}(at: u32) -> {} {{ return {}({}); }}\n", self.name, self.name, values.join(", "))
+    }
+}
+
+/// Hands out the inputs of a program in order.
+struct Inputs<'a>(std::slice::Iter<'a, Recorded>);
+
+impl Inputs<'_> {
+    fn take(&mut self, n: usize) -> Vec<Recorded> {
+        self.0.by_ref().take(n).copied().collect()
+    }
+
+    fn one(&mut self) -> Recorded {
+        self.0.next().copied().unwrap_or(Recorded::lit(0.0))
+    }
+}
+
+/// Records arithmetic with the inputs of these names.
+fn record(names: &[String], body: impl FnOnce(&mut Inputs<'_>) -> Vec<Recorded>) -> Program {
+    Program::record(names.len(), |inputs| body(&mut Inputs(inputs.iter())))
+}
+
+/// The derivatives of a model that are not zero, as the sums over the points need them.
+struct Terms {
+    /// (nonlinear parameter, term) of each product of a residual with a slope.
+    pulls: Vec<(usize, usize)>,
+    /// (place in the triangle, term, output) of each product of a residual with a second derivative.
+    bends: Vec<(usize, usize, usize)>,
+}
+
+impl Terms {
+    fn new(separated: &Separated) -> Self {
+        let terms = |i: usize| (0..=separated.linear).map(move |term| (i, term));
+        let pulls = (0..separated.nonlinear).flat_map(terms);
+        let mut bends = Vec::new();
+        if separated.second_order {
+            for (i, l) in (0..separated.nonlinear).flat_map(|i| (0..=i).map(move |l| (i, l))) {
+                let all = (0..=separated.linear).map(|term| (triangle(i, l), term, separated.curvature(i, l, term)));
+                bends.extend(all.filter(|(_, _, output)| !is_zero(separated, *output)));
+            }
+        }
+        Self { pulls: pulls.filter(|(i, term)| !is_zero(separated, separated.slope(*i, *term))).collect(), bends }
+    }
+
+    /// The one term that parameter `i` acts through, where it is one.
+    fn only(&self, i: usize) -> Option<usize> {
+        let mut of = self.pulls.iter().filter(|(parameter, _)| *parameter == i);
+        of.next().filter(|_| of.next().is_none()).map(|(_, term)| *term)
+    }
+}
+
+/// The kernel that fits a model to curves of `points` points (padded).
+pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
+    let separated = &model.separated;
+    let (k, c) = (separated.nonlinear, separated.linear);
+    let (of_linear, of_nonlinear) = (triangle(c, 0), triangle(k, 0));
+    let columns = model.kernel.point_columns();
+    let shape = TableShape::new(model, points);
+    let unrolled = points <= UNROLLED;
+    let terms = Terms::new(separated);
+    let constant = has_constant(separated);
+    // The recorded response, with what follows from the point alone as its first inputs.
+    let point_inputs = crate::model::curve_model::POINT_INPUTS;
+    let (_, response) = separated.program.split(|i| i < point_inputs);
+    let respond = |x: &[Recorded], theta: &[Recorded]| {
+        let rest = vec![Recorded::lit(0.0); point_inputs];
+        response.evaluate(&[x, &rest, theta].concat())
+    };
+
+    let theta = Group::new("Theta", &[("t", k)]);
+    let bounds = Group::new("Bounds", &[("lower_t", k), ("upper_t", k), ("lower_c", c), ("upper_c", c)]);
+    let point = Group::new("Point", &[("x", columns), ("w", 1)]);
+    let basis_sums = Group::new("BasisSums", &[("gram", of_linear), ("target", c)]);
+    let solved = Group::new("Solved", &[("gram", of_linear), ("c", c), ("free", c), ("level", c)]);
+    let slope_sums = Group::new(
+        "SlopeSums",
+        &[
+            ("sse", 1),
+            ("pull", terms.pulls.len()),
+            ("cross", k * c),
+            ("normal", of_nonlinear),
+            ("bend", terms.bends.len()),
+        ],
+    );
+    let slopes = Group::new(
+        "Slopes",
+        &[("gradient", k), ("cross", k * c), ("pull", k * c), ("normal", of_nonlinear), ("bend", of_nonlinear)],
+    );
+    let moved = Group::new("Move", &[("t", k), ("promise", 1)]);
+    let along = Group::new("Along", &[("a", shape.width)]);
+    let figures = Group::new("Figures", &[("f", Scan::figures(c))]);
+
+    let mut source = String::new();
+    for (name, value) in [
+        ("FIRST_DAMPING", FIRST_DAMPING),
+        ("DAMPING_ACCEPTED", DAMPING_ACCEPTED),
+        ("DAMPING_REJECTED", DAMPING_REJECTED),
+        ("FREE_DAMPING", FREE_DAMPING),
+        ("LEAST_DAMPING", LEAST_DAMPING),
+        ("LAST_DAMPING", LAST_DAMPING),
+        ("OFFSET", OFFSET),
+        ("ROUNDING", ROUNDING),
+        ("COMMON", shape.first as f64),
+    ] {
+        let _ = writeln!(source, "const {name} = {};", wgsl::literal(value));
+    }
+    for (name, value) in [
+        ("GROUP", GROUP as usize),
+        ("HELD", HELD),
+        ("COUNTS", shape.counts()),
+        ("BOUNDS", shape.bounds()),
+        ("POINTS", shape.points_at()),
+        ("STARTS", shape.starts_at()),
+        ("START", shape.start()),
+        ("FIGURES", k),
+        ("VECTORS", k + Scan::figures(c)),
+    ] {
+        let _ = writeln!(source, "const {name} = {value}u;");
+    }
+    source.push_str(include_str!("../../../shaders/lm_bindings.wgsl"));
+
+    // First pass over the points: products of the basis functions. What follows from the curve alone comes out of
+    // the loop.
+    let names = [point.of("p"), vec!["y".into()], theta.of("theta"), basis_sums.of("s")].concat();
+    let program = record(&names, |inputs| {
+        let (x, w, y, at, sums) =
+            (inputs.take(columns), inputs.one(), inputs.one(), inputs.take(k), inputs.take(of_linear + c));
+        let outputs = respond(&x, &at);
+        let basis: Vec<Recorded> = (0..c).map(|j| w * outputs[separated.basis(j)]).collect();
+        let rest = y - w * outputs[Separated::CONSTANT];
+        let products = (0..c).flat_map(|j| (0..=j).map(move |l| (j, l))).map(|(j, l)| basis[j] * basis[l]);
+        let added: Vec<Recorded> = products.chain(basis.iter().map(|b| *b * rest)).collect();
+        sums.iter().zip(added).map(|(sum, product)| *sum + product).collect()
+    });
+    let of_theta = point.fields.len() + 1..point.fields.len() + 1 + k;
+    let (early, late) = program.split(|i| of_theta.contains(&i));
+    let early_basis = Group::new("EarlyBasis", &[("e", early.outputs.len())]);
+    let early_source = early_basis.function("early_basis", "theta: Theta", &names, early);
+    let late_names = [early_basis.of("e"), names].concat();
+    // What theta itself gives is in `e`: the name is there for the inputs that the second half does not use.
+    let late_source =
+        basis_sums.function("add_basis", "s: BasisSums, e: EarlyBasis, p: Point, y: f32", &late_names, late);
+
+    // Linear parameters inside their box.
+    let names = [basis_sums.of("s"), bounds.of("bounds")].concat();
+    let program = record(&names, |inputs| {
+        let mut sums = Sums::<Recorded>::new(c, k);
+        sums.gram = inputs.take(of_linear);
+        sums.target = inputs.take(c);
+        inputs.take(2 * k);
+        let (lower, upper) = (inputs.take(c), inputs.take(c));
+        if separated.shares {
+            sums.linear_from_shares(c);
+        }
+        sums.solve(c, &lower, &upper);
+        let level = (0..c).map(|j| match separated.shares && j + 1 < c {
+            true => sums.solution[j] - sums.solution[c - 1],
+            false => sums.solution[j],
+        });
+        let level: Vec<Recorded> = level.collect();
+        [sums.gram, sums.solution, sums.free, level].concat()
+    });
+    let solve_source = solved.function("solve", "s: BasisSums, bounds: Bounds", &names, program);
+
+    // Second pass: residuals and products with the slopes.
+    let levels: Vec<String> = (0..c).map(|j| format!("c.level{j}")).collect();
+    let names = [point.of("p"), vec!["y".into()], theta.of("theta"), levels.clone(), slope_sums.of("s")].concat();
+    let program = record(&names, |inputs| {
+        let (x, w, y, at, level) = (inputs.take(columns), inputs.one(), inputs.one(), inputs.take(k), inputs.take(c));
+        let sums = inputs.take(slope_sums.fields.len());
+        let outputs = respond(&x, &at);
+        let of_term = |term: usize, value: Recorded| if term == 0 { value } else { level[term - 1] * value };
+        let basis: Vec<Recorded> = (0..c).map(|j| w * outputs[separated.basis(j)]).collect();
+        let mut residual = y - w * outputs[Separated::CONSTANT];
+        for j in 0..c {
+            residual = residual - level[j] * basis[j];
+        }
+        let column = |i: usize| match terms.only(i) {
+            Some(term) => w * outputs[separated.slope(i, term)],
+            None => {
+                let of = terms.pulls.iter().filter(|(parameter, _)| *parameter == i);
+                let parts = of.map(|(_, term)| of_term(*term, w * outputs[separated.slope(i, *term)]));
+                parts.fold(Recorded::lit(0.0), |sum, part| sum + part)
+            }
+        };
+        let column: Vec<Recorded> = (0..k).map(column).collect();
+        let mut added = vec![residual * residual];
+        added.extend(terms.pulls.iter().map(|(i, term)| residual * (w * outputs[separated.slope(*i, *term)])));
+        added.extend((0..k).flat_map(|i| (0..c).map(move |j| (i, j))).map(|(i, j)| column[i] * basis[j]));
+        added.extend((0..k).flat_map(|i| (0..=i).map(move |l| (i, l))).map(|(i, l)| column[i] * column[l]));
+        added.extend(terms.bends.iter().map(|(_, _, output)| residual * w * outputs[*output]));
+        sums.iter().zip(added).map(|(sum, product)| *sum + product).collect()
+    });
+    let of_curve = point.fields.len() + 1..point.fields.len() + 1 + k + c;
+    let (early, late) = program.split(|i| of_curve.contains(&i));
+    let early_slopes = Group::new("EarlySlopes", &[("e", early.outputs.len())]);
+    let early_slopes_source = early_slopes.function("early_slopes", "theta: Theta, c: Solved", &names, early);
+    let late_names = [early_slopes.of("e"), names].concat();
+    let late_slopes_source =
+        slope_sums.function("add_slopes", "s: SlopeSums, e: EarlySlopes, p: Point, y: f32", &late_names, late);
+
+    let names = [slope_sums.of("s"), levels].concat();
+    let program = record(&names, |inputs| {
+        inputs.one();
+        let (pulls, cross, normal) = (inputs.take(terms.pulls.len()), inputs.take(k * c), inputs.take(of_nonlinear));
+        let (bends, level) = (inputs.take(terms.bends.len()), inputs.take(c));
+        let factor = |term: usize| if term == 0 { Recorded::lit(1.0) } else { level[term - 1] };
+        let scale: Vec<Recorded> = (0..k).map(|i| terms.only(i).map_or(Recorded::lit(1.0), factor)).collect();
+        let mut sums = Sums::<Recorded>::new(c, k);
+        let mut gradient = vec![Recorded::lit(0.0); k];
+        for ((i, term), pull) in terms.pulls.iter().zip(&pulls) {
+            gradient[*i] = gradient[*i] + factor(*term) * *pull;
+            if *term > 0 {
+                sums.pull[i * c + term - 1] = *pull;
+            }
+        }
+        for i in 0..k {
+            for j in 0..c {
+                sums.cross[i * c + j] = scale[i] * cross[i * c + j];
+            }
+            for l in 0..=i {
+                sums.normal[triangle(i, l)] = scale[i] * scale[l] * normal[triangle(i, l)];
+            }
+        }
+        for ((place, term, _), bend) in terms.bends.iter().zip(&bends) {
+            sums.bend[*place] = sums.bend[*place] + factor(*term) * *bend;
+        }
+        if separated.shares {
+            sums.slopes_from_shares(c, k);
+        }
+        [gradient, sums.cross, sums.pull, sums.normal, sums.bend].concat()
+    });
+    let slopes_source = slopes.function("slopes", "s: SlopeSums, c: Solved", &names, program);
+
+    // The step.
+    let names =
+        [theta.of("theta"), bounds.of("bounds"), solved.of("c"), slopes.of("s"), vec!["damping".into()]].concat();
+    let program = record(&names, |inputs| {
+        let mut stand = Stand::<Recorded>::new(c, k);
+        stand.theta = inputs.take(k);
+        (stand.lower, stand.upper) = (inputs.take(k), inputs.take(k));
+        (stand.linear_lower, stand.linear_upper) = (inputs.take(c), inputs.take(c));
+        stand.sums.gram = inputs.take(of_linear);
+        stand.linear = inputs.take(c);
+        stand.sums.free = inputs.take(c);
+        inputs.take(c);
+        stand.gradient = inputs.take(k);
+        (stand.sums.cross, stand.sums.pull) = (inputs.take(k * c), inputs.take(k * c));
+        (stand.sums.normal, stand.sums.bend) = (inputs.take(of_nonlinear), inputs.take(of_nonlinear));
+        let damping = inputs.one();
+        let mut target = vec![Recorded::lit(0.0); k];
+        let mut room = Room::new(c, k);
+        let promise = step(Portable, (c, k), &stand, separated.second_order, damping, &mut room, &mut target, |_| true);
+        target.push(promise);
+        target
+    });
+    let arguments = "theta: Theta, bounds: Bounds, c: Solved, s: Slopes, damping: f32";
+    let step_source = moved.function("take_step", arguments, &names, program);
+
+    // The sum of squares at a start.
+    let names = [along.of("a"), figures.of("f"), bounds.of("bounds"), vec!["square".into(), "level".into()]].concat();
+    let program = record(&names, |inputs| {
+        let (products, figure) = (inputs.take(shape.width), inputs.take(figures.fields.len()));
+        inputs.take(2 * k);
+        let (lower, upper, mut sum, level) = (inputs.take(c), inputs.take(c), inputs.one(), inputs.one());
+        let of_constant = &figure[2 * of_linear..];
+        if constant {
+            let two = Recorded::lit(2.0);
+            sum = sum + of_constant[c] - two * products[shape.width - 1];
+        }
+        let mut all: Vec<Recorded> = Vec::with_capacity(c);
+        for j in 0..c {
+            if j < shape.first {
+                all.push(level);
+                continue;
+            }
+            let product = products[j - shape.first];
+            all.push(if constant { product - of_constant[j] } else { product });
+            sum = sum - all[j] * all[j];
+        }
+        let (mut best, mut cut) = (vec![Recorded::lit(0.0); c], vec![Recorded::lit(0.0); c]);
+        let room = (&mut best[..], &mut cut[..]);
+        let share = separated.shares;
+        vec![sum + cost_of_box(share, &all, |n| figure[n], &lower, &upper, room)]
+    });
+    let arguments = "a: Along, f: Figures, bounds: Bounds, square: f32, level: f32";
+    let cost_source = wgsl::function("start_cost", arguments, "f32", &names, &program);
+
+    for group in [&theta, &bounds, &point, &early_basis, &basis_sums, &solved, &early_slopes, &slope_sums, &slopes] {
+        source += &group.declare();
+    }
+    for group in [&moved, &along, &figures] {
+        source += &group.declare();
+    }
+    for loader in [theta.loader("load_theta"), bounds.loader("load_bounds"), point.loader("load_point")] {
+        source += &loader;
+    }
+    source += &figures.loader("load_figures");
+    for function in [early_source, late_source, solve_source, early_slopes_source, late_slopes_source] {
+        source += &function;
+    }
+    for function in [slopes_source, step_source, cost_source] {
+        source += &function;
+    }
+    source += &over_points(&shape, unrolled);
+    source += &of_parameters(model, &bounds, k);
+    source.push_str(include_str!("../../../shaders/lm.wgsl"));
+    let name = format!("lm_{}_{:p}_{}", model.name, model, if unrolled { points } else { 0 });
+    Kernel { name, source }
+}
+
+/// The passes over the points of a fit, written out or as loops.
+fn over_points(shape: &TableShape, unrolled: bool) -> String {
+    let mut source = String::new();
+    let sums = (0..shape.width).map(|i| format!("a.a{i} + tables[at + {i}u] * y"));
+    let sums = if shape.width == 0 { "0.0f".into() } else { sums.collect::<Vec<_>>().join(", ") };
+    let _ = writeln!(source, "fn add_along(a: Along, y: f32, at: u32) -> Along {{ return Along({sums}); }}");
+    let (width, point, points) = (shape.width, shape.point, shape.points);
+    if unrolled {
+        let all = |text: &dyn Fn(usize) -> String| (0..points).map(text).collect::<String>();
+        let _ = writeln!(source, "struct Data {{ {}}}", all(&|n| format!("p{n}: Point, y{n}: f32, ")));
+        let load = all(&|n| format!("load_point(at + {}u), region({n}u, fit), ", n * point));
+        let _ = writeln!(source, "fn load_data(fit: u32, at: u32) -> Data {{ return Data({load}); }}");
+    } else {
+        source += "struct Data { fit: u32, at: u32, }\n";
+        source += "fn load_data(fit: u32, at: u32) -> Data { return Data(fit, at); }\n";
+    }
+    for (name, result, arguments, one) in [
+        ("sum_basis", "BasisSums", "e: EarlyBasis", "add_basis(s, e, P, Y)"),
+        ("sum_slopes", "SlopeSums", "e: EarlySlopes", "add_slopes(s, e, P, Y)"),
+        ("sum_along", "Along", "at: u32", "add_along(s, Y, at + ROW)"),
+        ("sum_common", "f32", "scale: f32", "s + Y * P.w0 * scale"),
+        ("sum_square", "f32", "level: f32", "s + (Y - P.w0 * level) * (Y - P.w0 * level)"),
+    ] {
+        let _ = writeln!(source, "fn {name}(data: Data, {arguments}) -> {result} {{\n    var s = {result}();");
+        if unrolled {
+            for n in 0..points {
+                let line = one.replace('P', &format!("data.p{n}")).replace('Y', &format!("data.y{n}"));
+                let _ = writeln!(source, "    s = {};", line.replace("ROW", &format!("{}u", n * width)));
+            }
+        } else {
+            let line = one.replace('P', "p").replace('Y', "y").replace("ROW", &format!("k * {width}u"));
+            source += "    for (var k = 0u; k < config.points; k++) {\n";
+            if one.contains('P') {
+                let _ = writeln!(source, "        let p = load_point(data.at + k * {point}u);");
+            }
+            let _ = writeln!(source, "        let y = region(k, data.fit);\n        s = {line};\n    }}");
+        }
+        source += "    return s;\n}\n";
+    }
+    source
+}
+
+/// What the loops need of each parameter.
+fn of_parameters(model: &CurveModel, bounds: &Group, k: usize) -> String {
+    let mut source = String::new();
+    let each = |f: &dyn Fn(&str, usize, usize) -> String| -> Vec<String> {
+        let nonlinear = model.nonlinear.iter().enumerate().map(|(i, p)| f("t", i, *p));
+        let linear = model.linear.iter().enumerate().map(|(j, p)| f("c", j, *p));
+        nonlinear.chain(linear).collect()
+    };
+    let free = each(&|axis, i, _| format!("select(0.0f, 1.0f, b.lower_{axis}{i} < b.upper_{axis}{i})")).join(" + ");
+    let _ = writeln!(source, "fn free_parameters(b: Bounds) -> f32 {{ return {free}; }}");
+    let number = |field: &String| {
+        let (axis, i) = field.split_at(field.find('_').map_or(0, |at| at + 2));
+        let i: usize = i.parse().unwrap_or(0);
+        if axis.ends_with('t') { model.nonlinear[i] } else { model.linear[i] }
+    };
+    let held = bounds.fields.iter().map(|f| format!("select(b.{f}, value, which == {}u)", number(f)));
+    let held = held.collect::<Vec<_>>().join(", ");
+    let _ = writeln!(source, "fn hold(b: Bounds, which: u32, value: f32) -> Bounds {{ return Bounds({held}); }}");
+    // As `Scan::are_neighbours`.
+    source += "fn are_neighbours(table: u32, a: u32, b: u32) -> bool {\n    var x = a;\n    var y = b;\n    var near = true;\n";
+    for i in (0..k).rev() {
+        let _ = writeln!(source, "    let n{i} = u32(tables[table + COUNTS + {i}u]);");
+        let _ = writeln!(source, "    near = near && abs(i32(x % n{i}) - i32(y % n{i})) <= 1;");
+        let _ = writeln!(source, "    x /= n{i};\n    y /= n{i};");
+    }
+    source += "    return near;\n}\n";
+    let clamped = (0..k).map(|i| format!("clamp(t.t{i}, b.lower_t{i}, b.upper_t{i})")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(source, "fn inside(t: Theta, b: Bounds) -> Theta {{ return Theta({clamped}); }}");
+    let target = (0..k).map(|i| format!("m.t{i}")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(source, "fn target_of(m: Move) -> Theta {{ return Theta({target}); }}");
+    source += "fn write_theta(fit: u32, t: Theta) {\n";
+    for i in 0..k {
+        let _ = writeln!(source, "    output[{i}u * config.n + fit] = t.t{i};");
+    }
+    let _ = writeln!(source, "}}\nconst EVALUATIONS_ROW = {k}u;");
+    source
+}
