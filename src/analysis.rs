@@ -4,7 +4,7 @@ use crate::Result;
 use crate::backend::Backend;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
-use crate::fit::inference::{self, Inference};
+use crate::fit::inference::{self, Inference, Intervals};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::{self, NormalisedWell, PlateQuality, PlateStage, Verdict};
 use crate::rank::{self, RankSettings, RankedPair};
@@ -15,7 +15,6 @@ use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::score::score_matrices;
 use crate::synergy::{MatrixScore, SynergyModel};
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
@@ -73,6 +72,8 @@ pub struct Analysis {
     pub fits: Vec<Fit>,
     /// What the fits are worth.
     pub inferences: Vec<Inference>,
+    /// Confidence intervals of their parameters: as many as curves, or none.
+    pub intervals: Vec<Intervals>,
     /// Dose matrices.
     pub matrices: Vec<DoseMatrix>,
     /// Their scores.
@@ -154,15 +155,12 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     observe(Stage::Curves, &format!("{} curves", analysis.curves.len()));
     let fit = fit_settings(settings);
     analysis.fits = backend.fit(&fit, &curve_set(analysis.curves.iter().map(|c| c.points.as_slice())))?;
-    analysis.inferences = analysis
-        .curves
-        .par_iter()
-        .zip(&analysis.fits)
-        .map(|(curve, fit)| inference::infer(curve, fit, settings.model))
-        .collect();
+    analysis.inferences = inference::infer_all(&analysis.curves, &analysis.fits, settings.model);
     let mut calibration = Calibration::new(fit.clone());
     calibration.prepare(analysis.curves.iter().filter_map(Design::of), backend)?;
     calibration.calibrate(&mut analysis.inferences, &analysis.curves);
+    analysis.intervals =
+        inference::intervals(settings.ci, &analysis.curves, &analysis.fits, &analysis.inferences, &fit);
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;

@@ -7,6 +7,8 @@ pub mod plates;
 
 use crate::config::mapping::known_unit;
 use crate::config::{BackendChoice, Settings};
+use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::ingest::LongMapping;
 use crate::model::ModelId;
 use crate::screen::dose::ConcentrationUnit;
@@ -246,7 +248,7 @@ pub struct ModelsArgs {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
     let DemoArgs { out, analysis } = args.clone();
-    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_doses()
+    Settings::resolve(analysis.said()?, Vec::new(), out)?.of_doses()?.of_one_model()
 }
 
 /// Settings of `run`, `qc` and `normalize`: flags over `screen.toml` over defaults.
@@ -257,7 +259,7 @@ pub fn resolve_demo(args: &DemoArgs) -> Result<Settings> {
 pub fn resolve(args: &RunArgs) -> Result<Settings> {
     let RunArgs { inputs, out, mapping, analysis } = args.clone();
     let (file, inputs) = plates::inputs(inputs)?;
-    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_doses()
+    Settings::resolve(mapping.said(analysis.said()?)?.over(file), inputs, out)?.of_doses()?.of_one_model()
 }
 
 /// Settings and columns of `fit`.
@@ -270,6 +272,14 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
     let model = settings.model.curve_model();
     let mut mapping = long_mapping(long, "curve", curve, vec![dose])?;
     mapping.plain_numbers = model.any_dose;
+    // A robust loss weighs every well by itself.
+    mapping.single_wells = settings.loss != Loss::LeastSquares;
+    if settings.loss != Loss::LeastSquares && !settings.model_set.is_empty() {
+        return Err(Error::setting("loss", "a model is chosen by least squares alone"));
+    }
+    if settings.loss != Loss::LeastSquares && settings.ci == IntervalKind::Profile {
+        return Err(Error::setting("ci", "the profiled intervals are those of least squares"));
+    }
     if mapping.plain_numbers && mapping.dose_unit != ConcentrationUnit::Molar(1.0) {
         return Err(Error::Setting {
             key: "dose-unit".into(),
@@ -286,7 +296,7 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
     let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?.of_one_model()?;
     Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
 }
 
@@ -297,5 +307,5 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
     }
     let dose_unit = known_unit("dose-unit", &dose_unit)?;
-    Ok(LongMapping { group, doses, plain_numbers: false, response, dose_unit, orientation, scale })
+    Ok(LongMapping { group, doses, plain_numbers: false, single_wells: false, response, dose_unit, orientation, scale })
 }

@@ -8,6 +8,8 @@ pub mod mapping;
 pub mod model_choice;
 pub mod screen_file;
 
+use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::model::ModelId;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
@@ -117,6 +119,12 @@ pub struct Settings {
     pub model: ModelId,
     /// Boxes that differ from the model's own.
     pub bounds: Vec<ParameterBounds>,
+    /// Confidence intervals of curve parameters.
+    pub ci: IntervalKind,
+    /// What a residual costs, in `fit`.
+    pub loss: Loss,
+    /// The models to choose from for each curve, in `fit`; empty where there is no choice.
+    pub model_set: Vec<ModelId>,
     /// Starting points a curve, tried to the end; at least 1.
     pub starts: usize,
     /// Whether a curve gets its plates' vehicle wells as its point at dose zero.
@@ -174,6 +182,8 @@ impl Settings {
             backend,
             model,
             bounds,
+            ci,
+            loss,
             starts,
             vehicle_point,
             synergy,
@@ -187,6 +197,7 @@ impl Settings {
             resistant_fold,
             format,
         } = said;
+        let model_set = model.as_ref().map_or(&[][..], ModelChoice::set).to_vec();
         let model = model.map_or(Ok(ModelId::Hill4), |choice| choice.model())?;
         let synergy = match synergy {
             Some(models) => distinct(models)?,
@@ -220,7 +231,10 @@ impl Settings {
             backend: backend.unwrap_or_default(),
             model,
             bounds: bounds::resolve(model, &bounds)?,
-            starts: at_most("starts", at_least_one("starts", starts.unwrap_or(2))?, 100)?,
+            ci: ci.unwrap_or_default(),
+            loss: loss.unwrap_or_default(),
+            model_set,
+            starts: at_most("starts", at_least_one("starts", starts.unwrap_or(1))?, 100)?,
             vehicle_point: vehicle_point.unwrap_or(true),
             synergy,
             rank_by,

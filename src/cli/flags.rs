@@ -3,6 +3,8 @@
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
+use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -31,7 +33,13 @@ pub struct AnalysisFlags {
     /// Boxes of its parameters, as "hill=0.1..8,top=0.8..1.2"; log10_ec50 in decades beyond the doses tested
     #[arg(long, value_name = "BOXES")]
     pub bounds: Option<String>,
-    /// Starting points a curve; a GPU tries at most 2 [default: 2]
+    /// 95 % confidence intervals of curve parameters [default: wald]
+    #[arg(long, value_parser = choice::<IntervalKind>(), value_name = "KIND")]
+    pub ci: Option<IntervalKind>,
+    /// What a residual costs, in `fit`: the robust losses leave outliers aside [default: ls]
+    #[arg(long, value_parser = choice::<Loss>(), value_name = "LOSS")]
+    pub loss: Option<Loss>,
+    /// Starting points a curve; a GPU tries at most 2 [default: 1]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
     /// Whether the vehicle wells are each curve's point at dose zero [default: true]
@@ -85,6 +93,8 @@ impl AnalysisFlags {
             backend,
             model,
             bounds,
+            ci,
+            loss,
             starts,
             vehicle_point,
             synergy,
@@ -104,6 +114,8 @@ impl AnalysisFlags {
             backend,
             model,
             bounds: bounds.as_deref().map(bounds::parse).transpose()?.unwrap_or_default(),
+            ci,
+            loss,
             starts,
             vehicle_point,
             synergy,

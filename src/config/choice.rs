@@ -1,6 +1,8 @@
 //! Choices by name: one list a choice, walked by flags, `screen.toml`, error messages and `run.json`.
 
 use super::{BackendChoice, LowControl, Normalization, TableFormat};
+use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::model::ModelId;
 use crate::screen::line::LineStatus;
 use crate::screen::well::Role;
@@ -94,6 +96,8 @@ choices! {
     "backend" BackendChoice = &[BackendChoice::Auto, BackendChoice::Cpu, BackendChoice::Gpu];
     "normalization" Normalization = &[Normalization::PercentOfVehicle, Normalization::NormalizedPercentInhibition];
     "low control" LowControl = &[LowControl::Positive, LowControl::Blank];
+    "interval" IntervalKind = &[IntervalKind::None, IntervalKind::Wald, IntervalKind::Profile];
+    "loss" Loss = &[Loss::LeastSquares, Loss::Huber, Loss::Tukey];
     "table format" TableFormat = &[TableFormat::Parquet, TableFormat::Csv];
     "model" ModelId = ModelId::ALL;
     "synergy model" SynergyModel = &SynergyModel::ALL;
@@ -119,6 +123,8 @@ serialised_by_name!(
     Normalization,
     LowControl,
     TableFormat,
+    IntervalKind,
+    Loss,
     SynergyModel,
     Orientation,
     Scale,
@@ -155,6 +161,8 @@ mod tests {
         check::<Normalization>();
         check::<LowControl>();
         check::<TableFormat>();
+        check::<IntervalKind>();
+        check::<Loss>();
         check::<ModelId>();
         check::<SynergyModel>();
         check::<Orientation>();

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::choice::{Choice, nearest, unknown};
+use crate::fit::model_choice::parse_set;
 use crate::model::ModelId;
 use crate::model::formula::FormulaFile;
 use crate::{Error, Result};
@@ -15,6 +16,8 @@ pub enum ModelChoice {
     BuiltIn(ModelId),
     /// A model file.
     File(PathBuf),
+    /// The one of these that each curve calls for.
+    Auto(Vec<ModelId>),
 }
 
 impl ModelChoice {
@@ -25,6 +28,9 @@ impl ModelChoice {
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         if let Some(model) = ModelId::parse(text) {
             return Ok(ModelChoice::BuiltIn(model));
+        }
+        if let Some(set) = parse_set(text).map_err(|error| error.to_string())? {
+            return Ok(ModelChoice::Auto(set));
         }
         let path = Path::new(text);
         if text.contains(['/', '\\', '.']) || path.is_file() {
@@ -37,7 +43,7 @@ impl ModelChoice {
     pub fn relative_to(self, folder: &Path) -> Self {
         match self {
             ModelChoice::File(path) => ModelChoice::File(folder.join(path)),
-            built_in => built_in,
+            other => other,
         }
     }
 
@@ -49,7 +55,14 @@ impl ModelChoice {
         match self {
             ModelChoice::BuiltIn(model) => Ok(*model),
             ModelChoice::File(path) => Ok(FormulaFile::read(path)?.into_model()),
+            // Stages that know no choice take the model that they take where nobody says one.
+            ModelChoice::Auto(_) => Ok(ModelId::Hill4),
         }
+    }
+
+    /// The models to choose from, where there is a choice.
+    pub fn set(&self) -> &[ModelId] {
+        if let ModelChoice::Auto(set) = self { set } else { &[] }
     }
 
     /// The model that `text` names, for commands that take one as an argument.
@@ -70,6 +83,25 @@ impl ModelChoice {
 }
 
 impl Settings {
+    /// These settings, if each curve is to be fitted by one model that is said, by least squares: all but `fit` can
+    /// do nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a choice of models or a robust loss.
+    pub fn of_one_model(self) -> Result<Self> {
+        let only = |key: &str, problem: &str| {
+            let hint = Some("`isobole fit` can".to_owned());
+            Err(Error::Setting { key: key.into(), problem: problem.into(), hint })
+        };
+        if !self.model_set.is_empty() {
+            return only("model", "models are not chosen for each curve here");
+        }
+        if self.loss != crate::fit::robust::Loss::LeastSquares {
+            return only("loss", "curves are fitted by least squares here");
+        }
+        Ok(self)
+    }
+
     /// These settings, if their model needs nothing but doses.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use super::choice::did_you_mean;
 use super::{BackendChoice, LowControl, ModelChoice, Normalization, TableFormat};
+use crate::fit::inference::IntervalKind;
+use crate::fit::robust::Loss;
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -126,6 +128,10 @@ pub struct ScreenFile {
     pub model: Option<ModelChoice>,
     /// Parameter = [lower, upper].
     pub bounds: BTreeMap<String, [f64; 2]>,
+    /// Confidence intervals of curve parameters.
+    pub ci: Option<IntervalKind>,
+    /// What a residual costs, in `fit`.
+    pub loss: Option<Loss>,
     /// Starting points a curve.
     pub starts: Option<usize>,
     /// Whether vehicle wells are a curve's point at dose zero.
@@ -222,6 +228,8 @@ impl ScreenFile {
             backend: self.backend.or(base.backend),
             model: self.model.or(base.model),
             bounds: merged(self.bounds, base.bounds),
+            ci: self.ci.or(base.ci),
+            loss: self.loss.or(base.loss),
             starts: self.starts.or(base.starts),
             vehicle_point: self.vehicle_point.or(base.vehicle_point),
             synergy: self.synergy.or(base.synergy),

@@ -130,7 +130,8 @@ impl Block {
         settings: &FitSettings,
     ) -> (Vec<usize>, Vec<f64>) {
         let model = settings.model.curve_model();
-        let wanted = settings.starts.max(if model.polished { STARTS_WHERE_POLISHED } else { 1 });
+        let polished = if model.polished { STARTS_WHERE_POLISHED } else { 1 };
+        let wanted = settings.starts.max(model.descents).max(polished);
         let k = model.nonlinear.len();
         let (mut of, mut begins) = (Vec::new(), Vec::new());
         for run in self.runs(|a, b| a.layout == b.layout) {
@@ -141,6 +142,8 @@ impl Block {
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];
             let mut upper = lower.clone();
+            let no_twins: Vec<usize> =
+                (0..scan.len()).filter(|n| !is_twin(model, &scan.starts[n * k..(n + 1) * k])).collect();
             let mut order: Vec<usize> = Vec::new();
             for from in run.clone().step_by(L) {
                 let chunk = from..(from + L).min(run.end);
@@ -172,7 +175,7 @@ impl Block {
                         continue;
                     }
                     order.clear();
-                    order.extend(0..scan.len());
+                    order.extend_from_slice(&no_twins);
                     order.sort_by(|a, b| at(*a).total_cmp(&at(*b)));
                     let mut taken: Vec<usize> = Vec::with_capacity(wanted);
                     for &start in &order {
@@ -243,6 +246,15 @@ impl Block {
                 at_bound |= u32::from(lower < upper && (*parameter <= lower || *parameter >= upper)) << i;
             }
         }
+        let in_order = model.exchanges.first().is_none_or(|&(first, second)| parameters[first] <= parameters[second]);
+        // Boxes that differ, as that of a parameter held, tell the two apart already.
+        if !in_order && model.exchanges.iter().all(|&(a, b)| task.bounds(a) == task.bounds(b)) {
+            for &(a, b) in model.exchanges {
+                parameters.swap(a, b);
+                let differ = (at_bound >> a ^ at_bound >> b) & 1;
+                at_bound ^= differ << a | differ << b;
+            }
+        }
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
             parameters,
@@ -280,6 +292,13 @@ fn nearest_to_start<'a>(ends: &'a [End], lowest: &'a End, task: &Task<'_>, model
     };
     let as_low = ends.iter().filter(|end| end.sse <= limit);
     as_low.fold(lowest, |nearest, end| if distance(end) < distance(nearest) { end } else { nearest })
+}
+
+/// Whether a start has a twin that is the same curve, parameters exchanged, and comes in its place.
+fn is_twin(model: &CurveModel, start: &[f64]) -> bool {
+    let value = |parameter: usize| model.nonlinear.iter().position(|p| *p == parameter).map(|i| start[i]);
+    let pair = model.exchanges.first().and_then(|(a, b)| value(*a).zip(value(*b)));
+    pair.is_some_and(|(first, second)| first > second)
 }
 
 /// Fits a block of curves; results in the order of the curves.

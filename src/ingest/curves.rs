@@ -232,7 +232,7 @@ impl CurveStream {
                     _ => {}
                 }
             }
-            self.gathered.curves.push(curve(&mut rows));
+            self.gathered.curves.push(curve(&mut rows, self.long.mapping.single_wells));
         }
     }
 }
@@ -270,10 +270,11 @@ impl CurveBlock {
 }
 
 /// One curve from its (molar dose, viability) rows, which are put in order: sums do not depend on that of the file.
-pub fn curve(rows: &mut [(f64, f64)]) -> Curve {
+pub fn curve(rows: &mut [(f64, f64)], single_wells: bool) -> Curve {
     rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let mut points = Vec::with_capacity(rows.chunk_by(|a, b| a.0 == b.0).count());
-    points.extend(rows.chunk_by(|a, b| a.0 == b.0).map(|same| {
+    let together = |a: &(f64, f64), b: &(f64, f64)| !single_wells && a.0 == b.0;
+    let mut points = Vec::with_capacity(rows.chunk_by(together).count());
+    points.extend(rows.chunk_by(together).map(|same| {
         let n = same.len() as f64;
         let response = same.iter().map(|row| row.1).sum::<f64>() / n;
         let sum_of_squares = same.iter().map(|row| (row.1 - response).powi(2)).sum();
@@ -358,7 +359,7 @@ fn piece(long: &LongFile, first_row: u64, batch: &RecordBatch) -> Result<Piece> 
             key.push_to(at, values);
         }
         hashes.push(hash(at));
-        whole.curves.push(curve(&mut rows[begin..end]));
+        whole.curves.push(curve(&mut rows[begin..end], long.mapping.single_wells));
     }
     let (rows_in, rows_used) = (batch.num_rows(), rows.len());
     Ok(Piece { rows_in, rows_used, rejected, scale, head, whole, hashes, tail })

@@ -21,6 +21,8 @@ pub struct LongMapping {
     pub doses: Vec<String>,
     /// Whether the "doses" are plain numbers: of any sign, and responses of any size.
     pub plain_numbers: bool,
+    /// Whether each well is a point of its own: replicates are not taken together.
+    pub single_wells: bool,
     /// The column of responses.
     pub response: String,
     /// The unit of every dose; a molar one, as there are no drugs to have a molar mass.

@@ -49,7 +49,7 @@ pub const POINT_INPUTS: usize = 3;
 
 /// Up to this many nonlinear parameters their second derivatives are recorded: Newton steps then take the place of
 /// Gauss–Newton ones, which crawl where noise dominates.
-const NEWTON_PARAMETERS: usize = 3;
+const NEWTON_PARAMETERS: usize = 4;
 
 /// A curve model.
 #[derive(Debug)]
@@ -74,6 +74,10 @@ pub struct CurveModel {
     pub location: Option<usize>,
     /// Whether untreated wells can be part of the curve.
     pub levels_off: bool,
+    /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
+    pub exchanges: &'static [(usize, usize)],
+    /// Starts tried to the end, at least.
+    pub descents: usize,
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -95,6 +99,8 @@ pub struct CurveModel {
     pub separated: Separated,
     /// The same, ready for lanes.
     pub kernel: Vectorised,
+    /// The response and its gradient, ready for lanes.
+    pub gradient_kernel: Vectorised,
 }
 
 /// A response `f = constant + sum of c_j basis_j`, with `c` the linear parameters, and its derivatives by the
@@ -256,6 +262,10 @@ pub struct Description {
     pub baseline: Option<usize>,
     /// Whether untreated wells can be part of the curve.
     pub levels_off: bool,
+    /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
+    pub exchanges: &'static [(usize, usize)],
+    /// Starts tried to the end, at least.
+    pub descents: usize,
     /// Whether doses may be any number, not only zero and above.
     pub any_dose: bool,
     /// Molar dose of one unit of `dose`.
@@ -267,8 +277,19 @@ pub struct Description {
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
-        let Description { name, formula, file_text, parameters, baseline, levels_off, any_dose, dose_unit, uses_x2 } =
-            description;
+        let Description {
+            name,
+            formula,
+            file_text,
+            parameters,
+            baseline,
+            levels_off,
+            exchanges,
+            descents,
+            any_dose,
+            dose_unit,
+            uses_x2,
+        } = description;
         let is_built_in = file_text.is_none();
         let n = parameters.len().min(MAX_PARAMETERS);
         let known = |logarithmic| match is_built_in {
@@ -305,10 +326,13 @@ impl CurveModel {
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
             kernel: Vectorised::new(&separated.program, POINT_INPUTS),
+            gradient_kernel: Vectorised::new(&gradient, POINT_INPUTS),
             separated,
             parameters,
             baseline,
             levels_off,
+            exchanges,
+            descents,
             any_dose,
             dose_unit,
             linear,
@@ -330,6 +354,8 @@ impl CurveModel {
             parameters: M::PARAMETERS.to_vec(),
             baseline: M::BASELINE,
             levels_off: M::LEVELS_OFF,
+            exchanges: M::EXCHANGES,
+            descents: M::DESCENTS,
             any_dose: false,
             dose_unit: 1.0,
             uses_x2: false,

@@ -1,9 +1,14 @@
 //! Dose-response and surface models: one generic function each, from which every back end is made.
 
+pub mod biphasic;
 pub mod curve_model;
 pub mod formula;
 pub mod hill;
+pub mod hormesis;
+pub mod richards;
+pub mod straight;
 pub mod surface;
+pub mod weibull;
 
 pub use curve_model::{Axis, CurveModel, Parameter, Starts};
 
@@ -28,6 +33,11 @@ pub trait Model<const N: usize> {
     const BASELINE: Option<usize>;
     /// Whether the response levels off towards dose zero, so that untreated wells can be part of the curve.
     const LEVELS_OFF: bool = true;
+    /// Pairs of parameters that can all change places without any change of the curve, locations first: after a fit
+    /// the first of each pair belongs to the lower location. Empty where each parameter has but one role.
+    const EXCHANGES: &'static [(usize, usize)] = &[];
+    /// Starts tried to the end, at least: more than one where valleys are many.
+    const DESCENTS: usize = 1;
 
     /// The response at a dose above zero.
     fn response<S: Scalar>(ln_dose: S, parameters: [S; N]) -> S;
@@ -71,6 +81,24 @@ models! {
     Hill4 => hill::Hill4, 4;
     /// Three-parameter log-logistic: the untreated response is 1.
     Hill3 => hill::Hill3, 3;
+    /// Two-parameter log-logistic, from 1 to 0.
+    Hill2 => hill::Hill2, 2;
+    /// Five-parameter log-logistic: a Hill curve with unequal shoulders.
+    Richards5 => richards::Richards5, 5;
+    /// Two Hill falls, one after the other.
+    Biphasic => biphasic::Biphasic, 7;
+    /// drc's W1.4: a Gompertz curve of the logarithm of the dose.
+    Weibull1 => weibull::Weibull1, 4;
+    /// drc's W2.4: its mirror image.
+    Weibull2 => weibull::Weibull2, 4;
+    /// Brain–Cousens: low doses stimulate.
+    Hormesis => hormesis::Hormesis, 5;
+    /// A straight line in the logarithm of the dose.
+    LogLinear => straight::LogLinear, 2;
+    /// No effect.
+    Flat => straight::Flat, 1;
+    /// Growth-rate inhibition.
+    GrowthRate => hill::GrowthRate, 3;
 }
 
 impl PartialEq for ModelId {

@@ -196,8 +196,9 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(plate::wells_table(&analysis.wells, screen));
     }
     if extent == Extent::Full {
-        let Analysis { curves, fits, inferences, scores, resistances, pairs, .. } = analysis;
-        tables.push(inference::table(curves, fits, inferences, screen, settings.model));
+        let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
+        let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
+        tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
         tables.push(synergy::table::synergy_table(scores, &settings.synergy, screen));
         tables.push(synergy::table::surfaces_table(scores, &settings.synergy, screen));
         tables.push(matrices_table(analysis, screen));

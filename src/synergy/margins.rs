@@ -3,6 +3,7 @@
 use super::design::{Design, Responses};
 use crate::Result;
 use crate::backend::Backend;
+use crate::fit::inference::potency::{hill_form, is_hill};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::surface::HillCurve;
 use crate::model::{Model, ModelId, hill::Hill4};
@@ -77,27 +78,17 @@ pub fn response(curve: HillCurve<f64>, ln_dose: f64) -> f64 {
     Hill4::response(ln_dose, [curve.top, curve.bottom, curve.ln_ec50, curve.slope])
 }
 
-/// The log-logistic curve of a fit; none if the fit failed.
+/// The log-logistic curve of a fit; none if the fit failed, or the model is another one.
 pub fn hill_curve(fit: &Fit, model: ModelId) -> Option<HillCurve<f64>> {
-    let p = &fit.parameters;
-    let curve = match model {
-        ModelId::Hill4 => HillCurve { top: p[0], bottom: p[1], ln_ec50: p[2], slope: p[3] },
-        ModelId::Hill3 => HillCurve { top: 1.0, bottom: p[0], ln_ec50: p[1], slope: p[2] },
-        #[allow(unreachable_patterns, reason = "reached once a model is registered that is no Hill curve")]
-        _ => return None,
-    };
+    let curve = hill_form(model.curve_model(), &fit.parameters)?;
     let finite = [curve.top, curve.bottom, curve.ln_ec50, curve.slope].iter().all(|x| x.is_finite());
-    (fit.status.is_fitted() && finite && curve.slope > 0.0).then_some(curve)
+    (fit.status.is_fitted() && finite).then_some(curve)
 }
 
 /// Settings for the margins: the user's where the model is log-logistic, else `hill4`, because Loewe and ZIP are
 /// defined by log-logistic margins.
 pub fn margin_settings(fit: &FitSettings) -> FitSettings {
-    match fit.model {
-        ModelId::Hill3 | ModelId::Hill4 => fit.clone(),
-        #[allow(unreachable_patterns, reason = "reached once a model is registered that is no Hill curve")]
-        _ => hill4_settings(fit),
-    }
+    if is_hill(fit.model.curve_model()) { fit.clone() } else { hill4_settings(fit) }
 }
 
 /// `hill4` with the user's box if it is the user's model, else with its own.

@@ -176,14 +176,18 @@ fn p_falls_as_f_rises_and_keeps_the_tail() {
             designs.push(Design { doses, untreated, wells });
         }
     }
-    for &model in ModelId::ALL {
+    // Straight lines have the F distribution itself; curves from 1 to 0 or below have no null, because they improve
+    // on the flat line in few flat curves.
+    let has_null = |m: &&ModelId| !m.curve_model().nonlinear.is_empty() && !["hill2", "gr"].contains(&m.name());
+    for &model in ModelId::ALL.iter().filter(has_null) {
         let parameters = model.parameters().len() as u32;
-        let mut calibration = Calibration::new(FitSettings::new(model)).with_null_curves(400);
+        let mut calibration = Calibration::new(FitSettings::new(model)).with_null_curves(400.max(100 * parameters));
         assert_eq!(calibration.p_value(&designs[5], 3.0), None, "nothing is known before it is prepared");
         calibration.prepare(designs.iter().copied(), &Cpu).expect("prepared");
         for design in &designs {
             let Some(at_zero) = calibration.p_value(design, 0.0) else {
-                assert!(design.wells <= parameters, "{design:?} has degrees of freedom");
+                let points = design.doses + u32::from(design.untreated.is_some());
+                assert!(design.wells <= parameters || points < parameters, "{design:?} has degrees of freedom");
                 continue;
             };
             assert_eq!(at_zero, 1.0);

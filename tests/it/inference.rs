@@ -256,7 +256,8 @@ fn tables_have_no_null_without_a_reason() {
                 assert!(causes.iter().any(|c| !c.is_empty()), "{} row {row}: {value:?} without reason", column.name);
             }
         }
-        assert!(table.columns.iter().any(|c| c.name == "se_log10_ec50"));
+        let has_error = |p: &&str| table.columns.iter().any(|c| c.name == format!("se_{}", p.replace("ln_", "log10_")));
+        assert!(model.parameters().iter().all(has_error), "{}", model.name());
     }
 }
 

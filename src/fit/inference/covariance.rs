@@ -4,14 +4,18 @@
 //! say nothing (eigenvalue below `RANK_TOLERANCE` of the largest) is left out of the inverse, and a quantity that
 //! depends on such a direction has no variance rather than a small or a huge one.
 
-use crate::fit::MAX_PARAMETERS;
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
+use crate::math::Scalar;
 
 /// A square matrix of which the leading rows and columns are used.
-pub type Matrix = [[f64; MAX_PARAMETERS]; MAX_PARAMETERS];
+pub type Matrix<const N: usize> = [[f64; N]; N];
 
 /// Eigenvalues of the scaled normal matrix below this share of the largest count as zero: the condition number of
 /// the Jacobian is then above 1e6, and half of the digits of the normal matrix are gone.
 const RANK_TOLERANCE: f64 = 1e-12;
+/// Above this share the inverse needs no eigenvectors: elimination loses at most as many digits.
+const REGULAR: f64 = 1e-10;
 /// Share (squared) of a quantity's gradient that may lie in unidentified directions.
 const NULL_SHARE: f64 = 1e-6;
 /// Cyclic Jacobi converges quadratically: 8 x 8 needs about 6 sweeps.
@@ -19,9 +23,9 @@ const MAX_SWEEPS: usize = 40;
 
 /// Eigenvalues and eigenvectors (`vectors[row][k]` belongs to `values[k]`) of the leading `n` x `n` part of a
 /// symmetric matrix, unsorted.
-pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matrix) {
-    let n = n.min(MAX_PARAMETERS);
-    let mut vectors: Matrix = Default::default();
+pub fn symmetric_eigen<const N: usize>(mut a: Matrix<N>, n: usize) -> ([f64; N], Matrix<N>) {
+    let n = n.min(N);
+    let mut vectors: Matrix<N> = [[0.0; N]; N];
     for (i, row) in vectors.iter_mut().enumerate() {
         row[i] = 1.0;
     }
@@ -58,59 +62,100 @@ pub fn symmetric_eigen(mut a: Matrix, n: usize) -> ([f64; MAX_PARAMETERS], Matri
     (std::array::from_fn(|k| if k < n { a[k][k] } else { 0.0 }), vectors)
 }
 
-/// What the data say about the free parameters, up to the residual variance.
-#[derive(Debug, Clone)]
-pub struct Precision {
-    n: usize,
-    free: [bool; MAX_PARAMETERS],
-    /// Length of each column of the weighted Jacobian.
-    scale: [f64; MAX_PARAMETERS],
-    values: [f64; MAX_PARAMETERS],
-    vectors: Matrix,
-    largest: f64,
-    tolerance: f64,
-}
-
 /// Eigenvalues below this share of the largest count as zero where they come from the Jacobian itself: its condition
 /// number is then above 1e12.
 const JACOBIAN_RANK_TOLERANCE: f64 = 1e-24;
 
-impl Precision {
-    /// From the weighted normal matrix `J' W J` of `n` parameters; those not `free` are taken as known.
-    pub fn new(normal: &Matrix, n: usize, free: [bool; MAX_PARAMETERS]) -> Self {
-        let n = n.min(MAX_PARAMETERS);
-        let scale: [f64; MAX_PARAMETERS] =
-            std::array::from_fn(|i| if i < n && free[i] { normal[i][i].max(0.0).sqrt() } else { 0.0 });
-        let mut scaled: Matrix = Default::default();
-        for i in 0..n {
-            for j in 0..n {
-                if scale[i] > 0.0 && scale[j] > 0.0 {
-                    scaled[i][j] = normal[i][j] / (scale[i] * scale[j]);
-                }
+/// What the data say about the free parameters, up to the residual variance; room for `N` parameters.
+#[derive(Debug, Clone)]
+pub struct Precision<const N: usize> {
+    /// Free parameters, and which they are.
+    n: usize,
+    of: [usize; N],
+    is_free: [bool; N],
+    /// Length of each free parameter's column of the weighted Jacobian.
+    scale: [f64; N],
+    condition_number: Option<f64>,
+    inverse: Inverse<N>,
+}
+
+/// The inverse of the normal matrix of the free parameters, columns scaled to length one.
+#[derive(Debug, Clone)]
+enum Inverse<const N: usize> {
+    /// As it is: the parameters are identified.
+    Regular(Matrix<N>),
+    /// By its eigenvectors, so that those without a value can be left out.
+    Pseudo { values: [f64; N], vectors: Matrix<N>, least: f64 },
+}
+
+impl<const N: usize> Precision<N> {
+    /// From the weighted normal matrix `J' W J` of `n` parameters (its lower triangle is read); those not `free` are
+    /// taken as known.
+    pub fn new(normal: &Matrix<N>, n: usize, free: [bool; N]) -> Self {
+        let mut of = [0; N];
+        let mut count = 0;
+        for i in 0..n.min(N) {
+            if free[i] {
+                of[count] = i;
+                count += 1;
             }
         }
-        let (values, vectors) = symmetric_eigen(scaled, n);
-        let largest = values.iter().take(n).copied().fold(0.0, f64::max);
-        Self { n, free, scale, values, vectors, largest, tolerance: RANK_TOLERANCE }
+        let mut scale = [0.0; N];
+        for i in 0..count {
+            scale[i] = Scalar::max(normal[of[i]][of[i]], 0.0).sqrt();
+        }
+        let mut scaled: Matrix<N> = [[0.0; N]; N];
+        for i in 0..count {
+            for j in 0..=i {
+                let length = scale[i] * scale[j];
+                scaled[i][j] = if length > 0.0 { normal[of[i]][of[j]] / length } else { 0.0 };
+                scaled[j][i] = scaled[i][j];
+            }
+        }
+        let silent = scale[..count].iter().any(|s| s.is_nan() || *s <= 0.0);
+        let (smallest, largest) = if silent { (0.0, 1.0) } else { eigenvalue_range(scaled, count) };
+        // Where the smallest eigenvalue is well away from being left out, elimination is as good as eigenvectors.
+        let regular = if smallest > REGULAR * largest { inverse(&scaled, count) } else { None };
+        // The trace of the inverse is the sum of the inverse eigenvalues: were the smallest one mistaken, it would show.
+        let trace = |inverse: &Matrix<N>| (0..count).map(|i| inverse[i][i]).sum::<f64>();
+        let regular = regular.filter(|inverse| trace(inverse) * smallest <= 1.01 * count as f64);
+        let (condition_number, inverse) = match regular {
+            Some(inverse) => (Some((largest / smallest).sqrt()), Inverse::Regular(inverse)),
+            None => {
+                let (values, vectors) = symmetric_eigen(scaled, count);
+                let largest = values.iter().take(count).copied().fold(0.0, f64::max);
+                let smallest = values.iter().take(count).copied().fold(f64::INFINITY, f64::min);
+                let identified = !silent && largest > 0.0 && smallest > RANK_TOLERANCE * largest;
+                let condition_number = identified.then(|| (largest / smallest).sqrt()).filter(|c| c.is_finite());
+                (condition_number, Inverse::Pseudo { values, vectors, least: RANK_TOLERANCE * largest })
+            }
+        };
+        Self { n: count, of, is_free: free, scale, condition_number, inverse }
     }
 
-    /// From the weighted Jacobian itself, `columns` of the `n` parameters: twice the digits, by one-sided Jacobi
-    /// rotations (Hestenes 1958, doi 10.1137/0106005).
-    pub fn of_jacobian(mut columns: Vec<Vec<f64>>, free: [bool; MAX_PARAMETERS]) -> Self {
-        let n = columns.len().min(MAX_PARAMETERS);
+    /// From the weighted Jacobian itself, `columns` of all parameters: twice the digits, by one-sided Jacobi rotations
+    /// (Hestenes 1958, doi 10.1137/0106005).
+    pub fn of_jacobian(columns: &[Vec<f64>], free: [bool; N]) -> Self {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let mut scale = [0.0; MAX_PARAMETERS];
-        let mut vectors: Matrix = Default::default();
-        for (i, column) in columns.iter_mut().enumerate().take(n) {
-            scale[i] = if free[i] { dot(column, column).sqrt() } else { 0.0 };
+        let mut of = [0; N];
+        let mut count = 0;
+        for i in (0..columns.len().min(N)).filter(|i| free[*i]) {
+            of[count] = i;
+            count += 1;
+        }
+        let mut columns: Vec<Vec<f64>> = of[..count].iter().map(|i| columns[*i].clone()).collect();
+        let mut scale = [0.0; N];
+        let mut vectors: Matrix<N> = [[0.0; N]; N];
+        for (i, column) in columns.iter_mut().enumerate() {
+            scale[i] = dot(column, column).sqrt();
             let by = if scale[i] > 0.0 { 1.0 / scale[i] } else { 0.0 };
             column.iter_mut().for_each(|v| *v *= by);
             vectors[i][i] = 1.0;
         }
         for _ in 0..MAX_SWEEPS {
             let mut rotated = false;
-            for p in 0..n {
-                for q in p + 1..n {
+            for p in 0..count {
+                for q in p + 1..count {
                     let (a, b) = (dot(&columns[p], &columns[p]), dot(&columns[q], &columns[q]));
                     let off = dot(&columns[p], &columns[q]);
                     if off.abs() <= f64::EPSILON * (a * b).sqrt() || off == 0.0 {
@@ -124,7 +169,7 @@ impl Precision {
                     let turn = |x: &mut f64, y: &mut f64| (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                     let (left, right) = columns.split_at_mut(q);
                     left[p].iter_mut().zip(right[0].iter_mut()).for_each(|(x, y)| turn(x, y));
-                    for row in vectors.iter_mut().take(n) {
+                    for row in vectors.iter_mut().take(count) {
                         let (left, right) = row.split_at_mut(q);
                         turn(&mut left[p], &mut right[0]);
                     }
@@ -134,63 +179,223 @@ impl Precision {
                 break;
             }
         }
-        let values = std::array::from_fn(|k| if k < n { dot(&columns[k], &columns[k]) } else { 0.0 });
+        let values = std::array::from_fn(|k| columns.get(k).map_or(0.0, |column| dot(column, column)));
         let largest = values.iter().copied().fold(0.0, f64::max);
-        Self { n, free, scale, values, vectors, largest, tolerance: JACOBIAN_RANK_TOLERANCE }
-    }
-
-    fn is_identified(&self, k: usize) -> bool {
-        self.values[k] > self.tolerance * self.largest
+        let smallest = values[..count].iter().copied().fold(f64::INFINITY, f64::min);
+        let least = JACOBIAN_RANK_TOLERANCE * largest;
+        let identified = largest > 0.0 && smallest > least && scale[..count].iter().all(|s| *s > 0.0);
+        let condition_number = identified.then(|| (largest / smallest).sqrt()).filter(|c| c.is_finite());
+        let inverse = Inverse::Pseudo { values, vectors, least };
+        Self { n: count, of, is_free: free, scale, condition_number, inverse }
     }
 
     /// Condition number of the column-scaled weighted Jacobian of the free parameters; `None` where a direction is
     /// not identified at all (the number would be infinite).
     pub fn condition_number(&self) -> Option<f64> {
-        if (0..self.n).any(|i| self.free[i] && self.scale[i] <= 0.0) || self.largest <= 0.0 {
-            return None;
+        self.condition_number
+    }
+
+    /// Variance of one parameter, as [`Precision::variance`].
+    pub fn parameter_variance(&self, parameter: usize) -> Option<f64> {
+        if let Inverse::Regular(inverse) = &self.inverse
+            && self.is_free[parameter]
+            && let Some(k) = self.of[..self.n].iter().position(|p| *p == parameter)
+        {
+            return Some(inverse[k][k] / (self.scale[k] * self.scale[k]));
         }
-        // Parameters on their bound occupy an eigenvector of their own with eigenvalue zero: skip as many.
-        let held = (0..self.n).filter(|&i| !self.free[i]).count();
-        let mut values: Vec<f64> = self.values.iter().take(self.n).copied().collect();
-        values.sort_by(f64::total_cmp);
-        let smallest = values.get(held).copied().unwrap_or(0.0);
-        (smallest > self.tolerance * self.largest).then(|| (self.largest / smallest).sqrt())
+        let mut unit = [0.0; N];
+        unit[parameter] = 1.0;
+        self.variance(&unit)
     }
 
     /// Variance, in units of the residual variance, of a quantity with this gradient with respect to the
     /// parameters; `None` where the data do not determine the quantity. Parameters not free count as known.
     pub fn variance(&self, gradient: &[f64]) -> Option<f64> {
-        let mut scaled = [0.0; MAX_PARAMETERS];
-        for (i, scaled) in scaled.iter_mut().enumerate().take(self.n) {
-            let slope = gradient.get(i).copied().unwrap_or(0.0);
-            if !self.free[i] || slope == 0.0 {
+        let mut scaled = [0.0; N];
+        for k in 0..self.n {
+            let slope = gradient.get(self.of[k]).copied().unwrap_or(0.0);
+            if slope == 0.0 {
                 continue;
             }
-            if self.scale[i] <= 0.0 {
+            if self.scale[k] <= 0.0 {
                 return None;
             }
-            *scaled = slope / self.scale[i];
+            scaled[k] = slope / self.scale[k];
         }
-        let length: f64 = scaled.iter().map(|x| x * x).sum();
-        let (mut variance, mut lost) = (0.0, 0.0);
-        for k in 0..self.n {
-            let along: f64 = (0..self.n).map(|i| self.vectors[i][k] * scaled[i]).sum();
-            if self.is_identified(k) {
-                variance += along * along / self.values[k];
-            } else {
-                lost += along * along;
+        match &self.inverse {
+            Inverse::Regular(inverse) => {
+                let mut variance = 0.0;
+                for i in 0..self.n {
+                    let mut row = 0.0;
+                    for j in 0..self.n {
+                        row += inverse[i][j] * scaled[j];
+                    }
+                    variance += scaled[i] * row;
+                }
+                variance.is_finite().then_some(variance)
+            }
+            Inverse::Pseudo { values, vectors, least } => {
+                let length: f64 = scaled.iter().map(|x| x * x).sum();
+                let (mut variance, mut lost) = (0.0, 0.0);
+                for k in 0..self.n {
+                    let along: f64 = (0..self.n).map(|i| vectors[i][k] * scaled[i]).sum();
+                    if values[k] > *least {
+                        variance += along * along / values[k];
+                    } else {
+                        lost += along * along;
+                    }
+                }
+                (variance.is_finite() && lost <= NULL_SHARE * length).then_some(variance)
             }
         }
-        (variance.is_finite() && lost <= NULL_SHARE * length).then_some(variance)
     }
+}
+
+/// The inverse of a positive definite matrix by Cholesky's factors; `None` where it is not one.
+fn inverse<const N: usize>(matrix: &Matrix<N>, n: usize) -> Option<Matrix<N>> {
+    let mut factor: Matrix<N> = [[0.0; N]; N];
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = matrix[i][j];
+            for k in 0..j {
+                sum -= factor[i][k] * factor[j][k];
+            }
+            if i > j {
+                factor[i][j] = sum * factor[j][j];
+            } else if sum > 0.0 {
+                // The diagonal holds its inverse.
+                factor[i][i] = 1.0 / sum.sqrt();
+            } else {
+                return None;
+            }
+        }
+    }
+    // The inverse of the factor, column by column, then its product with its transpose.
+    let mut lower: Matrix<N> = [[0.0; N]; N];
+    for j in 0..n {
+        lower[j][j] = factor[j][j];
+        for i in j + 1..n {
+            let mut sum = 0.0;
+            for k in j..i {
+                sum -= factor[i][k] * lower[k][j];
+            }
+            lower[i][j] = sum * factor[i][i];
+        }
+    }
+    let mut inverse: Matrix<N> = [[0.0; N]; N];
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = 0.0;
+            for row in lower.iter().take(n).skip(i) {
+                sum += row[i] * row[j];
+            }
+            inverse[i][j] = sum;
+            inverse[j][i] = sum;
+        }
+    }
+    Some(inverse)
+}
+
+/// The smallest and the largest eigenvalue of a symmetric matrix, to rounding of the largest: reduced to a tridiagonal
+/// one by Householder reflections, whose characteristic polynomial Laguerre's method then follows from outside to its
+/// first and its last root. That takes a fifth of the time of all eigenvectors.
+fn eigenvalue_range<const N: usize>(mut a: Matrix<N>, n: usize) -> (f64, f64) {
+    if n == 0 {
+        return (1.0, 1.0);
+    }
+    let (mut diagonal, mut off_squared) = ([0.0; N], [0.0; N]);
+    for k in 0..n.saturating_sub(2) {
+        // The reflection that leaves only the first entry of column k below the diagonal.
+        let length = (k + 1..n).map(|i| a[i][k] * a[i][k]).sum::<f64>();
+        let below = length - a[k + 1][k] * a[k + 1][k];
+        if below > 0.0 {
+            let alpha = -length.sqrt().copysign(a[k + 1][k]);
+            let mut v = [0.0; N];
+            for i in k + 1..n {
+                v[i] = a[i][k];
+            }
+            v[k + 1] -= alpha;
+            let half_square = length - alpha * a[k + 1][k];
+            // A - v w' - w v' with w = p - (v'p / 2h) v, p = A v / h.
+            let mut p = [0.0; N];
+            let mut along = 0.0;
+            for i in k + 1..n {
+                for j in k + 1..n {
+                    p[i] += a[i][j] * v[j];
+                }
+                p[i] /= half_square;
+                along += p[i] * v[i];
+            }
+            let share = along / (2.0 * half_square);
+            for i in k + 1..n {
+                p[i] -= share * v[i];
+            }
+            for i in k + 1..n {
+                for j in k + 1..n {
+                    a[i][j] -= v[i] * p[j] + p[i] * v[j];
+                }
+            }
+            a[k + 1][k] = alpha;
+        }
+    }
+    for i in 0..n {
+        diagonal[i] = a[i][i];
+        off_squared[i] = if i > 0 { a[i][i - 1] * a[i][i - 1] } else { 0.0 };
+    }
+    // Gershgorin's bounds.
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for i in 0..n {
+        let after = if i + 1 < n { off_squared[i + 1] } else { 0.0 };
+        let radius = off_squared[i].sqrt() + after.sqrt();
+        low = low.min(diagonal[i] - radius);
+        high = high.max(diagonal[i] + radius);
+    }
+    // A normal matrix has no eigenvalue below zero.
+    (extreme_root(&diagonal, &off_squared, n, low.max(0.0), 1.0), extreme_root(&diagonal, &off_squared, n, high, -1.0))
+}
+
+/// The first root of the characteristic polynomial of a tridiagonal matrix in the direction `sign` from `x`, which lies
+/// beyond all roots: Laguerre's method comes nearer without ever passing it.
+fn extreme_root(diagonal: &[f64], off_squared: &[f64], n: usize, mut x: f64, sign: f64) -> f64 {
+    let degree = n as f64;
+    let size = diagonal[..n].iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+    for _ in 0..60 {
+        // The polynomial and its first two derivatives by the three-term recurrence.
+        let (mut p, mut dp, mut ddp) = ([1.0, 0.0], [0.0; 2], [0.0; 2]);
+        for i in 0..n {
+            let shifted = diagonal[i] - x;
+            let b = off_squared[i];
+            let next = shifted * p[0] - b * p[1];
+            let first = shifted * dp[0] - p[0] - b * dp[1];
+            let second = shifted * ddp[0] - 2.0 * dp[0] - b * ddp[1];
+            (p, dp, ddp) = ([next, p[0]], [first, dp[0]], [second, ddp[0]]);
+        }
+        if p[0] == 0.0 {
+            break;
+        }
+        let g = dp[0] / p[0];
+        let h = g * g - ddp[0] / p[0];
+        let spread = ((degree - 1.0) * (degree * h - g * g)).max(0.0).sqrt();
+        // All roots lie ahead, so g has the sign of minus the direction.
+        let step = degree / (sign * -g + spread);
+        if !(step.is_finite() && step > 0.0) {
+            break;
+        }
+        x += sign * step;
+        if step <= 4.0 * f64::EPSILON * size {
+            break;
+        }
+    }
+    x
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::MAX_PARAMETERS;
 
-    fn matrix(rows: &[&[f64]]) -> Matrix {
-        let mut m: Matrix = Default::default();
+    fn matrix(rows: &[&[f64]]) -> Matrix<MAX_PARAMETERS> {
+        let mut m: Matrix<MAX_PARAMETERS> = Default::default();
         for (i, row) in rows.iter().enumerate() {
             m[i][..row.len()].copy_from_slice(row);
         }
@@ -214,6 +419,62 @@ mod tests {
     }
 
     #[test]
+    fn the_range_of_eigenvalues_is_that_of_all_of_them() {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+        };
+        let mut worst: f64 = 0.0;
+        for n in 1..=MAX_PARAMETERS {
+            for near in [1.0, 1e-3, 1e-5] {
+                // Columns that differ by `near`, scaled to length one.
+                let shared: Vec<f64> = (0..20).map(|_| uniform()).collect();
+                let columns: Vec<Vec<f64>> = (0..n)
+                    .map(|_| {
+                        let column: Vec<f64> = shared.iter().map(|s| s + near * uniform()).collect();
+                        let length = column.iter().map(|x| x * x).sum::<f64>().sqrt();
+                        column.iter().map(|x| x / length).collect()
+                    })
+                    .collect();
+                let mut a: Matrix<MAX_PARAMETERS> = Default::default();
+                for i in 0..n {
+                    for j in 0..n {
+                        a[i][j] = columns[i].iter().zip(&columns[j]).map(|(x, y)| x * y).sum();
+                    }
+                }
+                let (values, _) = symmetric_eigen(a, n);
+                let all = &values[..n];
+                let (low, high) = eigenvalue_range(a, n);
+                worst = worst.max((low - all.iter().copied().fold(f64::INFINITY, f64::min)).abs());
+                worst = worst.max((high / all.iter().copied().fold(0.0, f64::max) - 1.0).abs());
+            }
+        }
+        assert!(worst < 1e-13, "off by {worst}");
+        // All equal, and two equal.
+        let one = matrix(&[&[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0], &[0.0, 0.0, 1.0]]);
+        assert_eq!(eigenvalue_range(one, 3), (1.0, 1.0));
+        let (low, high) = eigenvalue_range(matrix(&[&[1.0, 0.5, 0.5], &[0.5, 1.0, 0.5], &[0.5, 0.5, 1.0]]), 3);
+        assert!((low - 0.5).abs() < 1e-7 && (high - 2.0).abs() < 1e-14, "{low} {high}");
+    }
+
+    #[test]
+    fn elimination_and_eigenvectors_agree() {
+        let rows: [&[f64]; 3] = [&[4.0, 1.0, -2.0], &[1.0, 3.0, 0.5], &[-2.0, 0.5, 9.0]];
+        let precision = Precision::new(&matrix(&rows), 3, FREE);
+        assert!(matches!(precision.inverse, Inverse::Regular(_)));
+        let (values, vectors) = symmetric_eigen(matrix(&rows), 3);
+        for gradient in [[1.0, 0.0, 0.0], [0.3, -2.0, 1.0]] {
+            let along = |k: usize| (0..3).map(|i| vectors[i][k] * gradient[i]).sum::<f64>();
+            let expected: f64 = (0..3).map(|k| along(k) * along(k) / values[k]).sum();
+            let got = precision.variance(&gradient).expect("regular");
+            assert!((got / expected - 1.0).abs() < 1e-13, "{got} {expected}");
+        }
+        let (one, same) = (precision.parameter_variance(1), precision.variance(&[0.0, 1.0, 0.0]));
+        assert!(one.zip(same).is_some_and(|(a, b)| (a / b - 1.0).abs() < 1e-14), "{one:?} {same:?}");
+    }
+
+    #[test]
     fn variance_is_the_inverse_of_a_regular_matrix() {
         // [[2, 1], [1, 3]] has the inverse [[3, -1], [-1, 2]] / 5.
         let precision = Precision::new(&matrix(&[&[2.0, 1.0], &[1.0, 3.0]]), 2, FREE);
@@ -229,12 +490,12 @@ mod tests {
         assert!(close(held.variance(&[1.0, 0.0]), 0.5));
         assert!(close(held.condition_number(), 1.0));
         // The same from a Jacobian J with J'J = [[2, 1], [1, 3]].
-        let columns = || vec![vec![1.0, 1.0, 0.0], vec![1.0, 0.0, 2f64.sqrt()]];
-        let by_jacobian = Precision::of_jacobian(columns(), FREE);
+        let columns = [vec![1.0, 1.0, 0.0], vec![1.0, 0.0, 2f64.sqrt()]];
+        let by_jacobian = Precision::of_jacobian(&columns, FREE);
         assert!(close(by_jacobian.variance(&[1.0, 0.0]), 0.6));
         assert!(close(by_jacobian.variance(&[1.0, 1.0]), 0.6));
         assert!(!close(by_jacobian.variance(&[1.0, -1.0]), 0.6));
-        let held = Precision::of_jacobian(columns(), free);
+        let held = Precision::of_jacobian(&columns, free);
         assert!(close(held.variance(&[1.0, 0.0]), 0.5) && close(held.condition_number(), 1.0));
     }
 

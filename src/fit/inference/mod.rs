@@ -5,19 +5,20 @@
 
 pub mod calibration;
 pub mod covariance;
+mod examine;
+pub mod growth;
+pub mod intervals;
 pub mod potency;
+pub mod profile;
 mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
-use crate::math::special;
-use crate::model::LN_DOSE_ZERO;
-use crate::model::{CurveModel, ModelId};
+use crate::model::ModelId;
 use crate::screen::dose_matrix::{Curve, CurvePoint};
-use covariance::{Matrix, Precision};
-use potency::HalfDose;
-use std::array::from_fn;
-use std::f64::consts::LN_10;
-pub use table::{append_columns, table};
+use examine::Examiner;
+pub use intervals::{IntervalKind, Intervals, intervals};
+use rayon::prelude::*;
+pub use table::{append_columns, append_columns_of_models, append_intervals, table};
 
 /// A responder's F-test must have a p below this ...
 pub const RESPONSE_P: f64 = 0.05;
@@ -30,6 +31,8 @@ pub const NO_RESPONSE_SHIFT: f64 = 0.1;
 
 /// The reason of a curve that rises significantly.
 const RISING: &str = "rising_curve";
+/// Curves examined by a thread at a time.
+const BLOCK: usize = 1024;
 
 /// Whether a drug does something to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,8 +92,8 @@ pub struct Inference {
     /// F statistic of the curve against a flat line.
     pub f: Option<f64>,
     /// Its upper tail: from [`infer`] with `parameters - 1` and `wells - parameters` degrees of freedom, bounds
-    /// notwithstanding (the optimiser had the use of a parameter that ended on its bound), which is conservative with few doses;
-    /// [`calibration::Calibration::calibrate`] puts one in its place that is uniform on flat curves.
+    /// notwithstanding (the optimiser had the use of a parameter that ended on its bound), which is conservative with few
+    /// doses; [`calibration::Calibration::calibrate`] puts one in its place that is uniform on flat curves.
     pub p_value: Option<f64>,
     /// Fall of the fitted viability from untreated cells (from the lowest dose, where untreated wells are neither
     /// part of the curve nor fixed by the model) to the highest dose; negative for a rising curve.
@@ -109,10 +112,15 @@ pub struct Inference {
     pub ic50_reason: Option<&'static str>,
     /// Mean viability of the fitted curve over the log-dose range tested.
     pub auc: Option<f64>,
+    /// Mean of the observed responses over the log-dose range tested, by trapezoids between the means of the doses above
+    /// zero.
+    pub auc_observed: Option<f64>,
     /// `1 - auc`.
     pub aac: Option<f64>,
     /// Drug sensitivity scores 1 to 3 (see [`potency::drug_sensitivity`]); Hill curves only.
     pub dss: Option<[f64; 3]>,
+    /// The same by PharmacoGx's definitions (see [`potency::drug_sensitivity_pharmacogx`]), on its scale of 0 to 1.
+    pub dss_pharmacogx: Option<[f64; 3]>,
     /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`, `not_a_dose`.
     pub area_reason: Option<&'static str>,
 }
@@ -144,8 +152,10 @@ impl Inference {
             ic50_censored: "none",
             ic50_reason: reason,
             auc: None,
+            auc_observed: None,
             aac: None,
             dss: None,
+            dss_pharmacogx: None,
             area_reason: reason,
         }
     }
@@ -170,6 +180,11 @@ fn flat_line(points: &[CurvePoint]) -> FlatLine {
 }
 
 impl Inference {
+    /// The class anew, after p has changed.
+    pub(super) fn reclassify(&mut self, points: &[CurvePoint]) {
+        self.classify(&flat_line(points));
+    }
+
     /// The class that p and effect speak for, and the reason of a rising curve.
     fn classify(&mut self, flat: &FlatLine) {
         let effect = self.effect.unwrap_or(0.0);
@@ -190,209 +205,36 @@ impl Inference {
     }
 }
 
-/// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread.
+/// What may be said of `curve`, fitted by `model` with the outcome `fit`. Pure: may be called from any thread. For many
+/// curves, [`infer_all`] says the same in a fraction of the time.
 pub fn infer(curve: &Curve, fit: &Fit, model: ModelId) -> Inference {
-    infer_with(curve, &[], fit, model)
+    let mut found = [Inference::empty(fit.status)];
+    Examiner::new(model).examine(std::slice::from_ref(curve), std::slice::from_ref(fit), &mut found);
+    let [found] = found;
+    found
 }
 
-/// The same of a curve whose points have a second variable, `x2`; empty where they have none.
+/// The same of a curve whose points have a second variable, `x2`.
 pub fn infer_with(curve: &Curve, x2: &[f64], fit: &Fit, model: ModelId) -> Inference {
-    let treated = curve.points.iter().map(|p| p.dose).filter(|d| *d > 0.0 && d.is_finite());
-    let (low, high) = treated.clone().fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
-    let mut inference = Inference::empty(fit.status);
-    inference.n_points = curve.points.iter().map(|p| p.n).sum();
-    inference.n_doses = treated.count() as u32;
-    if high > 0.0 {
-        inference.log10_dose_low = Some(libm::log10(low));
-        inference.log10_dose_high = Some(libm::log10(high));
-    }
-    let usable = |p: &CurvePoint| {
-        (p.dose >= 0.0 || model.curve_model().any_dose)
-            && p.dose.is_finite()
-            && p.response.is_finite()
-            && p.weight > 0.0
-            && p.weight.is_finite()
-    };
-    if !fit.status.is_fitted() {
-        return inference;
-    }
-    let count = model.parameters().len();
-    let has_doses = high > 0.0 || model.curve_model().any_dose;
-    if !has_doses || !curve.points.iter().all(usable) || !fit.parameters[..count].iter().all(|p| p.is_finite()) {
-        let reason = Some("bad_value");
-        return Inference { reason, ic50_reason: reason, area_reason: reason, ..inference };
-    }
+    let mut found = [Inference::empty(fit.status)];
+    let mut examiner = Examiner::with_second_variable(model, x2);
+    examiner.examine(std::slice::from_ref(curve), std::slice::from_ref(fit), &mut found);
+    let [found] = found;
+    found
+}
+
+/// Whether untreated wells are part of a model's curve.
+pub(super) fn takes_untreated(model: ModelId) -> bool {
     let model = model.curve_model();
-    let parameters = &fit.parameters[..count];
-    let unit = libm::log(model.dose_unit);
-    let (ln_low, ln_high) = (libm::log(low) - unit, libm::log(high) - unit);
-    Infer { curve, x2, fit, model, parameters, ln_low, ln_high, inference }.infer()
+    model.levels_off || model.any_dose
 }
 
-struct Infer<'a> {
-    curve: &'a Curve,
-    x2: &'a [f64],
-    fit: &'a Fit,
-    model: &'static CurveModel,
-    parameters: &'a [f64],
-    ln_low: f64,
-    ln_high: f64,
-    inference: Inference,
-}
-
-impl Infer<'_> {
-    fn infer(mut self) -> Inference {
-        let precision = self.sums();
-        self.significance();
-        self.precision(&precision);
-        if self.model.any_dose || self.model.uses_x2 {
-            // Neither the fall from untreated cells nor potency has a meaning.
-            self.inference.effect = None;
-            self.inference.class = None;
-            self.inference.ic50_reason = Some("not_a_dose");
-            self.inference.area_reason = Some("not_a_dose");
-        } else {
-            self.potency(&precision);
-        }
-        self.inference
-    }
-
-    fn at_bound(&self, parameter: usize) -> bool {
-        self.fit.at_bound >> parameter & 1 == 1
-    }
-
-    /// Sums of squares about the curve and about the mean, and the normal matrix.
-    fn sums(&mut self) -> Precision {
-        let n = self.parameters.len();
-        let points = &self.curve.points;
-        let mut normal: Matrix = Default::default();
-        let (mut about_curve, mut weight) = (0.0, 0.0);
-        let mut columns = vec![Vec::new(); if self.model.polished { n } else { 0 }];
-        for (k, p) in points.iter().enumerate() {
-            let point = self.model.point(p.dose, self.x2.get(k).copied().unwrap_or(0.0));
-            let (fitted, gradient) = self.model.response_and_gradient(point, self.parameters);
-            for (column, slope) in columns.iter_mut().zip(gradient) {
-                column.push(p.weight.sqrt() * slope);
-            }
-            about_curve += p.weight * (p.response - fitted) * (p.response - fitted);
-            weight += p.weight;
-            for (row, along) in normal.iter_mut().zip(gradient).take(n) {
-                for (entry, across) in row.iter_mut().zip(gradient).take(n) {
-                    *entry += p.weight * along * across;
-                }
-            }
-        }
-        // Recomputed rather than taken from the fit, which on a GPU was summed in single precision.
-        let pure_error: f64 = points.iter().map(|p| p.sum_of_squares.max(0.0)).filter(|s| s.is_finite()).sum();
-        let sse = about_curve + pure_error;
-        self.inference.sse = Some(sse);
-        self.inference.rmse = Some((sse / weight).sqrt());
-        let free = from_fn(|i| i < n && !self.at_bound(i));
-        let free_count = free.iter().filter(|f| **f).count() as u32;
-        match self.inference.n_points.checked_sub(free_count).filter(|df| *df > 0) {
-            Some(df) => {
-                self.inference.degrees_of_freedom = Some(df);
-                self.inference.sigma = Some((sse / f64::from(df)).sqrt());
-            }
-            None => {
-                self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
-            }
-        }
-        if self.model.polished { Precision::of_jacobian(columns, free) } else { Precision::new(&normal, n, free) }
-    }
-
-    /// r², F-test against the weighted mean, effect and class.
-    fn significance(&mut self) {
-        let count = self.parameters.len() as f64;
-        let points = &self.curve.points;
-        let flat = flat_line(points);
-        let (mean, weight, about_mean) = (flat.mean, flat.weight, flat.sum_of_squares);
-        let sse = self.inference.sse.unwrap_or(about_mean);
-        // Rounding alone leaves this much about the mean of identical values.
-        if about_mean > 1e-28 * weight * mean * mean {
-            self.inference.r2 = Some(1.0 - sse / about_mean);
-            let wells = f64::from(self.inference.n_points);
-            let (numerator, denominator) = (count - 1.0, wells - count);
-            if numerator > 0.0 && denominator > 0.0 {
-                let f = ((about_mean - sse).max(0.0) / numerator) / (sse / denominator);
-                let p = special::f_upper_tail(f, numerator, denominator);
-                // A curve through every well: the statistic is infinite, the tail is exactly 0.
-                self.inference.f = Some(f).filter(|f| f.is_finite());
-                self.inference.p_value = Some(p);
-            } else {
-                self.inference.reason = self.inference.reason.or(Some("no_degrees_of_freedom"));
-            }
-        } else {
-            self.inference.reason = self.inference.reason.or(Some("constant_response"));
-        }
-        let has_untreated = points.iter().any(|p| p.dose == 0.0) || self.model.baseline.is_none();
-        let begin = if has_untreated && self.model.levels_off { LN_DOSE_ZERO } else { self.ln_low };
-        let effect = self.model.response_at_ln_dose(begin, self.parameters)
-            - self.model.response_at_ln_dose(self.ln_high, self.parameters);
-        self.inference.effect = Some(effect);
-        self.inference.classify(&flat);
-    }
-
-    /// Standard errors and condition number.
-    fn precision(&mut self, precision: &Precision) {
-        let count = self.parameters.len();
-        self.inference.condition_number = precision.condition_number();
-        for i in 0..count {
-            let mut unit = [0.0; MAX_PARAMETERS];
-            unit[i] = 1.0;
-            let outcome = if self.at_bound(i) {
-                Err("at_bound")
-            } else {
-                match (self.inference.sigma, precision.variance(&unit)) {
-                    (None, _) => Err("no_degrees_of_freedom"),
-                    (_, None) => Err("unidentified"),
-                    (Some(sigma), Some(variance)) => Ok(sigma * variance.sqrt()),
-                }
-            };
-            match outcome {
-                Ok(error) => self.inference.standard_errors[i] = Some(error),
-                Err(reason) => self.inference.standard_error_reasons[i] = Some(reason),
-            }
-        }
-    }
-
-    /// IC50, area, sensitivity scores.
-    fn potency(&mut self, precision: &Precision) {
-        let (model, parameters) = (self.model, self.parameters);
-        let unit = libm::log(model.dose_unit);
-        let (ln_low, ln_high) = (self.ln_low, self.ln_high);
-        self.inference.ic50_reason = None;
-        self.inference.area_reason = None;
-        match potency::half_dose(model, parameters, ln_low, ln_high) {
-            HalfDose::At(x) => {
-                self.inference.log10_ic50 = Some((x + unit) / LN_10);
-                let (_, gradient) = model.response_and_gradient(model.point_at_ln_dose(x), parameters);
-                let slope = model.slope_at_ln_dose(x, parameters);
-                let variance = potency::half_dose_gradient(&gradient, slope).and_then(|g| precision.variance(&g));
-                match (self.inference.sigma, variance) {
-                    (Some(sigma), Some(v)) => self.inference.log10_ic50_se = Some(sigma * v.sqrt() / LN_10),
-                    (None, _) => self.inference.ic50_reason = Some("no_degrees_of_freedom"),
-                    (_, None) => self.inference.ic50_reason = Some("standard_error_unidentified"),
-                }
-            }
-            HalfDose::Above => {
-                self.inference.ic50_censored = "above";
-                self.inference.ic50_reason = Some("above_range");
-            }
-            HalfDose::Below => {
-                self.inference.ic50_censored = "below";
-                self.inference.ic50_reason = Some("below_range");
-            }
-            HalfDose::Rising => self.inference.ic50_reason = Some("rising_curve"),
-        }
-        self.inference.auc = potency::mean_viability(model, parameters, ln_low, ln_high);
-        self.inference.aac = self.inference.auc.map(|auc| 1.0 - auc);
-        let hill = potency::hill_form(model, parameters);
-        self.inference.dss = hill.and_then(|c| potency::drug_sensitivity(&c, ln_low, ln_high));
-        if self.inference.auc.is_none() {
-            self.inference.area_reason = Some("one_dose");
-        } else if hill.is_none() {
-            self.inference.area_reason = Some("not_a_hill_curve");
-        }
-    }
+/// What may be said of each of the curves, in their order; on several threads. Bit by bit what [`infer`] says.
+pub fn infer_all(curves: &[Curve], fits: &[Fit], model: ModelId) -> Vec<Inference> {
+    let mut inferences: Vec<Inference> = fits.iter().map(|fit| Inference::empty(fit.status)).collect();
+    inferences
+        .par_chunks_mut(BLOCK)
+        .zip(curves.par_chunks(BLOCK).zip(fits.par_chunks(BLOCK)))
+        .for_each(|(inferences, (curves, fits))| Examiner::new(model).examine(curves, fits, inferences));
+    inferences
 }

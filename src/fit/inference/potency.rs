@@ -4,6 +4,7 @@ use crate::fit::MAX_PARAMETERS;
 use crate::math::Scalar;
 use crate::model::CurveModel;
 use crate::model::surface::HillCurve;
+use crate::screen::dose_matrix::CurvePoint;
 use std::f64::consts::LN_10;
 
 /// The viability that defines the absolute IC50.
@@ -28,11 +29,18 @@ pub enum HalfDose {
     Rising,
 }
 
+/// Whether a model is a Hill curve from `top` (absent: 1) to `bottom` (absent: 0).
+pub fn is_hill(model: &CurveModel) -> bool {
+    let has = |name: &str| model.names.contains(&name);
+    let only = model.names.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill"));
+    model.is_built_in && only && has("ln_ec50") && has("hill")
+}
+
 /// The Hill curve that a model's parameters describe, if the model is one (an absent `top` is 1, an absent `bottom`
 /// is 0), found by the names of its parameters so that a new model needs no entry here.
 pub fn hill_form(model: &CurveModel, parameters: &[f64]) -> Option<HillCurve<f64>> {
     let value = |name: &str| model.names.iter().position(|p| *p == name).map(|i| parameters[i]);
-    if !model.is_built_in || !model.names.iter().all(|p| matches!(*p, "top" | "bottom" | "ln_ec50" | "hill")) {
+    if !is_hill(model) {
         return None;
     }
     Some(HillCurve {
@@ -45,18 +53,35 @@ pub fn hill_form(model: &CurveModel, parameters: &[f64]) -> Option<HillCurve<f64
 
 /// The dose of viability one half on a curve tested from `ln_low` to `ln_high` (natural-log molar).
 pub fn half_dose(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_high: f64) -> HalfDose {
+    let (low, high) = half_dose_range(ln_low, ln_high);
+    let ends = [low, high].map(|x| model.response_at_ln_dose(x, parameters));
+    half_dose_between(model, parameters, hill_form(model, parameters).as_ref(), (low, high), ends)
+}
+
+/// Where a dose of viability one half counts as one, for a curve tested from `ln_low` to `ln_high`.
+pub(super) fn half_dose_range(ln_low: f64, ln_high: f64) -> (f64, f64) {
     let margin = IC50_MARGIN_DECADES * LN_10;
-    let (mut low, mut high) = (ln_low - margin, ln_high + margin);
-    let is_above = |x: f64| model.response_at_ln_dose(x, parameters) > HALF_VIABILITY;
-    match (is_above(low), is_above(high)) {
-        (true, true) => return HalfDose::Above,
-        (false, false) => return HalfDose::Below,
-        (false, true) => return HalfDose::Rising,
-        (true, false) => {}
+    (ln_low - margin, ln_high + margin)
+}
+
+/// As [`half_dose`], with the responses at the ends of [`half_dose_range`] known.
+pub(super) fn half_dose_between(
+    model: &CurveModel,
+    parameters: &[f64],
+    hill: Option<&HillCurve<f64>>,
+    (mut low, mut high): (f64, f64),
+    ends: [f64; 2],
+) -> HalfDose {
+    match ends.map(|response| response > HALF_VIABILITY) {
+        [true, true] => return HalfDose::Above,
+        [false, false] => return HalfDose::Below,
+        [false, true] => return HalfDose::Rising,
+        [true, false] => {}
     }
-    let closed = hill_form(model, parameters).and_then(|c| {
+    let is_above = |x: f64| model.response_at_ln_dose(x, parameters) > HALF_VIABILITY;
+    let closed = hill.and_then(|c| {
         let share = (c.top - HALF_VIABILITY) / (HALF_VIABILITY - c.bottom);
-        (share > 0.0).then(|| c.ln_ec50 + libm::log(share) / c.slope)
+        (share > 0.0).then(|| c.ln_ec50 + Scalar::ln(share) / c.slope)
     });
     if let Some(x) = closed.filter(|x| *x >= low && *x <= high) {
         return HalfDose::At(x);
@@ -82,7 +107,7 @@ pub fn mean_viability(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_hi
         return None;
     }
     if let Some(c) = hill_form(model, parameters) {
-        return Some(c.bottom + (c.top - c.bottom) * mean_occupancy(&c, ln_low, ln_high));
+        return mean_of_hill(&c, ln_low, ln_high);
     }
     let step = width / SIMPSON_INTERVALS as f64;
     let sum: f64 = (0..=SIMPSON_INTERVALS)
@@ -96,6 +121,30 @@ pub fn mean_viability(model: &CurveModel, parameters: &[f64], ln_low: f64, ln_hi
         })
         .sum();
     Some(sum * step / 3.0 / width)
+}
+
+/// As [`mean_viability`], for a Hill curve.
+pub(super) fn mean_of_hill(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option<f64> {
+    (ln_high > ln_low).then(|| c.bottom + (c.top - c.bottom) * mean_occupancy(c, ln_low, ln_high))
+}
+
+/// Mean of the observed responses over the log-dose range tested: trapezoids between the means of the doses above zero.
+/// `None` with fewer than two doses. Points ascend by dose.
+pub fn observed_mean(points: &[CurvePoint]) -> Option<f64> {
+    let treated = &points[points.partition_point(|p| p.dose <= 0.0)..];
+    let (mut area, mut width) = (0.0, 0.0);
+    let mut last: Option<(f64, f64)> = None;
+    for same in treated.chunk_by(|a, b| a.dose == b.dose) {
+        let weight: f64 = same.iter().map(|p| p.weight).sum();
+        let mean = same.iter().map(|p| p.weight * p.response).sum::<f64>() / weight;
+        if let Some((dose, response)) = last {
+            let step = Scalar::ln(same[0].dose / dose);
+            area += 0.5 * step * (mean + response);
+            width += step;
+        }
+        last = Some((same[0].dose, mean));
+    }
+    (width > 0.0 && area.is_finite()).then(|| area / width)
 }
 
 /// Mean of `logistic(h (c - x))` over a range of log doses.
@@ -124,7 +173,7 @@ pub fn drug_sensitivity(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option
     if centre >= high || maximum.is_nan() || maximum <= threshold {
         return Some([0.0; 3]);
     }
-    let active_from = centre - libm::log((maximum - threshold) / threshold) / (c.slope * LN_10);
+    let active_from = centre - Scalar::ln((maximum - threshold) / threshold) / (c.slope * LN_10);
     let x1 = active_from.clamp(low, high);
     let active = high - x1;
     if active <= 0.0 {
@@ -133,9 +182,34 @@ pub fn drug_sensitivity(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option
     let inhibited = 1.0 - mean_occupancy(c, x1 * LN_10, high * LN_10);
     let area = (maximum * inhibited - threshold) * active;
     let dss1 = 100.0 * area / ((100.0 - threshold) * width);
-    let dss2 = dss1 / libm::log10(maximum);
-    let dss3 = dss1 * (2.0 / libm::log10(maximum)) * active / width;
+    let log10_maximum = Scalar::ln(maximum) / LN_10;
+    let dss2 = dss1 / log10_maximum;
+    let dss3 = dss1 * (2.0 / log10_maximum) * active / width;
     Some([dss1, dss2, dss3].map(|score| if (0.0..=100.0).contains(&score) { score } else { 0.0 }))
+}
+
+/// Drug sensitivity scores 1 to 3 as PharmacoGx defines them, as fractions: the untreated response is 1, activity begins
+/// at an inhibition of one tenth; score 2 divides by the natural logarithm of the maximal inhibition in per cent, score
+/// 3 multiplies that by the share of the doses that are active (no factor 2). Not to be mixed with those of
+/// [`drug_sensitivity`]. `None` for a range of no width.
+pub fn drug_sensitivity_pharmacogx(c: &HillCurve<f64>, ln_low: f64, ln_high: f64) -> Option<[f64; 3]> {
+    let width = ln_high - ln_low;
+    if width.is_nan() || width <= 0.0 {
+        return None;
+    }
+    let (maximum, threshold) = (1.0 - c.bottom, 0.01 * ACTIVITY_THRESHOLD);
+    if maximum.is_nan() || maximum <= threshold {
+        return Some([0.0; 3]);
+    }
+    let from = (c.ln_ec50 - Scalar::ln((maximum - threshold) / threshold) / c.slope).max(ln_low);
+    let active = ln_high - from;
+    if active <= 0.0 {
+        return Some([0.0; 3]);
+    }
+    let inhibited = maximum * (1.0 - mean_occupancy(c, from, ln_high));
+    let dss1 = (inhibited - threshold) * active / ((1.0 - threshold) * width);
+    let dss2 = dss1 / Scalar::ln(100.0 * maximum);
+    Some([dss1, dss2, dss2 * active / width])
 }
 
 /// Gradient of the half-effect dose by the implicit function theorem: minus the gradient of the response over its
@@ -197,6 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn observed_means_by_hand() {
+        let point =
+            |dose: f64, response: f64, weight: f64| CurvePoint { dose, response, weight, n: 1, sum_of_squares: 0.0 };
+        // Decades 1 and 2 wide; two wells at the middle dose, of means 0.6: (1 * 0.8 + 2 * 0.4) / 3.
+        let points = [
+            point(0.0, 5.0, 1.0),
+            point(1e-9, 1.0, 1.0),
+            point(1e-8, 0.5, 2.0),
+            point(1e-8, 0.8, 1.0),
+            point(1e-6, 0.2, 1.0),
+        ];
+        assert!(observed_mean(&points).is_some_and(|m| (m - 1.6 / 3.0).abs() < 1e-12));
+        assert_eq!(observed_mean(&points[..2]), None);
+    }
+
+    #[test]
     fn sensitivity_scores_by_hand() {
         // Maximum 100, slope 1, EC50 1e-7, doses 1e-9..1e-5 M: x1 = -7 - log10(9) = -7.954243;
         // A = 100 [log10(1 + 10^2) - log10(1 + 10^(x1 + 7))] - 10 (2.954243) = 200.4321374 - 4.5757491 - 29.5424251
@@ -206,6 +296,13 @@ mod tests {
         assert!((one - 46.198_323_1).abs() < 1e-6, "{one}");
         assert!((two - one / 2.0).abs() < 1e-12);
         assert!((three - one * 2.954_242_509_4 / 4.0).abs() < 1e-6, "{three}");
+        // PharmacoGx: the same area as a fraction; ln 100 in the place of log10 100; x1 = -7.954243, 2.954243 of 4 active.
+        let theirs = drug_sensitivity_pharmacogx(&c, -9.0 * LN_10, -5.0 * LN_10).expect("a range");
+        let expected =
+            [0.461_983_231, 0.461_983_231 / 100f64.ln(), 0.461_983_231 / 100f64.ln() * 2.954_242_509_4 / 4.0];
+        for (ours, theirs) in theirs.iter().zip(expected) {
+            assert!((ours - theirs).abs() < 1e-8, "{ours} {theirs}");
+        }
         let weak = HillCurve { bottom: 0.95, ..c };
         assert_eq!(drug_sensitivity(&weak, -9.0 * LN_10, -5.0 * LN_10), Some([0.0; 3]));
         let late = HillCurve { ln_ec50: -4.0 * LN_10, ..c };

@@ -48,6 +48,8 @@ impl FormulaFile {
             parameters,
             baseline,
             levels_off,
+            exchanges: &[],
+            descents: 1,
             any_dose,
             dose_unit: 1.0 / self.dose_per_molar,
             uses_x2: self.uses_x2,

@@ -7,7 +7,12 @@ use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
-use crate::fit::inference::{Inference, append_columns, infer};
+use crate::fit::inference::{
+    Inference, IntervalKind, Intervals, append_columns, append_columns_of_models, append_intervals, infer_all,
+    intervals,
+};
+use crate::fit::model_choice::{ModelChoice, choose_models};
+use crate::fit::robust::{Loss, Robust, fit_robustly, infer_robustly};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::ingest::curves::{BLOCK_CURVES, CurveBlock, CurveStream, KeyValues, Next, RejectedRow, Round, curve};
 use crate::ingest::{LongMapping, LongTable, read_long};
@@ -48,7 +53,15 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     let chosen = choose(settings.backend)?;
     let backend = chosen.backend.as_ref();
     let calibration = Calibration::new(fit_settings(settings));
-    let mut fitting = Fitting { backend, settings: fit_settings(settings), calibration };
+    let set = settings.model_set.iter();
+    let mut fitting = Fitting {
+        backend,
+        settings: fit_settings(settings),
+        ci: settings.ci,
+        loss: settings.loss,
+        set: set.map(|model| FitSettings { starts: settings.starts, ..FitSettings::new(*model) }).collect(),
+        calibration,
+    };
     let mut stream = CurveStream::open(input, mapping)?;
     let mut output = Output::create(settings, mapping, stream.no_keys())?;
     let streamed = fitting.pass(|| stream.next_round(), &mut output)?;
@@ -56,7 +69,7 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     if !streamed {
         drop(output);
         let table = read_long(input, mapping)?;
-        let mut rounds = Gathered::new(table)?;
+        let mut rounds = Gathered::new(table, mapping.single_wells)?;
         output = Output::create(settings, mapping, rounds.no_keys())?;
         fitting.pass(|| rounds.next_round(), &mut output)?;
         let note = "the rows of some curves stand apart: the whole table was read into memory (sort it by curve to \
@@ -71,6 +84,10 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
 struct Fitting<'a> {
     backend: &'a dyn Backend,
     settings: FitSettings,
+    ci: IntervalKind,
+    loss: Loss,
+    /// What to choose from for each curve; empty where there is no choice.
+    set: Vec<FitSettings>,
     calibration: Calibration,
 }
 
@@ -79,6 +96,30 @@ struct FittedBlock {
     block: CurveBlock,
     fits: Vec<Fit>,
     inferences: Vec<Inference>,
+    /// As many as curves, or none.
+    intervals: Vec<Intervals>,
+    /// As many as curves, or none: what a choice of models or a robust loss adds.
+    extras: Vec<Extra>,
+}
+
+/// What a choice of models or a robust loss adds to a fit.
+#[derive(Debug, Clone, Copy)]
+struct Extra {
+    model: ModelId,
+    aicc: Option<f64>,
+    akaike_weight: Option<f64>,
+    aicc_reason: Option<&'static str>,
+    robust_scale: Option<f64>,
+    n_downweighted: Option<u32>,
+}
+
+/// Which of those columns there are.
+#[derive(Debug, Clone)]
+struct Shape {
+    model: ModelId,
+    set: Vec<ModelId>,
+    ci: IntervalKind,
+    is_robust: bool,
 }
 
 impl Fitting<'_> {
@@ -116,13 +157,49 @@ impl Fitting<'_> {
     }
 
     fn fit(&mut self, block: CurveBlock) -> Result<FittedBlock> {
+        if !self.set.is_empty() {
+            return self.choose(block);
+        }
+        if self.loss != Loss::LeastSquares {
+            return self.fit_robustly(block);
+        }
         let fits = self.backend.fit(&self.settings, &curve_set(&block.curves))?;
         self.calibration.prepare(block.curves.iter().filter_map(Design::of), self.backend)?;
-        let model = self.settings.model;
-        let mut inferences: Vec<Inference> =
-            block.curves.par_iter().zip(&fits).map(|(curve, fit)| infer(curve, fit, model)).collect();
+        let mut inferences = infer_all(&block.curves, &fits, self.settings.model);
         self.calibration.calibrate(&mut inferences, &block.curves);
-        Ok(FittedBlock { block, fits, inferences })
+        let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
+        Ok(FittedBlock { block, fits, inferences, intervals, extras: Vec::new() })
+    }
+
+    fn fit_robustly(&self, block: CurveBlock) -> Result<FittedBlock> {
+        let (fits, robust) = fit_robustly(&block.curves, &self.settings, self.loss, self.backend)?;
+        let inferences = infer_robustly(&block.curves, &fits, &robust, &self.settings, self.loss);
+        let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
+        let extra = |found: &Robust| Extra {
+            model: self.settings.model,
+            aicc: None,
+            akaike_weight: None,
+            aicc_reason: None,
+            robust_scale: found.scale,
+            n_downweighted: found.n_downweighted,
+        };
+        let extras = robust.iter().map(extra).collect();
+        Ok(FittedBlock { block, fits, inferences, intervals, extras })
+    }
+
+    fn choose(&self, block: CurveBlock) -> Result<FittedBlock> {
+        let chosen = choose_models(&block.curves, &self.set, self.backend)?;
+        let extra = |choice: &ModelChoice| Extra {
+            model: choice.model,
+            aicc: choice.aicc,
+            akaike_weight: choice.akaike_weight,
+            aicc_reason: choice.reason,
+            robust_scale: None,
+            n_downweighted: None,
+        };
+        let extras = chosen.iter().map(extra).collect();
+        let (fits, inferences) = chosen.into_iter().map(|choice| (choice.fit, choice.inference)).unzip();
+        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras })
     }
 }
 
@@ -182,10 +259,11 @@ struct Gathered {
     /// Curves given so far.
     given: usize,
     first: Option<Round>,
+    single_wells: bool,
 }
 
 impl Gathered {
-    fn new(table: LongTable) -> Result<Self> {
+    fn new(table: LongTable, single_wells: bool) -> Result<Self> {
         let mut keys: Vec<KeyValues> = Vec::new();
         for (k, is_integer) in table.integer_keys.iter().enumerate() {
             let values = table.groups.iter().map(|group| group.get(k).map_or("", String::as_str));
@@ -217,7 +295,7 @@ impl Gathered {
         }
         let (rows_in, rows_used) = (table.rows_in, table.rows.len());
         let first = Some(Round { rejected: table.rejected, rows_in, rows_used, blocks: Vec::new() });
-        Ok(Self { keys, rows, offsets, given: 0, first })
+        Ok(Self { keys, rows, offsets, given: 0, first, single_wells })
     }
 
     fn no_keys(&self) -> Vec<KeyValues> {
@@ -234,8 +312,9 @@ impl Gathered {
             return Ok(Next::End);
         }
         self.given = to;
-        let curves =
-            self.offsets[from..=to].par_windows(2).map(|ends| curve(&mut self.rows[ends[0]..ends[1]].to_vec()));
+        let curves = self.offsets[from..=to]
+            .par_windows(2)
+            .map(|ends| curve(&mut self.rows[ends[0]..ends[1]].to_vec(), self.single_wells));
         let block = CurveBlock {
             curves: curves.collect(),
             keys: self.keys.iter().map(|values| values.slice(from, to)).collect(),
@@ -258,7 +337,7 @@ struct Output {
     fits: TableWriter,
     rejected: RejectedRows,
     columns: Vec<String>,
-    model: ModelId,
+    shape: Shape,
     /// The p value of every curve; NaN where there is none, as that takes half the memory of an `Option`.
     p_values: Vec<f64>,
     outcome: PlainOutcome,
@@ -267,14 +346,20 @@ struct Output {
 impl Output {
     fn create(settings: &Settings, mapping: &LongMapping, no_keys: Vec<KeyValues>) -> Result<Self> {
         let identity = identity(settings)?;
-        let model = settings.model;
-        let layout = part_table(&mapping.group, no_keys, &[], &[], model);
+        let shape = Shape {
+            model: settings.model,
+            set: settings.model_set.clone(),
+            // A parameter's interval has no meaning beyond the model that was chosen.
+            ci: if settings.model_set.is_empty() { settings.ci } else { IntervalKind::None },
+            is_robust: settings.loss != Loss::LeastSquares,
+        };
+        let layout = part_table(&mapping.group, no_keys, Part::default(), &shape);
         let path = settings.out.with_extension("rejected.parquet");
         Ok(Self {
             fits: TableWriter::create(&layout, &settings.out, &identity, Some("q_value"))?,
             rejected: RejectedRows { path, identity, waiting: Vec::new(), writer: None },
             columns: mapping.group.clone(),
-            model,
+            shape,
             p_values: Vec::new(),
             outcome: PlainOutcome { files: vec![settings.out.clone()], ..PlainOutcome::default() },
         })
@@ -283,14 +368,21 @@ impl Output {
     fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences } in blocks {
+        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences, intervals, extras } in blocks {
             self.outcome.units += curves.len();
             self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
             let tables: Vec<Table> = in_parts(keys, curves.len())
                 .into_par_iter()
-                .zip(fits.par_chunks(PART_CURVES))
-                .zip(inferences.par_chunks(PART_CURVES))
-                .map(|((keys, fits), inferences)| part_table(&self.columns, keys, fits, inferences, self.model))
+                .enumerate()
+                .map(|(part, keys)| {
+                    let part = Part {
+                        fits: cut(&fits, part),
+                        inferences: cut(&inferences, part),
+                        intervals: cut(&intervals, part),
+                        extras: cut(&extras, part),
+                    };
+                    part_table(&self.columns, keys, part, &self.shape)
+                })
                 .collect();
             drop(curves);
             for p in tables.iter().filter_map(|table| table.column("p_value")) {
@@ -333,25 +425,48 @@ fn in_parts(keys: Vec<KeyValues>, curves: usize) -> Vec<Vec<KeyValues>> {
     parts
 }
 
+/// What is known of some curves of a block, side by side; lists may be empty.
+#[derive(Default)]
+struct Part<'a> {
+    fits: &'a [Fit],
+    inferences: &'a [Inference],
+    intervals: &'a [Intervals],
+    extras: &'a [Extra],
+}
+
+/// Part number `part` of a list.
+fn cut<T>(list: &[T], part: usize) -> &[T] {
+    let from = (part * PART_CURVES).min(list.len());
+    &list[from..(from + PART_CURVES).min(list.len())]
+}
+
 /// A piece of the table of fits; the p values stand in for the q values.
-fn part_table(
-    columns: &[String],
-    keys: Vec<KeyValues>,
-    fits: &[Fit],
-    inferences: &[Inference],
-    model: ModelId,
-) -> Table {
+fn part_table(columns: &[String], keys: Vec<KeyValues>, part: Part<'_>, shape: &Shape) -> Table {
+    let Part { fits, inferences, intervals, extras } = part;
     let keyed = columns.iter().zip(keys).fold(Table::new("fits"), |table, (column, values)| match values {
         KeyValues::Integer(values) => table.integer(column, values.into_iter().map(Some)),
         KeyValues::Text(values) => table.text(column, values.into_iter().map(Some)),
     });
-    let mut table = append_columns(keyed, fits, inferences, model);
+    let mut table = if shape.set.is_empty() {
+        append_columns(keyed, fits, inferences, shape.model)
+    } else {
+        let models: Vec<ModelId> = extras.iter().map(|extra| extra.model).collect();
+        append_columns_of_models(keyed, fits, inferences, &models, &shape.set)
+            .number("aicc", extras.iter().map(|extra| extra.aicc))
+            .number("akaike_weight", extras.iter().map(|extra| extra.akaike_weight))
+            .code("aicc_reason", extras.iter().map(|extra| extra.aicc_reason))
+    };
+    if shape.is_robust {
+        table = table
+            .number("robust_scale", extras.iter().map(|extra| extra.robust_scale))
+            .integer("n_downweighted", extras.iter().map(|extra| extra.n_downweighted.map(i64::from)));
+    }
     let at = table.columns.iter().position(|c| c.name == "p_value");
     if let Some((at, Values::Number(p))) = at.map(|at| (at, &table.columns[at].values)) {
         let stand_in = Column { name: "q_value".into(), values: Values::Number(p.clone()) };
         table.columns.insert(at + 1, stand_in);
     }
-    table
+    append_intervals(table, shape.ci, intervals, shape.model)
 }
 
 /// The table of rejected rows, which is there only when there are any.

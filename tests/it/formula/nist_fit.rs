@@ -178,7 +178,7 @@ fn higher_problems_are_solved_as_well() {
 }
 
 #[test]
-fn a_datum_that_is_off_by_a_millionth_is_seen() {
+fn a_datum_that_is_off_by_a_hundred_thousandth_is_seen() {
     let Some(mut problems) = shared_problems() else { return };
     let problem = problems.iter_mut().find(|p| p.name == "Misra1a").unwrap();
     let datum = &mut problem.points.last_mut().unwrap()[2];

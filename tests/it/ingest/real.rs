@@ -204,6 +204,7 @@ fn combenefit_wells_with_a_dose_and_no_drug_are_set_aside() {
 fn curves(dose_unit: ConcentrationUnit, scale: Scale) -> LongMapping {
     LongMapping {
         plain_numbers: false,
+        single_wells: false,
         group: vec!["curve_id".into()],
         doses: vec!["dose".into()],
         response: "response".into(),
@@ -235,6 +236,7 @@ fn simulated_matrices_are_read_with_two_doses() {
     let Some(path) = shared("peers/matrices.parquet") else { return };
     let mapping = LongMapping {
         plain_numbers: false,
+        single_wells: false,
         group: vec!["matrix_id".into()],
         doses: vec!["dose1".into(), "dose2".into()],
         ..curves(ConcentrationUnit::Molar(1e-6), Scale::Fraction)

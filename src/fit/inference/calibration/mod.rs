@@ -137,6 +137,10 @@ impl Calibration {
     }
 
     fn key(&self, design: &Design) -> Option<(Class, u32)> {
+        // Of a model that is linear in every parameter the F distribution is the law itself.
+        if self.settings.model.curve_model().nonlinear.is_empty() {
+            return None;
+        }
         let residual = design.wells.checked_sub(self.parameters()).filter(|residual| *residual > 0)?;
         Some((design.class(), residual_level(residual)))
     }
