@@ -34,6 +34,7 @@
 
 pub mod device;
 pub mod fit_kernel;
+mod fit_text;
 mod fits;
 pub mod kernels;
 pub mod timings;
