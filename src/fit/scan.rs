@@ -2,6 +2,8 @@
 //! at a start are the same for all curves of a layout, so they are made orthonormal once, and a curve costs one dot
 //! product a start.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use super::layout::Layout;
 use crate::math::{Lanes, Scalar, Vectorised};
 use crate::model::curve_model::Separated;

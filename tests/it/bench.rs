@@ -37,8 +37,10 @@ fn both_back_ends_agree_and_the_phases_of_the_gpu_are_those_of_its_calls() {
     let mean = gpu.round_seconds.iter().sum::<f64>() / report.rounds as f64;
     // The phases are parts of the calls that were timed, warm-up excluded.
     assert!(phases.total_seconds() > 0.0 && phases.total_seconds() <= mean, "{phases:?} {mean}");
-    // 10 doses padded to 12, three rows of them, the untreated point, the box, four for the starts; 4 + 3 back.
-    assert_eq!((phases.bytes_up, phases.bytes_down), (2000 * 4 * (3 * 12 + 2 + 8 + 4), 2000 * 4 * 7));
+    // Up go 10 responses padded to 12 a curve, and once what their layout shares; back come the nonlinear parameters
+    // and the sum of squares.
+    assert!((2000 * 4 * 12..2000 * 4 * 20).contains(&phases.bytes_up), "{}", phases.bytes_up);
+    assert_eq!(phases.bytes_down, 2000 * 4 * 3);
     let agreement = &report.agreements[0];
     assert!(agreement.compared > 800 && agreement.compared <= report.identifiable, "{agreement:?}");
     assert!(agreement.apart <= 0.001 && agreement.fitted_by_one == 0, "{agreement:?}");

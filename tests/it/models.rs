@@ -1,6 +1,8 @@
 //! Every built-in model against its closed form, against the truth it was simulated from, and against an exhaustive
 //! search of another kind; and on data that nobody should fit.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use isobole::backend::Backend;
 use isobole::backend::cpu::Cpu;
 use isobole::fit::{CurveSet, Fit, FitSettings};

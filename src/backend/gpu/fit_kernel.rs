@@ -44,11 +44,15 @@ pub const ROWS_BEHIND: usize = 2;
 /// `table * HELD + held parameter + 1` is one number of input.
 pub const HELD: usize = 16;
 
+/// Descents from one curve at most: models that want more have valleys that single precision confuses.
+const MOST_DESCENTS: usize = 2;
+
 /// Whether the device can fit this model: one to six nonlinear and up to four linear parameters, and not one of those
 /// that are taken to the last digit, from several starts, in f64 anyhow.
 pub fn supports(model: &CurveModel) -> bool {
     let separated = &model.separated;
     !model.polished
+        && model.descents <= MOST_DESCENTS
         && (1..=MOST_NONLINEAR).contains(&separated.nonlinear)
         && separated.linear <= MOST_LINEAR
         && wgsl::can_be_printed(&separated.program)

@@ -42,7 +42,7 @@ pub mod timings;
 use super::{Backend, Expected, PlateBatch, SurfaceBatch};
 use crate::Result;
 use crate::config::Normalization;
-use crate::fit::{CurveSet, Fit, FitSettings};
+use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
 use timings::{FitTimings, Recorder};
@@ -117,10 +117,15 @@ impl Backend for Gpu {
     }
 
     /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
-    /// at all, more than six, more than four linear ones) are fitted by the CPU back end instead.
+    /// at all, more than six, more than four linear ones, more than two descents) are fitted by the CPU back end instead,
+    /// and say so ([`Refit::F64`]).
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
         if !fit_kernel::supports(settings.model.curve_model()) {
-            return super::cpu::Cpu.fit(settings, curves);
+            let mut fits = super::cpu::Cpu.fit(settings, curves)?;
+            for fit in fits.iter_mut().filter(|fit| fit.status.is_fitted()) {
+                fit.refit = Refit::F64;
+            }
+            return Ok(fits);
         }
         fits::fit(&self.device, &self.recorder, settings, curves, fit_kernel::kernel)
     }
