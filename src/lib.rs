@@ -20,7 +20,7 @@
 //! | [`plate`] | quality of plates, signal to viability |
 //! | [`math`] | the arithmetic that models are written in, and the kinds of number that they can be evaluated as |
 //! | [`model`] | dose-response curves and reference surfaces, one generic function each |
-//! | [`fit`] | batches of curves, Levenberg–Marquardt, what a fit is worth |
+//! | [`fit`] | batches of curves, variable projection, what a fit is worth, which model a curve calls for |
 //! | [`backend`] | the CPU (f64, lanes, threads) and the GPU (wgpu, f32, certified in f64) |
 //! | [`synergy`] | HSA, Bliss, Loewe, ZIP; scores and their intervals |
 //! | [`resistance`], [`rank`] | who is resistant, and which pair answers it |
@@ -30,9 +30,19 @@
 //!
 //! # One definition a model
 //!
-//! A model is one generic function over [`math::Scalar`]. `f64` and [`math::Lanes`] run it, [`math::Dual`] differentiates
-//! it, [`math::Wgsl`] records it as shader text; the damped step of the fitter goes the same way. Only loops, buffers
-//! and barriers are written by hand in `shaders/`.
+//! A model is one generic function over [`math::Scalar`], or a formula from a file ([`model::formula`]); a
+//! [`math::Program`] records it once. The program differentiates itself, finds out which parameters it is linear in
+//! ([`model::curve_model`]), runs on SIMD lanes ([`math::Vectorised`]) and is printed as WGSL ([`math::wgsl`]). The step
+//! of the fitter is generic arithmetic of the same kind ([`fit::separable`]): lanes run it on the CPU, and recorded it
+//! is part of the kernel. Only loops, buffers and barriers are written by hand in `shaders/`.
+//!
+//! # A fit
+//!
+//! Linear parameters are solved for inside their box at every value of the nonlinear ones (variable projection), so
+//! the search is over two parameters for a Hill curve. [`fit::layout`]: curves with the same doses share their points,
+//! box and starts. [`fit::scan`]: the sum of squares at some 150 starts, one dot product each. [`fit::descent`]: Newton
+//! steps from the best start, eight curves side by side, a lane that has ended takes the next. [`fit::inference`]: what
+//! the fit is worth.
 //!
 //! # The contract about numbers
 //!

@@ -2,7 +2,7 @@
 //! arithmetic, recorded from the Rust that the CPU runs (the model's recorded response, [`Sums::solve`], [`step`]).
 //!
 //! Everything is scalars with names, in structures without arrays, and the loop over the points is written out up to
-//! [`UNROLLED`] points: an array indexed by a variable lives in memory, on cards and on software adapters alike,
+//! `UNROLLED` points: an array indexed by a variable lives in memory, on cards and on software adapters alike,
 //! and made the kernel before this one tens of times slower.
 
 use super::device::{GROUP, Kernel};

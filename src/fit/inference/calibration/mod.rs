@@ -4,7 +4,7 @@
 //! of freedom: a flat curve has no location and no slope, so the usual theory does not hold (Davies 1987,
 //! doi 10.1093/biomet/74.1.33); with 8 doses the classic p of hill4 is below 0.05 in 2 % of flat curves, not in 5 %.
 //! So the null is simulated: flat curves of the same design are fitted by the same fitter, and p is the share of
-//! those that the curve explains better, smoothed and continued into the tail as [`null_law`] tells.
+//! those that the curve explains better, smoothed and continued into the tail as `null_law` tells.
 //!
 //! # What the null depends on
 //!
