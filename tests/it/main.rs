@@ -6,6 +6,7 @@ mod backends;
 mod bench;
 mod calibration;
 mod command_line;
+mod curve_curator;
 mod end_to_end;
 mod formula;
 mod gather;
