@@ -2,7 +2,9 @@
 
 use crate::inference::{numbers, texts};
 use crate::shared;
+use clap::Parser;
 use isobole::backend::{Backend, cpu::Cpu};
+use isobole::cli::{Cli, Command, resolve_fit};
 use isobole::fit::CurveSet;
 use isobole::fit::inference::growth::{
     GrowthMetrics, gr_value, gr_value_from_end_point, growth_fit_settings, growth_metrics,
@@ -105,4 +107,53 @@ fn metrics_are_those_of_both_tools() {
         agree_wrong.iter().zip(compared).all(|(wrong, n)| *wrong * 10 < n),
         "one per cent is seen: {agree_wrong:?}"
     );
+}
+
+/// `isobole fit --model gr` on the values of the authors' example: its columns hold what their R tool says, and no null is
+/// without a reason.
+#[test]
+fn the_command_writes_growth_metrics() {
+    let files = ["gold_gr_input1_R_GRvalues", "gold_gr_input1_R_GRmetrics"];
+    let paths: Vec<_> = files.iter().filter_map(|f| shared(&format!("data/{f}.parquet"))).collect();
+    let [values, r] = paths.as_slice() else { return };
+    let folder = tempfile::TempDir::new().expect("folder");
+    let out = folder.path().join("fits.parquet");
+    let typed = "isobole fit IN --out OUT --curve experiment --dose concentration --dose-unit uM --response GR \
+                 --orientation viability --model gr --backend cpu";
+    let typed = typed.split_whitespace().map(|word| match word {
+        "IN" => values.to_str().expect("path"),
+        "OUT" => out.to_str().expect("path"),
+        word => word,
+    });
+    let Command::Fit(args) = Cli::try_parse_from(typed).expect("flags").command else { panic!("not fit") };
+    let (settings, mapping) = resolve_fit(&args).expect("settings");
+    let outcome = isobole::run::plain::fit(&settings, &mapping).expect("fits");
+    assert_eq!((outcome.rows_in, outcome.rows_used, outcome.units), (1008, 1008, 112));
+    let names = texts(&out, "experiment");
+    let columns = ["log10_gr50", "gr_max", "gr_aoc", "gr_p_value", "gr_inf", "log10_gec50", "h_gr"];
+    let ours = numbers(&out, &columns);
+    let (gr50_reason, reason) = (texts(&out, "gr50_reason"), texts(&out, "gr_reason"));
+    let of_r = numbers(r, &["GR50", "GRmax", "GR_AOC"]);
+    let at: BTreeMap<String, usize> = texts(r, "experiment").into_iter().zip(0..).collect();
+    let (mut compared, mut agree, mut agree_wrong) = ([0; 3], [0; 3], [0; 3]);
+    for (i, name) in names.iter().enumerate() {
+        assert_eq!(ours[0][i].is_nan(), !gr50_reason[i].is_empty(), "{name}: {} {}", ours[0][i], gr50_reason[i]);
+        assert!((1..4).all(|k| ours[k][i].is_finite()), "{name}");
+        assert_eq!(reason[i] == "flat_curve", ours[3][i] >= 0.05, "{name}: {} {}", reason[i], ours[3][i]);
+        let j = at[name];
+        let theirs = [(of_r[0][j] * 1e-6).log10(), of_r[1][j], of_r[2][j]];
+        for k in 0..3 {
+            if theirs[k].is_finite() && ours[k][i].is_finite() {
+                compared[k] += 1;
+                agree[k] += u32::from((ours[k][i] - theirs[k]).abs() <= 0.01);
+                // The planted fault: off by what would move a GR50 by a tenth.
+                agree_wrong[k] += u32::from((ours[k][i] + 0.04 - theirs[k]).abs() <= 0.01);
+            }
+        }
+    }
+    println!("log10 GR50, GRmax, GR_AOC: compared {compared:?}, agree {agree:?}, shifted {agree_wrong:?}");
+    assert!(compared[0] > 60 && compared[1..] == [112, 112], "{compared:?}");
+    // GR50: three curves with flat valleys, see above. The R tool's area is over the same trapezoids.
+    assert!(agree[0] + 3 >= compared[0] && agree[1..] == compared[1..], "{agree:?} of {compared:?}");
+    assert!(agree_wrong.iter().all(|n| *n <= 3), "{agree_wrong:?}");
 }

@@ -4,6 +4,8 @@
 use crate::fit::{Bound, Fit, FitSettings};
 use crate::math::special::FTail;
 use crate::model::ModelId;
+use crate::report::table::Table;
+use crate::screen::dose_matrix::Curve;
 use std::f64::consts::{LN_2, LN_10};
 
 /// Ratios of counts are not taken below this, so that a well without any cell has a logarithm.
@@ -125,4 +127,32 @@ pub fn growth_metrics(points: &[(f64, f64)], fit: &Fit) -> GrowthMetrics {
         metrics.gr50_reason = Some("above_range");
     }
     metrics
+}
+
+/// The metrics of curves that were fitted by [`ModelId::GrowthRate`], whose parameters are those of
+/// [`growth_fit_settings`]: of the mean at each dose above zero, replicates by their weights.
+pub fn growth_metrics_of_curves(curves: &[Curve], fits: &[Fit]) -> Vec<GrowthMetrics> {
+    let metrics = |(curve, fit): (&Curve, &Fit)| {
+        let mut treated: Vec<_> = curve.points.iter().filter(|p| p.dose > 0.0).collect();
+        treated.sort_by(|a, b| a.dose.total_cmp(&b.dose));
+        let means = treated.chunk_by(|a, b| a.dose == b.dose).map(|same| {
+            let weight: f64 = same.iter().map(|p| p.weight).sum();
+            (same[0].dose, same.iter().map(|p| p.weight * p.response).sum::<f64>() / weight)
+        });
+        growth_metrics(&means.collect::<Vec<_>>(), fit)
+    };
+    curves.iter().zip(fits).map(metrics).collect()
+}
+
+/// Adds what the metrics say beyond the parameters of the fit: `log10_gr50` (molar; why it is missing in `gr50_reason`),
+/// `gr_max`, `gr_aoc`, `gr_p_value` (F of the means of the doses against the flat line, by which the method's own tools
+/// decide between the two) and `gr_reason`: `flat_curve` says that the parameters mean nothing.
+pub fn append_growth_columns(table: Table, metrics: &[GrowthMetrics]) -> Table {
+    table
+        .number("log10_gr50", metrics.iter().map(|m| m.log10_gr50))
+        .code("gr50_reason", metrics.iter().map(|m| m.gr50_reason))
+        .number("gr_max", metrics.iter().map(|m| m.gr_max))
+        .number("gr_aoc", metrics.iter().map(|m| m.gr_aoc))
+        .number("gr_p_value", metrics.iter().map(|m| m.p_value))
+        .code("gr_reason", metrics.iter().map(|m| m.reason))
 }

@@ -1,14 +1,23 @@
 //! The `curves` table: one row a curve, a column for each parameter of whatever model was fitted.
 
-use super::intervals::Interval;
+use super::growth::{append_growth_columns, growth_metrics_of_curves};
+use super::intervals::{Interval, Quantiles};
 use super::{Inference, IntervalKind, Intervals, ResponseClass};
 use crate::fit::Fit;
-use crate::model::ModelId;
+use crate::model::{Axis, ModelId};
 use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
+use std::f64::consts::LN_10;
 
-/// The `curves` table: `cell_line`, `drug`, `schedule`, then [`append_columns`]. The three slices run side by side;
+/// The 95 % interval of a parameter on the log-dose axis is weak from this width on.
+const WEAK_DECADES: f64 = 2.0;
+/// That of a parameter whose box reaches both sides of zero, from this share of the box on: 1 for a plateau of viability,
+/// which is all there is between untreated and dead cells.
+const WEAK_SHARE_OF_BOX: f64 = 0.25;
+
+/// The `curves` table: `cell_line`, `drug`, `schedule`, then [`append_columns`], and [`append_growth_columns`] where the
+/// model is that of growth rates. The three slices run side by side;
 /// rows beyond the shortest are left out.
 pub fn table(curves: &[Curve], fits: &[Fit], inferences: &[Inference], screen: &Screen, model: ModelId) -> Table {
     let n = curves.len().min(fits.len()).min(inferences.len());
@@ -17,14 +26,24 @@ pub fn table(curves: &[Curve], fits: &[Fit], inferences: &[Inference], screen: &
         .text("cell_line", curves.iter().map(|c| Some(screen.lines.name(c.key.line))))
         .text("drug", curves.iter().map(|c| Some(screen.drugs.name(c.key.drug))))
         .text("schedule", curves.iter().map(|c| c.key.schedule.map(|s| screen.schedules.name(s))));
-    append_columns(table, fits, inferences, model)
+    let table = append_columns(table, fits, inferences, model);
+    match model {
+        ModelId::GrowthRate => append_growth_columns(table, &growth_metrics_of_curves(curves, fits)),
+        _ => table,
+    }
 }
 
 /// Adds the fit's columns to a table that has its key columns already. `reason` joins codes by `;`. Logarithmic parameters (`ln_…`) and their
 /// standard errors are shown to base 10 (`log10_…`). Why a standard error is missing stands in `se_reason` as
 /// `column:reason` codes joined by `;`.
+///
+/// `identifiability` names in the same way each parameter whose value is not to be relied on: the reason of its missing
+/// standard error (`unidentified`, `at_bound`, `no_degrees_of_freedom`), or `weak`, where Wald's 95 % interval is too wide:
+/// on the log-dose axis at least 2 decades; of a parameter that has one sign (a slope) down to zero or beyond; of any other
+/// at least a quarter of the model's box (for a plateau 1, all of the way from untreated to dead). Null where there is
+/// none, and where nothing was fitted (`status`, `reason`).
 pub fn append_columns(table: Table, fits: &[Fit], inferences: &[Inference], model: ModelId) -> Table {
-    append_columns_of(table, fits, inferences, &model.shown_parameters(), |_, k| Some(k))
+    append_columns_of(table, fits, inferences, &model.shown_parameters(), |_| model, |_, k| Some(k))
 }
 
 /// As [`append_columns`] where each row has a model of its own: the parameters of all of `set`, null where the row's
@@ -44,10 +63,26 @@ pub fn append_columns_of_models(
     }
     let names: Vec<(ModelId, Vec<(String, f64)>)> = set.iter().map(|m| (*m, m.shown_parameters())).collect();
     let table = table.code("model", models.iter().map(|m| Some(m.name())));
-    append_columns_of(table, fits, inferences, &shown, |row, k| {
+    let model_of = |row: usize| models[row];
+    append_columns_of(table, fits, inferences, &shown, model_of, |row, k| {
         let (_, own) = names.iter().find(|(model, _)| *model == models[row])?;
         own.iter().position(|parameter| *parameter == shown[k])
     })
+}
+
+/// Whether a 95 % interval of this half width says next to nothing about a parameter.
+fn is_weak(model: ModelId, parameter: usize, value: f64, half_width: f64) -> bool {
+    let model = model.curve_model();
+    let own = &model.parameters[parameter];
+    let is_logarithm = own.axis == Axis::LnDose || (model.is_built_in && own.name.starts_with("ln_"));
+    let has_one_sign = own.axis == Axis::Dose || own.bound.lower >= 0.0 || own.bound.upper <= 0.0;
+    if is_logarithm {
+        2.0 * half_width >= WEAK_DECADES * LN_10
+    } else if has_one_sign {
+        half_width >= value.abs()
+    } else {
+        2.0 * half_width >= WEAK_SHARE_OF_BOX * (own.bound.upper - own.bound.lower)
+    }
 }
 
 fn append_columns_of(
@@ -55,6 +90,7 @@ fn append_columns_of(
     fits: &[Fit],
     inferences: &[Inference],
     shown: &[(String, f64)],
+    model_of: impl Fn(usize) -> ModelId,
     of: impl Fn(usize, usize) -> Option<usize>,
 ) -> Table {
     let reason = |i: &Inference| {
@@ -88,8 +124,26 @@ fn append_columns_of(
         }
         (!codes.is_empty()).then_some(codes)
     };
+    let mut quantiles = Quantiles::new();
+    let identifiability = |(row, (fit, i)): (usize, (&Fit, &Inference))| {
+        let t = i.degrees_of_freedom.and_then(|freedom| quantiles.upper(freedom));
+        let mut codes = String::new();
+        for (k, (name, _)) in shown.iter().enumerate() {
+            let Some(parameter) = of(row, k) else { continue };
+            let weak = i.standard_errors[parameter]
+                .zip(t)
+                .is_some_and(|(error, t)| is_weak(model_of(row), parameter, fit.parameters[parameter], t * error));
+            if let Some(code) = i.standard_error_reasons[parameter].or(weak.then_some("weak")) {
+                let separator = if codes.is_empty() { "" } else { ";" };
+                codes.push_str(&format!("{separator}{name}:{code}"));
+            }
+        }
+        (!codes.is_empty()).then_some(codes)
+    };
+    let identifiability: Vec<_> = fits.iter().zip(inferences).enumerate().map(identifiability).collect();
     table
         .code("se_reason", inferences.iter().enumerate().map(codes))
+        .code("identifiability", identifiability)
         .number("sse", inferences.iter().map(|i| i.sse))
         .number("rmse", inferences.iter().map(|i| i.rmse))
         .number("r2", inferences.iter().map(|i| i.r2))

@@ -1,12 +1,14 @@
 //! `isobole fit`: curves stream from file to file in blocks. While one block is fitted, the one before it is written and
 //! the one after it is read.
 
-use super::{PlainOutcome, identity, only_input, rejected_table};
+use super::rejected::{REJECTED_ROWS, RejectedRows};
+use super::{PlainOutcome, identity, only_input};
 use crate::analysis::fit_settings;
 use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
+use crate::fit::inference::growth::{GrowthMetrics, append_growth_columns, growth_metrics_of_curves};
 use crate::fit::inference::{
     Inference, IntervalKind, Intervals, append_columns, append_columns_of_models, append_intervals, infer_all,
     intervals,
@@ -19,18 +21,15 @@ use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::math::special::benjamini_hochberg;
 use crate::model::ModelId;
 use crate::report::files;
-use crate::report::run_json::RunIdentity;
 use crate::report::table::{Column, Table, Values};
 use crate::report::table_writer::TableWriter;
 use crate::screen::dose_matrix::Curve;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Curves turned into one piece of the table at a time.
 const PART_CURVES: usize = 8_192;
-/// Rejected rows written at a time.
-const REJECTED_ROWS: usize = 65_536;
 
 /// Fits the curves of a plain table and writes them to `settings.out`, a Parquet file; rows left out go to
 /// `<out>.rejected.parquet` beside it, where there are any. `q_value` is by Benjamini and Hochberg over all curves of
@@ -100,6 +99,8 @@ struct FittedBlock {
     intervals: Vec<Intervals>,
     /// As many as curves, or none: what a choice of models or a robust loss adds.
     extras: Vec<Extra>,
+    /// As many as curves, or none: what growth-rate inhibition adds.
+    growth: Vec<GrowthMetrics>,
 }
 
 /// What a choice of models or a robust loss adds to a fit.
@@ -168,7 +169,8 @@ impl Fitting<'_> {
         let mut inferences = infer_all(&block.curves, &fits, self.settings.model);
         self.calibration.calibrate(&mut inferences, &block.curves);
         let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
-        Ok(FittedBlock { block, fits, inferences, intervals, extras: Vec::new() })
+        let growth = self.growth(&block, &fits);
+        Ok(FittedBlock { block, fits, inferences, intervals, extras: Vec::new(), growth })
     }
 
     fn fit_robustly(&self, block: CurveBlock) -> Result<FittedBlock> {
@@ -184,7 +186,15 @@ impl Fitting<'_> {
             n_downweighted: found.n_downweighted,
         };
         let extras = robust.iter().map(extra).collect();
-        Ok(FittedBlock { block, fits, inferences, intervals, extras })
+        let growth = self.growth(&block, &fits);
+        Ok(FittedBlock { block, fits, inferences, intervals, extras, growth })
+    }
+
+    fn growth(&self, block: &CurveBlock, fits: &[Fit]) -> Vec<GrowthMetrics> {
+        match self.settings.model {
+            ModelId::GrowthRate => growth_metrics_of_curves(&block.curves, fits),
+            _ => Vec::new(),
+        }
     }
 
     fn choose(&self, block: CurveBlock) -> Result<FittedBlock> {
@@ -199,7 +209,7 @@ impl Fitting<'_> {
         };
         let extras = chosen.iter().map(extra).collect();
         let (fits, inferences) = chosen.into_iter().map(|choice| (choice.fit, choice.inference)).unzip();
-        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras })
+        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras, growth: Vec::new() })
     }
 }
 
@@ -357,7 +367,7 @@ impl Output {
         let path = settings.out.with_extension("rejected.parquet");
         Ok(Self {
             fits: TableWriter::create(&layout, &settings.out, &identity, Some("q_value"))?,
-            rejected: RejectedRows { path, identity, waiting: Vec::new(), writer: None },
+            rejected: RejectedRows::new(path, identity),
             columns: mapping.group.clone(),
             shape,
             p_values: Vec::new(),
@@ -368,7 +378,7 @@ impl Output {
     fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences, intervals, extras } in blocks {
+        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences, intervals, extras, growth } in blocks {
             self.outcome.units += curves.len();
             self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
             let tables: Vec<Table> = in_parts(keys, curves.len())
@@ -380,6 +390,7 @@ impl Output {
                         inferences: cut(&inferences, part),
                         intervals: cut(&intervals, part),
                         extras: cut(&extras, part),
+                        growth: cut(&growth, part),
                     };
                     part_table(&self.columns, keys, part, &self.shape)
                 })
@@ -432,6 +443,7 @@ struct Part<'a> {
     inferences: &'a [Inference],
     intervals: &'a [Intervals],
     extras: &'a [Extra],
+    growth: &'a [GrowthMetrics],
 }
 
 /// Part number `part` of a list.
@@ -442,7 +454,7 @@ fn cut<T>(list: &[T], part: usize) -> &[T] {
 
 /// A piece of the table of fits; the p values stand in for the q values.
 fn part_table(columns: &[String], keys: Vec<KeyValues>, part: Part<'_>, shape: &Shape) -> Table {
-    let Part { fits, inferences, intervals, extras } = part;
+    let Part { fits, inferences, intervals, extras, growth } = part;
     let keyed = columns.iter().zip(keys).fold(Table::new("fits"), |table, (column, values)| match values {
         KeyValues::Integer(values) => table.integer(column, values.into_iter().map(Some)),
         KeyValues::Text(values) => table.text(column, values.into_iter().map(Some)),
@@ -461,56 +473,13 @@ fn part_table(columns: &[String], keys: Vec<KeyValues>, part: Part<'_>, shape: &
             .number("robust_scale", extras.iter().map(|extra| extra.robust_scale))
             .integer("n_downweighted", extras.iter().map(|extra| extra.n_downweighted.map(i64::from)));
     }
+    if shape.set.is_empty() && shape.model == ModelId::GrowthRate {
+        table = append_growth_columns(table, growth);
+    }
     let at = table.columns.iter().position(|c| c.name == "p_value");
     if let Some((at, Values::Number(p))) = at.map(|at| (at, &table.columns[at].values)) {
         let stand_in = Column { name: "q_value".into(), values: Values::Number(p.clone()) };
         table.columns.insert(at + 1, stand_in);
     }
     append_intervals(table, shape.ci, intervals, shape.model)
-}
-
-/// The table of rejected rows, which is there only when there are any.
-struct RejectedRows {
-    path: PathBuf,
-    identity: RunIdentity,
-    waiting: Vec<RejectedRow>,
-    writer: Option<TableWriter>,
-}
-
-impl RejectedRows {
-    fn push(&mut self, rows: Vec<RejectedRow>) -> Result<()> {
-        for row in rows {
-            self.waiting.push(row);
-            if self.waiting.len() == REJECTED_ROWS {
-                let rows = std::mem::take(&mut self.waiting);
-                self.write(&rows)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, rows: &[RejectedRow]) -> Result<()> {
-        let table = rejected_table(rows);
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => self.writer.insert(TableWriter::create(&table, &self.path, &self.identity, None)?),
-        };
-        let rows = writer.encode(&[table])?;
-        writer.append(rows)
-    }
-
-    fn finish(mut self) -> Result<Option<PathBuf>> {
-        let rest = std::mem::take(&mut self.waiting);
-        if !rest.is_empty() {
-            self.write(&rest)?;
-        }
-        match self.writer {
-            None => {
-                // One of an earlier run would speak of rows that are not rejected any more.
-                let _ = std::fs::remove_file(&self.path);
-                Ok(None)
-            }
-            Some(writer) => writer.finish(&[]).map(|()| Some(self.path)),
-        }
-    }
 }

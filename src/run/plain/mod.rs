@@ -1,6 +1,7 @@
 //! `isobole fit` and `isobole synergy`: plain tables of curves or dose matrices, without plates.
 
 mod fit;
+mod rejected;
 
 use crate::analysis::fit_settings;
 use crate::backend::choose::choose;
