@@ -11,6 +11,7 @@ mod end_to_end;
 mod formula;
 mod gather;
 mod growth;
+mod identifiability;
 mod inference;
 mod ingest;
 mod intervals;
