@@ -12,10 +12,10 @@ use crate::math::{Instructions, Lanes, Scalar};
 use crate::model::curve_model::{CurveModel, Separated};
 
 /// A fit has converged when a further step is predicted to lower the sum of squares by less than this share of the
-/// residual variance: every parameter is then within 1e-3 of its standard errors of the minimum (the relative-offset
+/// residual variance: every parameter is then within 3e-4 of its standard errors of the minimum (the relative-offset
 /// criterion of Bates & Watts 1981, doi 10.1080/00401706.1981.10486297), and, steps being Newton's, nearer by far
 /// after it. Scale-free, unlike a limit on the sum of squares itself.
-const OFFSET: f64 = 1e-6;
+const OFFSET: f64 = 1e-7;
 /// For data without noise: residuals of 1e-13 of a response of 1 are rounding.
 const ROUNDING: f64 = 1e-26;
 

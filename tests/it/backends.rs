@@ -218,7 +218,9 @@ fn both_back_ends_agree_on_curves_of_every_shape() {
             let worse = higher(&all, &cpu, &single);
             let polished = single.iter().filter(|f| f.refit == Refit::Polished).count();
             println!("{} {starts}: {worse} above, {polished} of {} polished", model.name(), all.len());
-            assert!(worse <= 0.01 && polished <= 60);
+            // Hill curves end in the same minimum; of others a few have two that differ by little.
+            let allowed = if model.name().starts_with("hill") { 0.01 } else { 0.03 };
+            assert!(worse <= allowed && polished <= 60);
             assert!(cpu.iter().zip(&single).all(|(a, b)| a.status == b.status));
         }
     }
