@@ -20,8 +20,9 @@ use std::fmt::Write;
 
 /// Points in registers at most: beyond, they are read from memory in each pass.
 const UNROLLED: usize = 16;
-/// Parameters that a kernel is generated for, at most.
-const MOST_NONLINEAR: usize = 6;
+/// Parameters that a kernel is generated for, at most. Beyond three nonlinear ones there are no second derivatives, and
+/// Gauss–Newton steps in single precision get lost in flat valleys: of biphasic fits a quarter ended above the CPU's.
+const MOST_NONLINEAR: usize = 3;
 const MOST_LINEAR: usize = 4;
 /// A descent in single precision ends when the next step is predicted to lower the sum of squares by less than this
 /// share of the residual variance, and takes that step: what is left then is for f64.
@@ -47,7 +48,7 @@ pub const HELD: usize = 16;
 /// Descents from one curve at most: models that want more have valleys that single precision confuses.
 const MOST_DESCENTS: usize = 2;
 
-/// Whether the device can fit this model: one to six nonlinear and up to four linear parameters, and not one of those
+/// Whether the device can fit this model: one to three nonlinear and up to four linear parameters, and not one of those
 /// that are taken to the last digit, from several starts, in f64 anyhow.
 pub fn supports(model: &CurveModel) -> bool {
     let separated = &model.separated;

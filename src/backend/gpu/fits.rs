@@ -137,7 +137,7 @@ impl Prepared {
             at += table.len();
         }
         all.extend(tables.into_iter().flatten());
-        let starts = settings.starts.clamp(1, MOST_STARTS) as u32;
+        let starts = settings.starts.max(model.descents).clamp(1, MOST_STARTS) as u32;
         Chunk {
             config: [n as u32, shape.points as u32, most_evaluations(settings.max_iterations), starts],
             input,

@@ -117,8 +117,8 @@ impl Backend for Gpu {
     }
 
     /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
-    /// at all, more than six, more than four linear ones, more than two descents) are fitted by the CPU back end instead,
-    /// and say so ([`Refit::F64`]).
+    /// at all, more than three, more than four linear ones, more than two descents) are fitted by the CPU back end
+    /// instead, and say so ([`Refit::F64`]).
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
         if !fit_kernel::supports(settings.model.curve_model()) {
             let mut fits = super::cpu::Cpu.fit(settings, curves)?;
