@@ -190,9 +190,9 @@ impl Scan {
                 sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
             }
             for j in 0..linear {
-                if !(self.shares && j == 0 && start > 0) {
-                    at[j] = room.products[j * total + start] - Lanes([of_constant[j]; L]);
-                }
+                // The sum of shares is one column for all starts; what the constant part takes of it is not.
+                let column = if self.shares && j == 0 { 0 } else { j * total + start };
+                at[j] = room.products[column] - Lanes([of_constant[j]; L]);
                 sum = sum - at[j] * at[j];
             }
             let figure = |n: usize| Lanes([figures[n]; L]);
