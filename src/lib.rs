@@ -33,7 +33,7 @@
 //! A model is one generic function over [`math::Scalar`], or a formula from a file ([`model::formula`]); a
 //! [`math::Program`] records it once. The program differentiates itself, finds out which parameters it is linear in
 //! ([`model::curve_model`]), runs on SIMD lanes ([`math::Vectorised`]) and is printed as WGSL ([`math::wgsl`]). The step
-//! of the fitter is generic arithmetic of the same kind ([`fit::separable`]): lanes run it on the CPU, and recorded it
+//! of the fitter is generic arithmetic of the same kind ([`fit::step`]): lanes run it on the CPU, and recorded it
 //! is part of the kernel. Only loops, buffers and barriers are written by hand in `shaders/`.
 //!
 //! # A fit

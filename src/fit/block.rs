@@ -59,7 +59,7 @@ impl Block {
             };
             let found = last.filter(|l| is(&known[*l])).or_else(|| known.iter().rposition(is));
             let entry = found.unwrap_or_else(|| {
-                known.push(match Layout::new(points, model, &model.kernel, settings) {
+                known.push(match Layout::new(points, model, settings) {
                     Ok(layout) => {
                         block.layouts.push(layout);
                         Ok(block.layouts.len() - 1)
@@ -82,7 +82,7 @@ impl Block {
             }
         }
         let Self { curves: ready, layouts, .. } = &mut block;
-        ready.sort_by_key(|c| (layouts[c.layout].points(), c.layout, c.curve));
+        ready.sort_by_key(|c| (layouts[c.layout].points(), layouts[c.layout].is_weighted(), c.layout, c.curve));
         block
     }
 
@@ -205,7 +205,8 @@ impl Block {
         let k = model.nonlinear.len();
         let mut ends = Vec::with_capacity(of.len());
         let mut at = 0;
-        for run in self.runs(|a, b| self.layouts[a.layout].points() == self.layouts[b.layout].points()) {
+        let shape = |ready: &Ready| (self.layouts[ready.layout].points(), self.layouts[ready.layout].is_weighted());
+        for run in self.runs(|a, b| shape(a) == shape(b)) {
             let count = of[at..].partition_point(|index| *index < run.end);
             let tasks: Vec<Task<'_>> =
                 (at..at + count).map(|i| self.task(of[i], &begins[i * k..(i + 1) * k])).collect();
@@ -258,7 +259,7 @@ impl Block {
         Fit {
             status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
             parameters,
-            sse,
+            sse: sse * task.layout.scale,
             iterations: ends.iter().map(|e| e.iterations).sum(),
             at_bound,
             refit,

@@ -2,7 +2,6 @@
 //! starts. Screens have few layouts and many curves, so what is worked out here costs next to nothing.
 
 use super::{FitSettings, Status};
-use crate::math::Vectorised;
 use crate::model::LN_DOSE_ZERO;
 use crate::model::curve_model::{Axis, CurveModel, POINT_INPUTS, Starts};
 
@@ -41,9 +40,13 @@ pub struct Layout {
     pub centre: f64,
     /// Columns that follow from the points, one after the other.
     pub columns: Vec<f64>,
-    /// Square roots of the weights.
+    /// Those of the weighted kernel; empty where all weights are 1.
+    pub weighted_columns: Vec<f64>,
+    /// Square roots of the weights; all are 1 where all weights are the same, which is then in `scale`.
     pub root_weight: Vec<f64>,
-    /// Sum of the weights.
+    /// What sums of squares are to be multiplied with.
+    pub scale: f64,
+    /// Sum of the weights, in units of `scale`.
     pub total_weight: f64,
     /// Distinct doses, dose zero included (distinct pairs with the second variable where there is one).
     pub distinct: usize,
@@ -57,12 +60,7 @@ pub struct Layout {
 
 impl Layout {
     /// Checks points and makes them ready, or says why no curve with them can be fitted.
-    pub fn new(
-        points: Points<'_>,
-        model: &CurveModel,
-        kernel: &Vectorised,
-        settings: &FitSettings,
-    ) -> Result<Self, Status> {
+    pub fn new(points: Points<'_>, model: &CurveModel, settings: &FitSettings) -> Result<Self, Status> {
         let Points { dose, ln_dose, x2, weight } = points;
         let usable = |v: &f64| v.is_finite() && v.abs() < super::LARGEST;
         let dose_ok = |d: &f64| usable(d) && (model.any_dose || *d >= 0.0);
@@ -98,15 +96,27 @@ impl Layout {
             lower.push(from);
             upper.push(to);
         }
-        let mut columns = vec![0.0; kernel.point_columns() * kept.len()];
+        let first_weight = kept.first().map_or(1.0, |&k| weight[k]);
+        let is_uniform = kept.iter().all(|&k| weight[k].to_bits() == first_weight.to_bits());
+        let scale = if is_uniform { first_weight } else { 1.0 };
+        let root_weight: Vec<f64> = kept.iter().map(|&k| if is_uniform { 1.0 } else { weight[k].sqrt() }).collect();
+        let (plain, weighted) = (&model.kernel, &model.weighted_kernel);
+        let mut columns = vec![0.0; plain.point_columns() * kept.len()];
+        let mut weighted_columns = vec![0.0; if is_uniform { 0 } else { weighted.point_columns() * kept.len() }];
         for (at, &k) in kept.iter().enumerate() {
-            let point: [f64; POINT_INPUTS] = [
+            let point: [f64; POINT_INPUTS + 1] = [
                 if dose[k] > 0.0 { ln_dose[k] - unit - centre } else { LN_DOSE_ZERO },
                 dose[k] / model.dose_unit,
                 x2.get(k).copied().unwrap_or(0.0),
+                root_weight[at],
             ];
-            for (column, value) in kernel.hoist(&point).into_iter().enumerate() {
+            for (column, value) in plain.hoist(&point[..POINT_INPUTS]).into_iter().enumerate() {
                 columns[column * kept.len() + at] = value;
+            }
+            if !is_uniform {
+                for (column, value) in weighted.hoist(&point).into_iter().enumerate() {
+                    weighted_columns[column * kept.len() + at] = value;
+                }
             }
         }
         Ok(Self {
@@ -115,8 +125,10 @@ impl Layout {
             weight: weight.to_vec(),
             centre,
             columns,
-            root_weight: kept.iter().map(|&k| weight[k].sqrt()).collect(),
-            total_weight: kept.iter().map(|&k| weight[k]).sum(),
+            weighted_columns,
+            root_weight,
+            scale,
+            total_weight: kept.iter().map(|&k| weight[k] / scale).sum(),
             distinct: distinct.len(),
             lower,
             upper,
@@ -158,6 +170,11 @@ impl Layout {
     /// Point `k` of those given, as the model's programs are told of it.
     pub fn point(&self, model: &CurveModel, k: usize) -> [f64; POINT_INPUTS] {
         model.point(self.dose[k], self.x2.get(k).copied().unwrap_or(0.0))
+    }
+
+    /// Whether the weights differ.
+    pub fn is_weighted(&self) -> bool {
+        !self.weighted_columns.is_empty()
     }
 
     /// Number of points that take part.

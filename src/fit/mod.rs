@@ -2,13 +2,16 @@
 
 pub mod block;
 pub mod descent;
+pub mod evaluation;
+pub mod factor;
 pub mod inference;
 pub mod layout;
 pub mod model_choice;
 pub mod polish;
 pub mod robust;
 pub mod scan;
-pub mod separable;
+pub mod step;
+pub mod sums;
 pub mod status;
 
 use crate::model::{CurveModel, ModelId};

@@ -37,6 +37,11 @@ pub struct Vectorised {
     curve_steps: Vec<Step>,
     point_steps: Vec<Step>,
     outputs: Vec<Place>,
+    /// Outputs without a column of their own that are given one, and those of them that are constants.
+    spread: Vec<(usize, usize)>,
+    filled: Vec<(usize, f64)>,
+    /// The column of each output; none for the constant 0.
+    columns_of_outputs: Vec<Option<usize>>,
 }
 
 impl Vectorised {
@@ -115,8 +120,60 @@ impl Vectorised {
             }
             steps.push(Step { operation: *operation, operands, to, slope: None });
         }
-        let outputs = program.outputs.iter().map(|v| place(&places, *v)).collect();
-        Self { constants, curve_inputs, flat, columns, hoisted, curve_steps, point_steps, outputs }
+        let outputs: Vec<Place> = program.outputs.iter().map(|v| place(&places, *v)).collect();
+        Self {
+            constants,
+            curve_inputs,
+            flat,
+            columns,
+            hoisted,
+            curve_steps,
+            point_steps,
+            outputs,
+            spread: Vec::new(),
+            filled: Vec::new(),
+            columns_of_outputs: Vec::new(),
+        }
+    }
+
+    /// The same with a column for each output but for the constant 0, whether the points differ or not.
+    pub fn with_columns(mut self) -> Self {
+        for output in self.outputs.clone() {
+            let column = match output {
+                Place::Column(column) => Some(column),
+                Place::Flat(at) => match self.constants.get(at) {
+                    Some(0.0) => None,
+                    Some(value) => {
+                        let known = self.filled.iter().find(|(_, v)| v.to_bits() == value.to_bits());
+                        Some(known.map(|(column, _)| *column).unwrap_or_else(|| {
+                            self.filled.push((self.columns, *value));
+                            self.columns += 1;
+                            self.columns - 1
+                        }))
+                    }
+                    None => {
+                        let known = self.spread.iter().find(|(_, from)| *from == at);
+                        Some(known.map(|(column, _)| *column).unwrap_or_else(|| {
+                            self.spread.push((self.columns, at));
+                            self.columns += 1;
+                            self.columns - 1
+                        }))
+                    }
+                },
+            };
+            self.columns_of_outputs.push(column);
+        }
+        self
+    }
+
+    /// The column of output `n`; none for the constant 0 (and before [`Vectorised::with_columns`]).
+    pub fn column_of_output(&self, n: usize) -> Option<usize> {
+        self.columns_of_outputs.get(n).copied().flatten()
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Columns that follow from the points alone.
@@ -134,6 +191,9 @@ impl Vectorised {
         let mut arena = vec![Lanes([0.0; L]); self.flat + self.columns * points];
         for (slot, constant) in arena.iter_mut().zip(&self.constants) {
             *slot = Lanes([*constant; L]);
+        }
+        for (column, value) in &self.filled {
+            arena[self.column(*column, points)..self.column(column + 1, points)].fill(Lanes([*value; L]));
         }
         arena
     }
@@ -176,6 +236,10 @@ impl Vectorised {
         }
         for step in &self.point_steps {
             self.step(step, points, points, arena);
+        }
+        for (column, from) in &self.spread {
+            let value = arena[*from];
+            arena[self.column(*column, points)..self.column(column + 1, points)].fill(value);
         }
     }
 

@@ -99,6 +99,8 @@ pub struct CurveModel {
     pub separated: Separated,
     /// The same, ready for lanes.
     pub kernel: Vectorised,
+    /// The same, all outputs times the square root of the point's weight, which is an input behind those of a point.
+    pub weighted_kernel: Vectorised,
     /// The response and its gradient, ready for lanes.
     pub gradient_kernel: Vectorised,
 }
@@ -248,6 +250,17 @@ fn separate(value: &Program, given: &[Given], linear: &[usize], nonlinear: &[usi
     Separated { program, linear: linear.len(), nonlinear: nonlinear.len(), shares, second_order }
 }
 
+/// The program with the square root of a point's weight as a further input of the point, which multiplies all outputs.
+fn weighted(program: &Program) -> Program {
+    Program::record(program.inputs.max(POINT_INPUTS) + 1, |inputs| {
+        let root_weight = inputs[POINT_INPUTS];
+        let rest: Vec<Recorded> = inputs[..POINT_INPUTS].iter().chain(&inputs[POINT_INPUTS + 1..]).copied().collect();
+        let zero = Recorded::Literal(0.0);
+        let outputs = program.evaluate(&rest);
+        outputs.into_iter().map(|value| if value == zero { zero } else { root_weight * value }).collect()
+    })
+}
+
 /// What a model is called and made of, before its arithmetic has been looked at.
 pub struct Description {
     /// The name used in flags and tables.
@@ -325,7 +338,8 @@ impl CurveModel {
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
-            kernel: Vectorised::new(&separated.program, POINT_INPUTS),
+            kernel: Vectorised::new(&separated.program, POINT_INPUTS).with_columns(),
+            weighted_kernel: Vectorised::new(&weighted(&separated.program), POINT_INPUTS + 1).with_columns(),
             gradient_kernel: Vectorised::new(&gradient, POINT_INPUTS),
             separated,
             parameters,

@@ -7,10 +7,10 @@
 
 use super::device::{GROUP, Kernel};
 use super::fit_text::{Group, of_parameters, over_points};
+use crate::fit::factor::triangle;
 use crate::fit::scan::{Scan, cost_of_box};
-use crate::fit::separable::{
-    DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Room, Stand, Sums, step, triangle,
-};
+use crate::fit::step::{DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Room, Stand, step};
+use crate::fit::sums::Sums;
 use crate::math::instructions::Portable;
 use crate::math::program::{Program, Recorded};
 use crate::math::{Scalar, wgsl};
@@ -289,7 +289,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         if separated.shares {
             sums.linear_from_shares(c);
         }
-        sums.solve(c, &lower, &upper);
+        sums.solve(c, &lower, &upper, |_| true);
         let level = (0..c).map(|j| match separated.shares && j + 1 < c {
             true => sums.solution[j] - sums.solution[c - 1],
             false => sums.solution[j],
@@ -378,10 +378,10 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         (stand.lower, stand.upper) = (inputs.take(k), inputs.take(k));
         (stand.linear_lower, stand.linear_upper) = (inputs.take(c), inputs.take(c));
         stand.sums.gram = inputs.take(of_linear);
-        stand.linear = inputs.take(c);
+        stand.sums.solution = inputs.take(c);
         stand.sums.free = inputs.take(c);
         inputs.take(c);
-        stand.gradient = inputs.take(k);
+        stand.sums.gradient = inputs.take(k);
         (stand.sums.cross, stand.sums.pull) = (inputs.take(k * c), inputs.take(k * c));
         (stand.sums.normal, stand.sums.bend) = (inputs.take(of_nonlinear), inputs.take(of_nonlinear));
         let damping = inputs.one();
