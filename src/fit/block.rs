@@ -168,7 +168,7 @@ impl Block {
                     };
                     let mut push = |start: usize| {
                         of.push(index);
-                        begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]);
+                        scan.lowest_nearby(start, at, &mut begins);
                     };
                     if wanted == 1 {
                         push(best[lane]);
