@@ -159,19 +159,23 @@ impl Block {
                 }
                 let best = instructions.run(
                     #[inline(always)]
-                    || scan.sums_of_squares(&response, &lower, &upper, &mut room),
+                    || scan.sums_of_squares(&response, &lower, &upper, wanted > 1, &mut room),
                 );
                 for index in chunk.clone() {
                     let lane = index - chunk.start;
                     let at = |start: usize| {
-                        if room.sums[start].0[lane].is_nan() { f64::INFINITY } else { room.sums[start].0[lane] }
+                        let sum = match wanted == 1 && best.needs_box[lane] {
+                            true => scan.sum_in_box(start, lane, &lower, &upper, &room),
+                            false => room.sums[start].0[lane],
+                        };
+                        if sum.is_nan() { f64::INFINITY } else { sum }
                     };
                     let mut push = |start: usize| {
                         of.push(index);
                         scan.lowest_nearby(start, at, &mut begins);
                     };
                     if wanted == 1 {
-                        push(best[lane]);
+                        push(best.start[lane]);
                         continue;
                     }
                     order.clear();

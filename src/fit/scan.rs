@@ -12,6 +12,8 @@ use crate::model::curve_model::Separated;
 /// Columns that keep less than this share of their length beside the columns before them are left out.
 const INDEPENDENT: f64 = 1e-7;
 
+/// A box that costs no more than this share of the responses' sum of squares is not in the way.
+const ROUNDING: f64 = 1e-14;
 /// Nonlinear parameters up to which starts are moved towards their neighbours.
 const NEARBY: usize = 3;
 /// How far, in distances between neighbours.
@@ -34,8 +36,10 @@ pub struct Scan {
     /// The orthonormal columns and then the constant part where there is one: `[(column * starts + start) * points]`.
     vectors: Vec<f64>,
     has_constant: bool,
-    /// Whether the response is a number at all points, for each start.
-    usable: Vec<bool>,
+    /// How many there are.
+    total: usize,
+    /// Those where the response is not a number at all points.
+    unusable: Vec<usize>,
 }
 
 impl Scan {
@@ -60,7 +64,7 @@ impl Scan {
         let mut figures = vec![0.0; total * Self::figures(linear)];
         let mut vectors = vec![0.0; total * (linear + usize::from(has_constant)) * n];
         let shares = separated.shares;
-        let mut usable = Vec::with_capacity(total);
+        let mut unusable = Vec::new();
         let mut arena = kernel.arena::<1>(n);
         for column in 0..kernel.point_columns() {
             for k in 0..n {
@@ -86,7 +90,9 @@ impl Scan {
             }
             // What is too large to be squared is as good as infinite.
             let is_number = |column: &Vec<f64>| column.iter().all(|v| v.abs() < super::LARGEST);
-            usable.push(is_number(&constant) && columns.iter().all(is_number));
+            if !is_number(&constant) || !columns.iter().all(is_number) {
+                unusable.push(start);
+            }
             orthonormalise(&mut columns, figures);
             let (r, rest) = figures.split_at_mut(linear * (linear + 1) / 2);
             let (inverse, rest) = rest.split_at_mut(linear * (linear + 1) / 2);
@@ -100,13 +106,13 @@ impl Scan {
                 vectors[(linear * total + start) * n..][..n].copy_from_slice(&constant);
             }
         }
-        Self { points: n, linear, shares, starts, counts, figures, vectors, has_constant, usable }
+        Self { points: n, linear, shares, starts, counts, figures, vectors, has_constant, total, unusable }
     }
 
     /// The figures of a start; none where the response is no number there.
     pub fn figures_of(&self, start: usize) -> Option<&[f64]> {
         let count = Self::figures(self.linear);
-        self.usable[start].then(|| &self.figures[start * count..(start + 1) * count])
+        (!self.unusable.contains(&start)).then(|| &self.figures[start * count..(start + 1) * count])
     }
 
     /// An orthonormal column of a start, or, behind them, the constant part where there is one.
@@ -116,7 +122,7 @@ impl Scan {
 
     /// Number of starts.
     pub fn len(&self) -> usize {
-        self.counts.iter().product()
+        self.total
     }
 
     /// Whether there is no start.
@@ -126,19 +132,23 @@ impl Scan {
 
     /// The sum of squares at every start, for curves of this layout side by side; `response` carries the square
     /// roots of the weights. `lower` and `upper` are the box of the linear parameters. Gives each curve's best start.
+    ///
+    /// `everywhere`: the box counts in all sums left in `room`. Otherwise in none of them: it only makes a sum larger,
+    /// so where a curve's lowest sum needs no box, that is its best start, and nothing else has to be worked out.
     #[inline(always)]
     pub fn sums_of_squares<const L: usize>(
         &self,
         response: &[Lanes<L>],
         lower: &[Lanes<L>],
         upper: &[Lanes<L>],
+        everywhere: bool,
         room: &mut ScanRoom<L>,
-    ) -> [usize; L] {
+    ) -> Best<L> {
         // The common numbers of linear parameters are known where the loops over them are compiled.
         match self.linear {
-            1 => self.all_starts(1, response, lower, upper, room),
-            2 => self.all_starts(2, response, lower, upper, room),
-            n => self.all_starts(n, response, lower, upper, room),
+            1 => self.all_starts(1, response, lower, upper, everywhere, room),
+            2 => self.all_starts(2, response, lower, upper, everywhere, room),
+            n => self.all_starts(n, response, lower, upper, everywhere, room),
         }
     }
 
@@ -149,15 +159,82 @@ impl Scan {
         response: &[Lanes<L>],
         lower: &[Lanes<L>],
         upper: &[Lanes<L>],
+        everywhere: bool,
         room: &mut ScanRoom<L>,
-    ) -> [usize; L] {
-        let (n, total, zero) = (self.points, self.len(), Lanes([0.0; L]));
-        let mut square = zero;
+    ) -> Best<L> {
+        self.products(linear, response, room);
+        let mut square = Lanes([0.0; L]);
         for y in response {
             square = square + *y * *y;
         }
-        let columns = linear + usize::from(self.has_constant);
-        for column in 0..columns {
+        let total = self.total;
+        let sums = &mut room.sums[..total];
+        if self.has_constant {
+            for (start, sum) in sums.iter_mut().enumerate() {
+                let constant = self.constant(start);
+                *sum = square + Lanes([constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
+                for j in 0..linear {
+                    let along = room.products[self.column_at(start, j)] - Lanes([constant[j]; L]);
+                    *sum = *sum - along * along;
+                }
+            }
+        } else {
+            let common = if self.shares { square - room.products[0] * room.products[0] } else { square };
+            sums.fill(common);
+            for j in usize::from(self.shares)..linear {
+                for (sum, along) in sums.iter_mut().zip(&room.products[j * total..(j + 1) * total]) {
+                    *sum = *sum - *along * *along;
+                }
+            }
+        }
+        for start in &self.unusable {
+            sums[*start] = Lanes([f64::INFINITY; L]);
+        }
+        let mut least = Lanes([f64::INFINITY; L]);
+        let (mut least_at, mut number) = (Lanes([0.0; L]), Lanes([0.0; L]));
+        for sum in sums {
+            least_at = sum.select_less(least, number, least_at);
+            least = sum.select_less(least, *sum, least);
+            number = number + Lanes([1.0; L]);
+        }
+        let (lower, upper) = (&lower[..linear], &upper[..linear]);
+        let mut needs_box = [false; L];
+        for lane in 0..L {
+            let cost = self.cost(linear, least_at.0[lane] as usize, lane, lower, upper, room);
+            needs_box[lane] = cost > ROUNDING * square.0[lane];
+            if needs_box[lane] {
+                least.0[lane] += cost;
+            }
+        }
+        if everywhere || needs_box.contains(&true) {
+            let mut at = [Lanes([0.0; L]); super::MAX_PARAMETERS];
+            let (mut best, mut moved) = (at, at);
+            for (start, figures) in self.figures.chunks_exact(Self::figures(linear)).enumerate() {
+                let sum = room.sums[start];
+                if !everywhere && !(0..L).any(|lane| sum.0[lane] < least.0[lane]) {
+                    continue;
+                }
+                for j in 0..linear {
+                    at[j] = self.along_column(start, j, room);
+                }
+                let figure = |n: usize| Lanes([figures[n]; L]);
+                let cut = (&mut best[..linear], &mut moved[..linear]);
+                let sum = sum + cost_of_box(self.shares, &at[..linear], figure, lower, upper, cut);
+                least_at = sum.select_less(least, Lanes([start as f64; L]), least_at);
+                least = sum.select_less(least, sum, least);
+                if everywhere {
+                    room.sums[start] = sum;
+                }
+            }
+        }
+        Best { start: std::array::from_fn(|lane| least_at.0[lane] as usize), needs_box }
+    }
+
+    /// The products of the responses with the columns of all starts.
+    #[inline(always)]
+    fn products<const L: usize>(&self, linear: usize, response: &[Lanes<L>], room: &mut ScanRoom<L>) {
+        let (n, total, zero) = (self.points, self.total, Lanes([0.0; L]));
+        for column in 0..linear + usize::from(self.has_constant) {
             let vectors = &self.vectors[column * total * n..(column + 1) * total * n];
             let products = &mut room.products[column * total..(column + 1) * total];
             if column == 0 && self.shares {
@@ -184,34 +261,61 @@ impl Scan {
                 *product = along(vector, response);
             }
         }
-        let (lower, upper) = (&lower[..linear], &upper[..linear]);
-        let mut least = Lanes([f64::INFINITY; L]);
-        let mut least_at = zero;
-        let mut at = [zero; super::MAX_PARAMETERS];
-        let mut best = [zero; super::MAX_PARAMETERS];
-        let mut moved = [zero; super::MAX_PARAMETERS];
-        for (start, figures) in self.figures.chunks_exact(Self::figures(linear)).enumerate() {
-            let half = linear * (linear + 1) / 2;
-            let of_constant = &figures[2 * half..];
-            let mut sum = square;
-            if self.has_constant {
-                sum = sum + Lanes([of_constant[linear]; L]) - Lanes([2.0; L]) * room.products[linear * total + start];
-            }
-            for j in 0..linear {
-                // The sum of shares is one column for all starts; what the constant part takes of it is not.
-                let column = if self.shares && j == 0 { 0 } else { j * total + start };
-                at[j] = room.products[column] - Lanes([of_constant[j]; L]);
-                sum = sum - at[j] * at[j];
-            }
-            let figure = |n: usize| Lanes([figures[n]; L]);
-            let cut = (&mut best[..linear], &mut moved[..linear]);
-            sum = sum + cost_of_box(self.shares, &at[..linear], figure, lower, upper, cut);
-            let sum = if self.usable[start] { sum } else { Lanes([f64::INFINITY; L]) };
-            room.sums[start] = sum;
-            least_at = sum.select_less(least, Lanes([start as f64; L]), least_at);
-            least = sum.select_less(least, sum, least);
+    }
+
+    /// Of a start, the products of the orthonormal columns with the constant part, and the constant part's square.
+    #[inline(always)]
+    fn constant(&self, start: usize) -> &[f64] {
+        &self.figures[start * Self::figures(self.linear)..][self.linear * (self.linear + 1)..]
+    }
+
+    /// Where the product of the responses with orthonormal column `j` of a start is: the sum of shares is one column
+    /// for all starts.
+    #[inline(always)]
+    fn column_at(&self, start: usize, j: usize) -> usize {
+        if self.shares && j == 0 { 0 } else { j * self.total + start }
+    }
+
+    /// The product of what the constant part leaves of the responses with orthonormal column `j` of a start.
+    #[inline(always)]
+    fn along_column<const L: usize>(&self, start: usize, j: usize, room: &ScanRoom<L>) -> Lanes<L> {
+        let product = room.products[self.column_at(start, j)];
+        if self.has_constant { product - Lanes([self.constant(start)[j]; L]) } else { product }
+    }
+
+    /// What the box costs one curve at a start.
+    fn cost<const L: usize>(
+        &self,
+        linear: usize,
+        start: usize,
+        lane: usize,
+        lower: &[Lanes<L>],
+        upper: &[Lanes<L>],
+        room: &ScanRoom<L>,
+    ) -> f64 {
+        let figures = &self.figures[start * Self::figures(linear)..];
+        let numbers = || [0.0; super::MAX_PARAMETERS];
+        let (mut at, mut low, mut high) = (numbers(), numbers(), numbers());
+        for j in 0..linear {
+            at[j] = self.along_column(start, j, room).0[lane];
+            (low[j], high[j]) = (lower[j].0[lane], upper[j].0[lane]);
         }
-        std::array::from_fn(|lane| least_at.0[lane] as usize)
+        let (mut best, mut moved) = (numbers(), numbers());
+        let cut = (&mut best[..linear], &mut moved[..linear]);
+        cost_of_box(self.shares, &at[..linear], |n| figures[n], &low[..linear], &high[..linear], cut)
+    }
+
+    /// The sum of squares of one curve at a start, linear parameters in their box, where the sums in `room` are without
+    /// it.
+    pub fn sum_in_box<const L: usize>(
+        &self,
+        start: usize,
+        lane: usize,
+        lower: &[Lanes<L>],
+        upper: &[Lanes<L>],
+        room: &ScanRoom<L>,
+    ) -> f64 {
+        room.sums[start].0[lane] + self.cost(self.linear, start, lane, lower, upper, room)
     }
 
     /// Nonlinear parameters between a start and its neighbours, where the parabola through their sums of squares `sse`
@@ -272,6 +376,15 @@ impl Scan {
             near
         })
     }
+}
+
+/// What [`Scan::sums_of_squares`] finds.
+#[derive(Debug, Clone, Copy)]
+pub struct Best<const L: usize> {
+    /// Each curve's best start.
+    pub start: [usize; L],
+    /// Whether its linear parameters would be outside their box at the start that is lowest without it.
+    pub needs_box: [bool; L],
 }
 
 /// Room for [`Scan::sums_of_squares`].
