@@ -5,7 +5,7 @@
 use super::factor::triangle;
 use super::layout::Layout;
 use super::sums::{Size, Sums};
-use crate::math::{Instructions, Lanes, Scalar, Vectorised};
+use crate::math::{Instructions, Lanes, Scalar, Vectorised, array};
 use crate::model::curve_model::{CurveModel, Separated};
 
 /// A column times others; the sums go to consecutive places.
@@ -16,11 +16,11 @@ struct Products {
     to: usize,
 }
 
-/// A slope that is the sum of several terms: its column, and (term, column) of each.
+/// A slope that is the sum of several terms: its column, and (term, column, factor) of each.
 #[derive(Debug)]
 struct Combined {
     column: usize,
-    terms: Vec<(usize, usize)>,
+    terms: Vec<(usize, usize, Option<usize>)>,
 }
 
 /// Curves of one number of points, lane by lane.
@@ -39,12 +39,12 @@ pub struct Evaluation<'a, const L: usize> {
     combined: Vec<Combined>,
     of_basis: Vec<Products>,
     of_slopes: Vec<Products>,
-    /// For each nonlinear parameter the term that multiplies its slope where there is only one.
-    single: Vec<Option<usize>>,
-    /// Terms with a slope: (nonlinear parameter, term), in the order of their products with the residuals.
-    pulls: Vec<(usize, usize)>,
-    /// (place in the triangle, term) of each second derivative, behind them.
-    bends: Vec<(usize, usize)>,
+    /// For each nonlinear parameter the term that multiplies its slope where there is only one, and its factor.
+    single: Vec<Option<(usize, Option<usize>)>>,
+    /// Terms with a slope: (nonlinear parameter, term, factor), in the order of their products with the residuals.
+    pulls: Vec<(usize, usize, Option<usize>)>,
+    /// (place in the triangle, term, factor) of each second derivative, behind them.
+    bends: Vec<(usize, usize, Option<usize>)>,
     /// 1 for the constant part, then what multiplies each recorded basis function.
     level: Vec<Lanes<L>>,
     products: Vec<Lanes<L>>,
@@ -71,14 +71,19 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         let basis: Vec<usize> = (0..linear).map(|j| column(kernel.column_of_output(separated.basis(j)))).collect();
         let (mut slopes, mut single, mut combined, mut pulls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut of_residual = Vec::new();
+        let factor = |output: usize| kernel.flat_output(separated.factor(output));
         for i in 0..nonlinear {
-            let terms = (0..=linear).filter_map(|term| Some((term, kernel.column_of_output(separated.slope(i, term))?)));
-            let terms: Vec<(usize, usize)> = terms.collect();
-            pulls.extend(terms.iter().map(|(term, _)| (i, *term)));
-            of_residual.extend(terms.iter().map(|(_, column)| *column));
-            if let [(term, column)] = terms[..] {
+            let terms: Vec<(usize, usize, Option<usize>)> = (0..=linear)
+                .filter_map(|term| {
+                    let output = separated.slope(i, term);
+                    Some((term, kernel.column_of_output(output)?, factor(output)))
+                })
+                .collect();
+            pulls.extend(terms.iter().map(|(term, _, factor)| (i, *term, *factor)));
+            of_residual.extend(terms.iter().map(|(_, column, _)| *column));
+            if let [(term, column, factor)] = terms[..] {
                 slopes.push(column);
-                single.push(Some(term));
+                single.push(Some((term, factor)));
             } else {
                 slopes.push(column(None));
                 single.push(None);
@@ -91,8 +96,9 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         if separated.second_order {
             for (i, l) in (0..nonlinear).flat_map(|i| (0..=i).map(move |l| (i, l))) {
                 for term in 0..=linear {
-                    if let Some(column) = kernel.column_of_output(separated.curvature(i, l, term)) {
-                        bends.push((triangle(i, l), term));
+                    let output = separated.curvature(i, l, term);
+                    if let Some(column) = kernel.column_of_output(output) {
+                        bends.push((triangle(i, l), term, factor(output)));
                         of_residual.push(column);
                     }
                 }
@@ -195,7 +201,7 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         let (known, column) = self.arena.split_at_mut(self.kernel.column(to, self.points));
         let column = &mut column[..self.points];
         let known = |of: usize| &known[self.kernel.column(of, self.points)..][..self.points];
-        let others = others.map(|(other, factor)| (known(other), factor));
+        let others: [(&[Lanes<L>], Lanes<L>); N] = array(|n| (known(others[n].0), others[n].1));
         let from = from.map(known);
         for k in 0..column.len() {
             let mut value = from.map_or(column[k], |from| from[k]);
@@ -230,7 +236,7 @@ impl<'a, const L: usize> Evaluation<'a, L> {
             self.level[1 + j] = if self.separated.shares && j + 1 < linear { own - last } else { own };
         }
         if linear == 2 {
-            let others = [0, 1].map(|j| (self.basis[j], -self.level[1 + j]));
+            let others: [(usize, Lanes<L>); 2] = array(|j| (self.basis[j], -self.level[1 + j]));
             self.add(self.residual, Some(self.rest), others);
         } else {
             self.add(self.residual, Some(self.rest), []);
@@ -242,8 +248,9 @@ impl<'a, const L: usize> Evaluation<'a, L> {
             let column = self.combined[at].column;
             self.place_of(column).fill(Lanes::lit(0.0));
             for term in 0..self.combined[at].terms.len() {
-                let (term, from) = self.combined[at].terms[term];
-                self.add(column, None, [(from, self.level[term])]);
+                let (term, from, factor) = self.combined[at].terms[term];
+                let factor = times(self.level[term], factor, &self.arena);
+                self.add(column, None, [(from, factor)]);
             }
         }
     }
@@ -260,17 +267,18 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         sums.gradient[..nonlinear].fill(zero);
         sums.pull[..nonlinear * linear].fill(zero);
         sums.bend[..triangle(nonlinear, 0)].fill(zero);
-        for (i, term) in &self.pulls {
-            let pull = next();
+        for (i, term, factor) in &self.pulls {
+            let pull = times(next(), *factor, &self.arena);
             sums.gradient[*i] = sums.gradient[*i] + self.level[*term] * pull;
             if *term > 0 {
                 sums.pull[i * linear + *term - 1] = pull;
             }
         }
-        for (place, term) in &self.bends {
-            sums.bend[*place] = sums.bend[*place] + self.level[*term] * next();
+        for (place, term, factor) in &self.bends {
+            sums.bend[*place] = sums.bend[*place] + times(self.level[*term], *factor, &self.arena) * next();
         }
-        let scale = |i: usize| self.single[i].map_or(Lanes::lit(1.0), |term| self.level[term]);
+        let one = Lanes::lit(1.0);
+        let scale = |i: usize| self.single[i].map_or(one, |(term, f)| times(self.level[term], f, &self.arena));
         for i in 0..nonlinear {
             let own = scale(i);
             for j in 0..linear {
@@ -285,6 +293,12 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         }
         sse
     }
+}
+
+/// `value` times what stands at a place of the arena, if there is one.
+#[inline(always)]
+fn times<const L: usize>(value: Lanes<L>, factor: Option<usize>, arena: &[Lanes<L>]) -> Lanes<L> {
+    factor.map_or(value, |at| value * arena[at])
 }
 
 /// Whether some lane of a mask is not zero.
@@ -320,7 +334,7 @@ fn multiply<const L: usize>(
                 let mut right = right.chunks_exact(4);
                 let mut to = to.chunks_exact_mut(4);
                 for (right, to) in (&mut right).zip(&mut to) {
-                    to.copy_from_slice(&dots(left, [0, 1, 2, 3].map(|i| column(right[i]))));
+                    to.copy_from_slice(&dots::<4, L>(left, array(|i| column(right[i]))));
                 }
                 let to = to.into_remainder();
                 match *right.remainder() {
@@ -338,7 +352,7 @@ fn multiply<const L: usize>(
 #[inline(always)]
 fn dots<const N: usize, const L: usize>(left: &[Lanes<L>], right: [&[Lanes<L>]; N]) -> [Lanes<L>; N] {
     let mut sums = [Lanes([0.0; L]); N];
-    let right = right.map(|column| &column[..left.len()]);
+    let right: [&[Lanes<L>]; N] = array(|n| &right[n][..left.len()]);
     for (k, left) in left.iter().enumerate() {
         for (sum, column) in sums.iter_mut().zip(&right) {
             *sum = *sum + *left * column[k];

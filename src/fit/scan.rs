@@ -284,6 +284,7 @@ impl Scan {
     }
 
     /// What the box costs one curve at a start.
+    #[inline(always)]
     fn cost<const L: usize>(
         &self,
         linear: usize,
@@ -315,7 +316,11 @@ impl Scan {
         upper: &[Lanes<L>],
         room: &ScanRoom<L>,
     ) -> f64 {
-        room.sums[start].0[lane] + self.cost(self.linear, start, lane, lower, upper, room)
+        let cost = match self.linear {
+            2 => self.cost(2, start, lane, lower, upper, room),
+            n => self.cost(n, start, lane, lower, upper, room),
+        };
+        room.sums[start].0[lane] + cost
     }
 
     /// Nonlinear parameters between a start and its neighbours, where the parabola through their sums of squares `sse`

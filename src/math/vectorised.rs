@@ -136,9 +136,10 @@ impl Vectorised {
         }
     }
 
-    /// The same with a column for each output but for the constant 0, whether the points differ or not.
-    pub fn with_columns(mut self) -> Self {
-        for output in self.outputs.clone() {
+    /// The same with a column for each of the first `count` outputs but for the constant 0, whether the points differ
+    /// or not.
+    pub fn with_columns(mut self, count: usize) -> Self {
+        for output in self.outputs[..count].to_vec() {
             let column = match output {
                 Place::Column(column) => Some(column),
                 Place::Flat(at) => match self.constants.get(at) {
@@ -169,6 +170,14 @@ impl Vectorised {
     /// The column of output `n`; none for the constant 0 (and before [`Vectorised::with_columns`]).
     pub fn column_of_output(&self, n: usize) -> Option<usize> {
         self.columns_of_outputs.get(n).copied().flatten()
+    }
+
+    /// Where in the arena output `n` lies if it is the same at all points; none if it is 1.
+    pub fn flat_output(&self, n: usize) -> Option<usize> {
+        match self.outputs[n] {
+            Place::Flat(at) => (self.constants.get(at) != Some(&1.0)).then_some(at),
+            Place::Column(_) => None,
+        }
     }
 
     /// Number of columns.

@@ -97,7 +97,7 @@ pub struct CurveModel {
     pub gradient: Program,
     /// The response taken apart for the fitter.
     pub separated: Separated,
-    /// The same, ready for lanes.
+    /// The same, ready for lanes, with a factor of each derivative behind all others: [`Separated::factor`].
     pub kernel: Vectorised,
     /// The same, all outputs times the square root of the point's weight, which is an input behind those of a point.
     pub weighted_kernel: Vectorised,
@@ -141,6 +141,12 @@ impl Separated {
     /// Output number of the second derivative by nonlinear parameters `i` and `l <= i` of the same term.
     pub fn curvature(&self, i: usize, l: usize, term: usize) -> usize {
         (1 + self.nonlinear + i * (i + 1) / 2 + l) * (1 + self.linear) + term
+    }
+
+    /// Output number, in the kernels for lanes, of what the derivative with output number `output` is to be multiplied
+    /// with.
+    pub fn factor(&self, output: usize) -> usize {
+        output + self.program.outputs.len() - (1 + self.linear)
     }
 }
 
@@ -261,6 +267,11 @@ fn weighted(program: &Program) -> Program {
     })
 }
 
+fn kernel(separated: &Separated, program: &Program, point_inputs: usize) -> Vectorised {
+    let factored = program.factored(1 + separated.linear, |input| input >= point_inputs);
+    Vectorised::new(&factored, point_inputs).with_columns(program.outputs.len())
+}
+
 /// What a model is called and made of, before its arithmetic has been looked at.
 pub struct Description {
     /// The name used in flags and tables.
@@ -338,8 +349,8 @@ impl CurveModel {
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),
-            kernel: Vectorised::new(&separated.program, POINT_INPUTS).with_columns(),
-            weighted_kernel: Vectorised::new(&weighted(&separated.program), POINT_INPUTS + 1).with_columns(),
+            kernel: kernel(&separated, &separated.program, POINT_INPUTS),
+            weighted_kernel: kernel(&separated, &weighted(&separated.program), POINT_INPUTS + 1),
             gradient_kernel: Vectorised::new(&gradient, POINT_INPUTS),
             separated,
             parameters,
