@@ -2,6 +2,7 @@
 //! files, from both of their starting points, to the digits that NIST certifies.
 
 use super::nist::PROBLEMS;
+use super::nist_higher::HIGHER;
 use crate::inference::{numbers, texts};
 use crate::shared;
 use isobole::backend::{Backend, cpu::Cpu};
@@ -100,62 +101,9 @@ fn lower_and_average_problems_are_solved_to_six_digits() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// From NIST's pages, of higher difficulty: name, formula, x, y, figures, residual sum of squares.
-type Retyped = (&'static str, &'static str, &'static [f64], &'static [f64], &'static [[f64; 4]], f64);
-
-const HIGHER: [Retyped; 4] = [
-    (
-        "BoxBOD",
-        "b1 * (1 - exp(-b2*x))",
-        &[1.0, 2.0, 3.0, 5.0, 7.0, 10.0],
-        &[109.0, 149.0, 149.0, 191.0, 213.0, 224.0],
-        &[[1.0, 100.0, 2.1380940889e2, 1.2354515176e1], [1.0, 0.75, 5.4723748542e-1, 1.0455993237e-1]],
-        1.1680088766e3,
-    ),
-    (
-        "MGH09",
-        "b1 * (x^2 + x*b2) / (x^2 + x*b3 + b4)",
-        &[4.0, 2.0, 1.0, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625],
-        &[0.1957, 0.1947, 0.1735, 0.16, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323, 0.0235, 0.0246],
-        &[
-            [25.0, 0.25, 1.9280693458e-1, 1.1435312227e-2],
-            [39.0, 0.39, 1.9128232873e-1, 1.9633220911e-1],
-            [41.5, 0.415, 1.2305650693e-1, 8.0842031232e-2],
-            [39.0, 0.39, 1.3606233068e-1, 9.0025542308e-2],
-        ],
-        3.0750560385e-4,
-    ),
-    (
-        "Rat42",
-        "b1 / (1 + exp(b2 - b3*x))",
-        &[9.0, 14.0, 21.0, 28.0, 42.0, 57.0, 63.0, 70.0, 79.0],
-        &[8.93, 10.80, 18.59, 22.33, 39.35, 56.11, 61.73, 64.62, 67.08],
-        &[
-            [100.0, 75.0, 7.2462237576e1, 1.7340283401],
-            [1.0, 2.5, 2.6180768402, 8.8295217536e-2],
-            [0.1, 0.07, 6.7359200066e-2, 3.4465663377e-3],
-        ],
-        8.0565229338,
-    ),
-    (
-        "MGH10",
-        "b1 * exp(b2 / (x + b3))",
-        &[50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 100.0, 105.0, 110.0, 115.0, 120.0, 125.0],
-        &[
-            34780.0, 28610.0, 23650.0, 19630.0, 16370.0, 13720.0, 11540.0, 9744.0, 8261.0, 7030.0, 6005.0, 5147.0,
-            4427.0, 3820.0, 3307.0, 2872.0,
-        ],
-        &[
-            [2.0, 0.02, 5.6096364710e-3, 1.5687892471e-4],
-            [400000.0, 4000.0, 6.1813463463e3, 2.3309021107e1],
-            [25000.0, 250.0, 3.4522363462e2, 7.8486103508e-1],
-        ],
-        8.7945855171e1,
-    ),
-];
-
 #[test]
 fn higher_problems_are_solved_as_well() {
+    let mut failures = Vec::new();
     for (name, formula, x, y, figures, sum_of_squares) in HIGHER {
         let problem = Problem {
             name: name.into(),
@@ -168,13 +116,12 @@ fn higher_problems_are_solved_as_well() {
         for start in [0, 1] {
             let digits = problem.fit(start);
             println!("{name:10} start {} digits {digits:.1?}", start + 1);
-            assert!(
-                digits[0] >= 6.0 && digits[1] >= 4.0 && digits[2] >= 4.0,
-                "{name} from start {}: {digits:?}",
-                start + 1
-            );
+            if !(digits[0] >= 6.0 && digits[1] >= 4.0 && digits[2] >= 4.0) {
+                failures.push(format!("{name} from start {}: {digits:.1?}", start + 1));
+            }
         }
     }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 #[test]
