@@ -9,6 +9,7 @@ pub mod polish;
 pub mod robust;
 pub mod scan;
 pub mod separable;
+pub mod small_residuals;
 pub mod status;
 
 use crate::model::{CurveModel, ModelId};
