@@ -176,3 +176,24 @@ fn residuals_near_the_rounding_of_f64_have_their_digits() {
     off.points[0][2] += 2e-15;
     assert!(off.fit(0)[2] < 4.0);
 }
+
+#[test]
+fn data_without_noise_have_no_residuals_and_no_nan() {
+    let line = Problem {
+        name: "line".into(),
+        formula: "b1 + b2*x".into(),
+        points: [0.1, 0.3, 0.7, 1.1, 1.3].map(|x: f64| [x, 0.0, (1e4 * (0.5 + 0.25 * x)).round() / 1e4]).to_vec(),
+        parameters: vec!["b1".into(), "b2".into()],
+        figures: vec![[1.0; 4]; 2],
+        sum_of_squares: 0.0,
+    };
+    let Solved { fit, inference, .. } = line.solve(0, 1.0);
+    assert!((fit.parameters[0] - 0.5).abs() < 1e-15 && (fit.parameters[1] - 0.25).abs() < 1e-15, "{fit:?}");
+    assert!(fit.sse >= 0.0 && fit.sse < 1e-30, "{fit:?}");
+    assert!(inference.sse.is_some_and(|sse| (0.0..1e-30).contains(&sse)), "{inference:?}");
+    assert!(inference.standard_errors[..2].iter().flatten().filter(|e| **e >= 0.0 && **e < 1e-14).count() == 2);
+    // One response off in its sixteenth digit, and the sum is above what the rounding of parameters explains.
+    let mut off = line.clone();
+    off.points[2][2] += 4e-15;
+    assert!(off.solve(0, 1.0).fit.sse > 1e-30);
+}
