@@ -50,6 +50,8 @@
 //!   dose 0 is an exact 0 and never a small number. Excess is positive for synergy.
 //! - f64 on the CPU is the reference. Every single-precision fit is continued in f64 until it has converged there; the
 //!   share that this moved by more than 0.01 standard errors is reported.
+//! - Residuals of formulas that are too small beside the responses for f64 are taken with twice the digits
+//!   ([`fit::small_residuals`]).
 //! - Same input, settings and back end give the same bytes in every table, whatever the number of threads or the size of
 //!   chunks: sums run in a sorted order, random numbers are counter-based, elementary functions are our own or `libm`'s.
 //! - No NaN leaves the program: a null, with a reason code beside it. Wells in = wells used + wells rejected.

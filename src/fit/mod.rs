@@ -10,9 +10,10 @@ pub mod model_choice;
 pub mod polish;
 pub mod robust;
 pub mod scan;
+pub mod small_residuals;
+pub mod status;
 pub mod step;
 pub mod sums;
-pub mod status;
 
 use crate::model::{CurveModel, ModelId};
 use layout::Points;

@@ -1,9 +1,11 @@
 //! The last digits: Gauss–Newton steps of all parameters at once by Householder's QR of the Jacobian itself, whose
 //! condition number the normal equations of the descent square (Golub & Van Loan, Matrix Computations, 5.3). One
-//! curve at a time in f64: for models of which there are few curves ([`CurveModel::polished`]).
+//! curve at a time in f64: for models of which there are few curves ([`CurveModel::polished`]). Residuals of which f64
+//! has no digits are taken with more of them ([`SmallResiduals`]).
 
 use super::MAX_PARAMETERS;
 use super::block::Block;
+use super::small_residuals::{SmallResiduals, are_small};
 use crate::model::CurveModel;
 
 /// Steps, at most.
@@ -26,10 +28,15 @@ struct Curve<'a> {
     root_weight: &'a [f64],
     lower: Vec<f64>,
     upper: Vec<f64>,
+    /// Where f64 has too few digits of the residuals.
+    small: Option<SmallResiduals<'a>>,
 }
 
 impl Curve<'_> {
     fn sum_of_squares(&self, parameters: &[f64]) -> f64 {
+        if let Some(small) = &self.small {
+            return small.sum_of_squares(parameters);
+        }
         let points = self.points.iter().zip(self.response).zip(self.root_weight);
         points.map(|((point, y), w)| y - w * self.model.response_at(*point, parameters)).map(|r| r * r).sum()
     }
@@ -39,10 +46,12 @@ impl Curve<'_> {
     fn step(&self, parameters: &[f64], free: &[usize]) -> Option<(Vec<f64>, f64)> {
         let (n, m) = (self.points.len(), free.len());
         let mut columns = vec![vec![0.0; n]; m];
-        let mut residual = vec![0.0; n];
+        let mut residual = self.small.as_ref().map_or_else(|| vec![0.0; n], |small| small.at(parameters));
         for (k, point) in self.points.iter().enumerate() {
             let (fitted, gradient) = self.model.response_and_gradient(*point, parameters);
-            residual[k] = self.response[k] - self.root_weight[k] * fitted;
+            if self.small.is_none() {
+                residual[k] = self.response[k] - self.root_weight[k] * fitted;
+            }
             for (column, i) in columns.iter_mut().zip(free) {
                 column[k] = self.root_weight[k] * gradient[*i];
             }
@@ -81,59 +90,72 @@ impl Curve<'_> {
         step.iter_mut().zip(&scale).for_each(|(s, scale)| *s /= scale);
         step.iter().all(|s| s.is_finite()).then_some((step, gain))
     }
+
+    /// Takes the parameters to the minimum as far as the residuals' digits go; gives their sum of squares.
+    fn converge(&self, parameters: &mut [f64; MAX_PARAMETERS]) -> f64 {
+        let mut best = self.sum_of_squares(parameters);
+        let mut last_gain = f64::INFINITY;
+        for _ in 0..STEPS {
+            let inside = |i: &usize| self.lower[*i] < parameters[*i] && parameters[*i] < self.upper[*i];
+            let free: Vec<usize> = (0..self.lower.len()).filter(inside).collect();
+            if free.is_empty() || self.points.len() < free.len() {
+                break;
+            }
+            let Some((step, gain)) = self.step(parameters, &free) else { break };
+            let is_below_rounding = gain <= BELOW_ROUNDING * best;
+            // There, steps are taken for as long as they become shorter.
+            if is_below_rounding && gain > SHORTER * last_gain {
+                break;
+            }
+            last_gain = if is_below_rounding { gain } else { f64::INFINITY };
+            let mut length = 1.0;
+            let mut moved = false;
+            for _ in 0..HALVINGS {
+                let mut trial = *parameters;
+                for (i, step) in free.iter().zip(&step) {
+                    trial[*i] = (parameters[*i] + length * step).clamp(self.lower[*i], self.upper[*i]);
+                }
+                let sum = self.sum_of_squares(&trial);
+                if sum < best || (is_below_rounding && sum <= best * (1.0 + BELOW_ROUNDING)) {
+                    moved = trial != *parameters;
+                    (best, *parameters) = (sum, trial);
+                    break;
+                }
+                length *= 0.5;
+            }
+            if !moved {
+                break;
+            }
+        }
+        best
+    }
 }
 
 /// Takes the parameters of ready curve `index` (in the model's units) to the minimum as far as f64 goes; gives their
 /// sum of squares. Parameters on their bounds stay there.
 pub fn polish(block: &Block, index: usize, model: &CurveModel, parameters: &mut [f64; MAX_PARAMETERS]) -> f64 {
     let task = block.task(index, &[]);
-    let count = model.parameters.len();
-    let bounds = (0..count).map(|i| {
+    let bounds = (0..model.parameters.len()).map(|i| {
         let (lower, upper) = task.bounds(i);
         (task.layout.outer(model, i, lower), task.layout.outer(model, i, upper))
     });
     let (lower, upper) = bounds.unzip();
-    let curve = Curve {
+    let mut curve = Curve {
         model,
         points: task.layout.kept.iter().map(|&k| task.layout.point(model, k)).collect(),
         response: task.response,
         root_weight: &task.layout.root_weight,
         lower,
         upper,
+        small: None,
     };
-    let mut best = curve.sum_of_squares(parameters);
-    let mut last_gain = f64::INFINITY;
-    for _ in 0..STEPS {
-        let inside = |i: &usize| curve.lower[*i] < parameters[*i] && parameters[*i] < curve.upper[*i];
-        let free: Vec<usize> = (0..count).filter(inside).collect();
-        if free.is_empty() || curve.points.len() < free.len() {
-            break;
-        }
-        let Some((step, gain)) = curve.step(parameters, &free) else { break };
-        let is_below_rounding = gain <= BELOW_ROUNDING * best;
-        // There, steps are taken for as long as they become shorter.
-        if is_below_rounding && gain > SHORTER * last_gain {
-            break;
-        }
-        last_gain = if is_below_rounding { gain } else { f64::INFINITY };
-        let mut length = 1.0;
-        let mut moved = false;
-        for _ in 0..HALVINGS {
-            let mut trial = *parameters;
-            for (i, step) in free.iter().zip(&step) {
-                trial[*i] = (parameters[*i] + length * step).clamp(curve.lower[*i], curve.upper[*i]);
-            }
-            let sum = curve.sum_of_squares(&trial);
-            if sum < best || (is_below_rounding && sum <= best * (1.0 + BELOW_ROUNDING)) {
-                moved = trial != *parameters;
-                (best, *parameters) = (sum, trial);
-                break;
-            }
-            length *= 0.5;
-        }
-        if !moved {
-            break;
-        }
+    let sum = curve.converge(parameters);
+    if !are_small(sum, curve.response.iter().map(|y| y * y).sum()) {
+        return sum;
     }
-    best
+    // A weight that is no square costs a response its last digit. That moves parameters by as little as it is, and the
+    // sum of squares of inference is taken at the responses themselves.
+    let points = curve.points.iter().zip(curve.response).zip(curve.root_weight);
+    curve.small = Some(SmallResiduals::new(model, points.map(|((point, y), w)| (*point, y / w, *w))));
+    curve.converge(parameters)
 }

@@ -1,5 +1,6 @@
 //! The arithmetic that models are written in, and the kinds of number they can be evaluated as.
 
+pub mod double_double;
 pub mod dual;
 pub mod elementary;
 pub mod instructions;
@@ -14,6 +15,7 @@ mod split;
 pub mod vectorised;
 pub mod wgsl;
 
+pub use double_double::DoubleDouble;
 pub use dual::Dual;
 pub use instructions::Instructions;
 pub use interval::Interval;

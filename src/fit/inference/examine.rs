@@ -4,6 +4,7 @@
 use super::covariance::{Matrix, Precision};
 use super::potency::{self, HalfDose};
 use super::{FlatLine, Inference};
+use crate::fit::small_residuals::{SmallResiduals, are_small};
 use crate::fit::{Fit, MAX_PARAMETERS};
 use crate::math::special::FTail;
 use crate::math::{Lanes, Scalar};
@@ -296,7 +297,7 @@ impl Examiner {
             }
         }
         let weight = sums.weight.0[lane];
-        let sse = sums.about_curve.0[lane] + pure_error;
+        let sse = self.about_curve(lane, &curve.points, &known.takes_part, parameters) + pure_error;
         inference.sse = Some(sse);
         inference.rmse = Some((sse / weight).sqrt());
         let mut free = [false; N];
@@ -364,6 +365,19 @@ impl Examiner {
                 inference.area_reason = Some("no_dose_above_zero");
             }
         }
+    }
+
+    /// Weighted sum of squares about the curve in a lane.
+    fn about_curve(&self, lane: usize, points: &[CurvePoint], takes_part: &[bool], parameters: &[f64]) -> f64 {
+        let sum = self.sums.about_curve.0[lane];
+        let part = || points.iter().enumerate().filter(|(k, _)| takes_part[*k]);
+        let squared = || part().map(|(_, p)| p.weight * p.response * p.response).sum();
+        if !self.model.polished || !are_small(sum, squared()) {
+            return sum;
+        }
+        let second = |k: usize| self.x2.get(k).copied().unwrap_or(0.0);
+        let point = |(k, p): (usize, &CurvePoint)| (self.model.point(p.dose, second(k)), p.response, p.weight.sqrt());
+        SmallResiduals::new(self.model, part().map(point)).sum_of_squares(parameters)
     }
 
     /// Columns of the weighted Jacobian of the curve in a lane.
