@@ -176,7 +176,7 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         for (i, value) in theta.iter().enumerate() {
             self.arena[self.kernel.curve_input(i)] = *value;
         }
-        run(instructions, self.kernel, self.points, &mut self.arena);
+        self.kernel.run(instructions, self.points, &mut self.arena);
         if let Some(constant) = self.constant {
             instructions.run(
                 #[inline(always)]
@@ -308,14 +308,6 @@ pub fn any<const L: usize>(mask: Lanes<L>) -> bool {
 }
 
 /// A function of its own, so that it is compiled once and not for every size of the algebra.
-fn run<const L: usize>(instructions: impl Instructions, kernel: &Vectorised, points: usize, arena: &mut [Lanes<L>]) {
-    instructions.run(
-        #[inline(always)]
-        || kernel.run(points, arena),
-    );
-}
-
-/// The same.
 fn multiply<const L: usize>(
     instructions: impl Instructions,
     kernel: &Vectorised,

@@ -6,6 +6,7 @@
 
 use super::factor::{backward, factorise, forward, triangle};
 use super::layout::Layout;
+use crate::math::instructions::Portable;
 use crate::math::{Lanes, Scalar, Vectorised};
 use crate::model::curve_model::Separated;
 
@@ -76,7 +77,7 @@ impl Scan {
             for i in 0..nonlinear {
                 arena[kernel.curve_input(i)].0[0] = starts[start * nonlinear + i];
             }
-            kernel.run(n, &mut arena);
+            kernel.run(Portable, n, &mut arena);
             let constant: Vec<f64> = (0..n)
                 .map(|k| layout.root_weight[k] * kernel.output(Separated::CONSTANT, n, &arena).at(k).0[0])
                 .collect();

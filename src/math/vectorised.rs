@@ -3,7 +3,7 @@
 //! curves. The loops are long enough that choosing the operation costs next to nothing.
 
 use super::program::{Operation as Op, Program, Recorded};
-use super::{Lanes, Scalar};
+use super::{Instructions, Lanes, Scalar};
 use Recorded::{Literal, Value};
 
 /// Where an operand lies in the arena.
@@ -237,9 +237,17 @@ impl Vectorised {
         }
     }
 
-    /// Works out everything from the curve inputs and point columns in the arena.
+    /// Works out everything from the curve inputs and point columns in the arena. A function of its own, which is
+    /// compiled once for each set of instructions.
+    pub fn run<const L: usize>(&self, instructions: impl Instructions, points: usize, arena: &mut [Lanes<L>]) {
+        instructions.run(
+            #[inline(always)]
+            || self.run_steps(points, arena),
+        );
+    }
+
     #[inline(always)]
-    pub fn run<const L: usize>(&self, points: usize, arena: &mut [Lanes<L>]) {
+    fn run_steps<const L: usize>(&self, points: usize, arena: &mut [Lanes<L>]) {
         for step in &self.curve_steps {
             self.step(step, 1, points, arena);
         }
@@ -370,6 +378,7 @@ fn binary<const L: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::instructions::Portable;
 
     #[test]
     fn lanes_compute_what_the_program_says() {
@@ -392,7 +401,7 @@ mod tests {
             arena[vectorised.curve_input(0)].0[lane] = *a;
             arena[vectorised.curve_input(1)].0[lane] = *b;
         }
-        vectorised.run(points.len(), &mut arena);
+        vectorised.run(Portable, points.len(), &mut arena);
         for (k, x) in points.iter().enumerate() {
             for (lane, [a, b]) in curves.iter().enumerate() {
                 let direct = program.evaluate(&[*x, *a, *b]);

@@ -7,7 +7,8 @@ use super::{FlatLine, Inference};
 use crate::fit::small_residuals::{SmallResiduals, are_small};
 use crate::fit::{Fit, MAX_PARAMETERS};
 use crate::math::special::FTail;
-use crate::math::{Lanes, Scalar};
+use crate::math::instructions::{InstructionSet, Vectorisable};
+use crate::math::{Instructions, Lanes, Scalar};
 use crate::model::{CurveModel, LN_DOSE_ZERO, ModelId};
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use std::f64::consts::LN_10;
@@ -104,6 +105,23 @@ pub(super) struct Examiner {
     values: Vec<f64>,
 }
 
+/// The part of the work that is done for all lanes together.
+struct Summing<'a>(&'a mut Examiner);
+
+impl Vectorisable for Summing<'_> {
+    type Output = ();
+
+    fn with(self, instructions: impl Instructions) {
+        let Self(examiner) = self;
+        let length = examiner.points + PLACES;
+        examiner.model.gradient_kernel.run(instructions, length, &mut examiner.arena);
+        instructions.run(
+            #[inline(always)]
+            || examiner.sum(),
+        );
+    }
+}
+
 impl Examiner {
     pub(super) fn new(model: ModelId) -> Self {
         Self::with_second_variable(model, &[])
@@ -164,7 +182,7 @@ impl Examiner {
                 for (lane, (_, doses, index)) in chunk.iter().enumerate() {
                     self.load(lane, *doses, &curves[*index].points, &fits[*index].parameters[..count]);
                 }
-                self.sum();
+                InstructionSet::detect().run(Summing(self));
                 for (lane, (_, doses, index)) in chunk.iter().enumerate() {
                     let (curve, fit, inference) = (&curves[*index], &fits[*index], &mut inferences[*index]);
                     // Small matrices are quicker to clear.
@@ -235,10 +253,10 @@ impl Examiner {
     }
 
     /// Residuals, gradients and what they add up to, of all lanes.
+    #[inline(always)]
     fn sum(&mut self) {
         let (n, length, zero) = (self.points, self.points + PLACES, Lanes([0.0; LANES]));
         let kernel = &self.model.gradient_kernel;
-        kernel.run(length, &mut self.arena);
         let fitted = kernel.output(0, length, &self.arena);
         let sums = &mut self.sums;
         let (mut weight, mut weighted, mut about_curve, mut about_mean) = (zero, zero, zero, zero);
