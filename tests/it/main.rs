@@ -24,6 +24,7 @@ mod report;
 mod simulate;
 mod streaming;
 mod synergy;
+mod weights;
 
 use std::path::PathBuf;
 

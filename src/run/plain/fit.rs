@@ -4,24 +4,23 @@
 use super::gathered::Gathered;
 use super::output::{Extra, FittedBlock, Output};
 use super::rejected::REJECTED_ROWS;
-use super::{PART_CURVES, PlainOutcome, only_input};
+use super::{PlainOutcome, only_input};
 use crate::analysis::fit_settings;
 use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
 use crate::fit::inference::growth::{GrowthMetrics, growth_metrics_of_curves};
-use crate::fit::inference::{IntervalKind, infer_all, intervals};
+use crate::fit::inference::{IntervalKind, infer_all_with, intervals};
 use crate::fit::model_choice::{ModelChoice, choose_models};
 use crate::fit::robust::{Loss, Robust, fit_robustly, infer_robustly};
+use crate::fit::variance::{ReplicateScatter, VarianceLaw, Weights, fit_weighted};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::ingest::curves::{CurveBlock, CurveStream, Next, Round};
 use crate::ingest::{LongMapping, read_long};
 use crate::model::ModelId;
 use crate::report::files;
-use crate::screen::dose_matrix::Curve;
 use crate::{Error, Result};
-use rayon::prelude::*;
 use std::path::Path;
 
 /// Fits the curves of a plain table and writes them to `settings.out`, a Parquet file; rows left out go to
@@ -53,7 +52,14 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
         loss: settings.loss,
         set: set.map(|model| FitSettings { starts: settings.starts, ..FitSettings::new(*model) }).collect(),
         calibration,
+        law: None,
     };
+    let mut notes = Vec::new();
+    if settings.weights == Weights::Variance {
+        let law = law_of_variance(input, mapping)?;
+        notes.push(law.describe());
+        fitting.law = Some(law);
+    }
     let mut stream = CurveStream::open(input, mapping)?;
     let mut output = Output::create(settings, mapping, stream.no_keys())?;
     let streamed = fitting.pass(|| stream.next_round(), &mut output)?;
@@ -61,15 +67,39 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
     if !streamed {
         drop(output);
         let table = read_long(input, mapping)?;
-        let mut rounds = Gathered::new(table, mapping.single_wells)?;
+        let mut rounds = Gathered::new(table, mapping)?;
         output = Output::create(settings, mapping, rounds.no_keys())?;
         fitting.pass(|| rounds.next_round(), &mut output)?;
         let note = "the rows of some curves stand apart: the whole table was read into memory (sort it by curve to \
                     have it streamed)";
-        output.outcome.notes.push(note.into());
+        notes.push(note.into());
     }
+    output.outcome.notes = notes;
     output.outcome.backend = format!("{} ({}; {})", backend.name(), backend.device(), chosen.reason);
     output.finish()
+}
+
+/// How the variance of wells depends on their response, by the replicates of the whole table, in memory that does not grow
+/// with it. The table is read once for this alone.
+fn law_of_variance(input: &Path, mapping: &LongMapping) -> Result<VarianceLaw> {
+    let scatter_of = |next: &mut dyn FnMut() -> Result<Next>| -> Result<Option<ReplicateScatter>> {
+        let mut scatter = ReplicateScatter::default();
+        loop {
+            match next()? {
+                Next::Round(round) => round.blocks.iter().for_each(|block| scatter.add(&block.curves)),
+                Next::End => return Ok(Some(scatter)),
+                Next::KeyReturned => return Ok(None),
+            }
+        }
+    };
+    let mut stream = CurveStream::open(input, mapping)?;
+    let mut scatter = scatter_of(&mut || stream.next_round())?;
+    drop(stream);
+    if scatter.is_none() {
+        let mut rounds = Gathered::new(read_long(input, mapping)?, mapping)?;
+        scatter = scatter_of(&mut || rounds.next_round())?;
+    }
+    scatter.unwrap_or_default().law()
 }
 
 /// Who fits, how, and what is known of the fits of flat curves.
@@ -81,6 +111,8 @@ struct Fitting<'a> {
     /// What to choose from for each curve; empty where there is no choice.
     set: Vec<FitSettings>,
     calibration: Calibration,
+    /// The law that wells are weighted by; `None` where they weigh all alike.
+    law: Option<VarianceLaw>,
 }
 
 impl Fitting<'_> {
@@ -124,11 +156,19 @@ impl Fitting<'_> {
         if self.loss != Loss::LeastSquares {
             return self.fit_robustly(block);
         }
-        let fits = self.backend.fit(&self.settings, &curve_set(&block.curves))?;
+        let (fits, weighted) = match &self.law {
+            None => (self.backend.fit(&self.settings, &CurveSet::of(&block.curves, &block.x2))?, None),
+            Some(law) => {
+                let (fits, weighted) = fit_weighted(&block.curves, &block.x2, &self.settings, law, self.backend)?;
+                (fits, Some(weighted))
+            }
+        };
+        let curves = weighted.as_deref().unwrap_or(&block.curves);
+        let mut inferences = infer_all_with(curves, &block.x2, &fits, self.settings.model);
         self.calibration.prepare(block.curves.iter().filter_map(Design::of), self.backend)?;
-        let mut inferences = infer_all(&block.curves, &fits, self.settings.model);
+        // A flat curve has one variance: its null, and what makes a non-responder, are those of equal weights.
         self.calibration.calibrate(&mut inferences, &block.curves);
-        let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
+        let intervals = intervals(self.ci, curves, &block.x2, &fits, &inferences, &self.settings);
         let growth = self.growth(&block, &fits);
         Ok(FittedBlock { block, fits, inferences, intervals, extras: Vec::new(), growth })
     }
@@ -136,7 +176,7 @@ impl Fitting<'_> {
     fn fit_robustly(&self, block: CurveBlock) -> Result<FittedBlock> {
         let (fits, robust) = fit_robustly(&block.curves, &self.settings, self.loss, self.backend)?;
         let inferences = infer_robustly(&block.curves, &fits, &robust, &self.settings, self.loss);
-        let intervals = intervals(self.ci, &block.curves, &fits, &inferences, &self.settings);
+        let intervals = intervals(self.ci, &block.curves, &[], &fits, &inferences, &self.settings);
         let extra = |found: &Robust| Extra {
             model: self.settings.model,
             aicc: None,
@@ -199,22 +239,4 @@ impl Round {
     fn is_empty(&self) -> bool {
         self.rows_in == 0 && self.blocks.is_empty() && self.rejected.is_empty()
     }
-}
-
-/// The curves as the fitter takes them.
-fn curve_set(curves: &[Curve]) -> CurveSet {
-    let parts: Vec<CurveSet> = curves.par_chunks(PART_CURVES).map(part_of_curve_set).collect();
-    let mut set = CurveSet::new();
-    for part in parts {
-        set.append(part);
-    }
-    set
-}
-
-fn part_of_curve_set(curves: &[Curve]) -> CurveSet {
-    let mut set = CurveSet::new();
-    for curve in curves {
-        set.push(None, curve.points.iter().map(|p| (p.dose, p.response, p.weight)));
-    }
-    set
 }

@@ -1,25 +1,25 @@
 //! A whole table in memory, curve by curve: for files in which the rows of a curve stand apart.
 
-use crate::ingest::LongTable;
-use crate::ingest::curves::{BLOCK_CURVES, CurveBlock, KeyValues, Next, Round, curve};
+use crate::ingest::curves::{BLOCK_CURVES, CurveBlock, CurveRow, KeyValues, Next, Round, curve};
+use crate::ingest::{LongMapping, LongTable};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// The rows of a whole table, by curve.
 pub(super) struct Gathered {
     keys: Vec<KeyValues>,
-    /// (molar dose, viability), curve after curve.
-    rows: Vec<(f64, f64)>,
+    /// Curve after curve.
+    rows: Vec<CurveRow>,
     /// Where in `rows` each curve begins, and where the last one ends.
     offsets: Vec<usize>,
     /// Curves given so far.
     given: usize,
     first: Option<Round>,
-    single_wells: bool,
+    mapping: LongMapping,
 }
 
 impl Gathered {
-    pub(super) fn new(table: LongTable, single_wells: bool) -> Result<Self> {
+    pub(super) fn new(table: LongTable, mapping: &LongMapping) -> Result<Self> {
         let mut keys: Vec<KeyValues> = Vec::new();
         for (k, is_integer) in table.integer_keys.iter().enumerate() {
             let values = table.groups.iter().map(|group| group.get(k).map_or("", String::as_str));
@@ -43,15 +43,15 @@ impl Gathered {
             offsets[i] += offsets[i - 1];
         }
         let mut next = offsets.clone();
-        let mut rows = vec![(0.0, 0.0); table.rows.len()];
+        let mut rows = vec![CurveRow { dose: 0.0, x2: 0.0, response: 0.0 }; table.rows.len()];
         for row in &table.rows {
             let at = &mut next[row.group as usize];
-            rows[*at] = (row.doses[0], row.response);
+            rows[*at] = CurveRow { dose: row.doses[0], x2: row.x2, response: row.response };
             *at += 1;
         }
         let (rows_in, rows_used) = (table.rows_in, table.rows.len());
         let first = Some(Round { rejected: table.rejected, rows_in, rows_used, blocks: Vec::new() });
-        Ok(Self { keys, rows, offsets, given: 0, first, single_wells })
+        Ok(Self { keys, rows, offsets, given: 0, first, mapping: mapping.clone() })
     }
 
     pub(super) fn no_keys(&self) -> Vec<KeyValues> {
@@ -68,11 +68,13 @@ impl Gathered {
             return Ok(Next::End);
         }
         self.given = to;
-        let curves = self.offsets[from..=to]
+        let (curves, x2): (Vec<_>, Vec<_>) = self.offsets[from..=to]
             .par_windows(2)
-            .map(|ends| curve(&mut self.rows[ends[0]..ends[1]].to_vec(), self.single_wells));
+            .map(|ends| curve(&mut self.rows[ends[0]..ends[1]].to_vec(), &self.mapping))
+            .unzip();
         let block = CurveBlock {
-            curves: curves.collect(),
+            curves,
+            x2: x2.into_iter().flatten().collect(),
             keys: self.keys.iter().map(|values| values.slice(from, to)).collect(),
         };
         Ok(Next::Round(Round { blocks: vec![block], ..Round::default() }))

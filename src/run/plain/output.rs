@@ -87,7 +87,7 @@ impl Output {
     pub(super) fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves }, fits, inferences, intervals, extras, growth } in blocks {
+        for FittedBlock { block: CurveBlock { keys, curves, x2: _ }, fits, inferences, intervals, extras, growth } in blocks {
             self.outcome.units += curves.len();
             self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
             let tables: Vec<Table> = in_parts(keys, curves.len())
