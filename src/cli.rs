@@ -5,8 +5,9 @@
 pub mod flags;
 pub mod plates;
 
+use crate::bench::BenchSettings;
 use crate::config::mapping::known_unit;
-use crate::config::{BackendChoice, Settings};
+use crate::config::{BackendChoice, ModelChoice, Settings};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
@@ -218,9 +219,9 @@ pub struct BenchArgs {
     /// Number of curves to fit
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub curves: usize,
-    /// Models to time [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = choice::<ModelId>(), value_name = "MODEL,…")]
-    pub models: Vec<ModelId>,
+    /// Models to time: names or model files [default: all that are built in]
+    #[arg(long, value_delimiter = ',', value_parser = ModelChoice::parse, value_name = "MODEL|FILE,…")]
+    pub models: Vec<ModelChoice>,
     /// Time this back end only; auto for all that are there
     #[arg(long, default_value = "auto", value_parser = choice::<BackendChoice>(), value_name = "BACKEND")]
     pub backend: BackendChoice,
@@ -337,6 +338,37 @@ fn weights_have_sense(settings: &Settings) -> Result<()> {
         return refuse("a growth rate of zero is not a signal of zero: its variance is no law of it", "leave it out");
     }
     Ok(())
+}
+
+/// What `bench` times.
+///
+/// # Errors
+/// [`Error::Setting`] for a choice of models and for a model that needs a second variable; those of reading a model file.
+pub fn resolve_bench(args: &BenchArgs) -> Result<BenchSettings> {
+    let BenchArgs { curves, models, backend, chunk_check: _, json: _, seed, threads: _ } = args;
+    let refuse = |problem: String, hint: &str| {
+        let (key, hint) = ("models".into(), Some(hint.into()));
+        Err(Error::Setting { key, problem, hint })
+    };
+    let mut chosen = Vec::with_capacity(models.len());
+    for choice in models {
+        if !choice.set().is_empty() {
+            return refuse(
+                "`auto` is a choice of models, and each is timed by itself".into(),
+                "name them: hill3,hill4",
+            );
+        }
+        let model = choice.model()?;
+        if model.curve_model().uses_x2 {
+            let problem = format!("`{}` has a second variable, `x2`, which the simulated curves lack", model.name());
+            return refuse(problem, "time a model of doses alone");
+        }
+        chosen.push(model);
+    }
+    if chosen.is_empty() {
+        chosen = ModelId::ALL.to_vec();
+    }
+    Ok(BenchSettings { curves: *curves, seed: *seed, models: chosen, backend: *backend })
 }
 
 /// Settings and columns of `synergy`.
