@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
-use crate::fit::inference::growth::{GrowthMetrics, growth_metrics_of_curves};
+use crate::fit::inference::growth::{GrowthMetrics, growth_metrics_of_choice, growth_metrics_of_curves};
 use crate::fit::inference::{IntervalKind, infer_all_with, intervals};
 use crate::fit::model_choice::{ModelChoice, choose_models};
 use crate::fit::robust::{Loss, Robust, fit_robustly, infer_robustly};
@@ -208,8 +208,18 @@ impl Fitting<'_> {
             n_downweighted: None,
         };
         let extras = chosen.iter().map(extra).collect();
+        let growth = if self.set.iter().any(|settings| settings.model == ModelId::GrowthRate) {
+            block
+                .curves
+                .iter()
+                .zip(&chosen)
+                .map(|(c, choice)| growth_metrics_of_choice(c, &choice.fit, choice.model))
+                .collect()
+        } else {
+            Vec::new()
+        };
         let (fits, inferences) = chosen.into_iter().map(|choice| (choice.fit, choice.inference)).unzip();
-        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras, growth: Vec::new() })
+        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras, growth })
     }
 }
 

@@ -87,7 +87,9 @@ impl Output {
     pub(super) fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves, x2: _ }, fits, inferences, intervals, extras, growth } in blocks {
+        for FittedBlock { block: CurveBlock { keys, curves, x2: _ }, fits, inferences, intervals, extras, growth } in
+            blocks
+        {
             self.outcome.units += curves.len();
             self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
             let tables: Vec<Table> = in_parts(keys, curves.len())
@@ -182,7 +184,8 @@ fn part_table(columns: &[String], keys: Vec<KeyValues>, part: Part<'_>, shape: &
             .number("robust_scale", extras.iter().map(|extra| extra.robust_scale))
             .integer("n_downweighted", extras.iter().map(|extra| extra.n_downweighted.map(i64::from)));
     }
-    if shape.set.is_empty() && shape.model == ModelId::GrowthRate {
+    let models = if shape.set.is_empty() { std::slice::from_ref(&shape.model) } else { &shape.set };
+    if models.contains(&ModelId::GrowthRate) {
         table = append_growth_columns(table, growth);
     }
     let at = table.columns.iter().position(|c| c.name == "p_value");
