@@ -5,6 +5,7 @@
 mod backends;
 mod bench;
 mod calibration;
+mod command_fit;
 mod command_line;
 mod curve_curator;
 mod end_to_end;
