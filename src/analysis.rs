@@ -160,7 +160,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     calibration.prepare(analysis.curves.iter().filter_map(Design::of), backend)?;
     calibration.calibrate(&mut analysis.inferences, &analysis.curves);
     analysis.intervals =
-        inference::intervals(settings.ci, &analysis.curves, &analysis.fits, &analysis.inferences, &fit);
+        inference::intervals(settings.ci, &analysis.curves, &[], &analysis.fits, &analysis.inferences, &fit);
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;

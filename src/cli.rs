@@ -5,10 +5,12 @@
 pub mod flags;
 pub mod plates;
 
+use crate::bench::BenchSettings;
 use crate::config::mapping::known_unit;
-use crate::config::{BackendChoice, Settings};
+use crate::config::{BackendChoice, ModelChoice, Settings};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
+use crate::fit::variance::Weights;
 use crate::ingest::LongMapping;
 use crate::model::ModelId;
 use crate::screen::dose::ConcentrationUnit;
@@ -142,6 +144,9 @@ pub struct FitArgs {
     /// Column of doses
     #[arg(long, default_value = "dose", value_name = "COLUMN")]
     pub dose: String,
+    /// Column of the second independent variable, `x2`, of a model file that has one
+    #[arg(long, value_name = "COLUMN")]
+    pub x2: Option<String>,
     /// The other columns.
     #[command(flatten)]
     pub long: LongFlags,
@@ -214,9 +219,9 @@ pub struct BenchArgs {
     /// Number of curves to fit
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub curves: usize,
-    /// Models to time [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = choice::<ModelId>(), value_name = "MODEL,…")]
-    pub models: Vec<ModelId>,
+    /// Models to time: names or model files [default: all that are built in]
+    #[arg(long, value_delimiter = ',', value_parser = ModelChoice::parse, value_name = "MODEL|FILE,…")]
+    pub models: Vec<ModelChoice>,
     /// Time this back end only; auto for all that are there
     #[arg(long, default_value = "auto", value_parser = choice::<BackendChoice>(), value_name = "BACKEND")]
     pub backend: BackendChoice,
@@ -267,11 +272,12 @@ pub fn resolve(args: &RunArgs) -> Result<Settings> {
 /// # Errors
 /// [`Error::Setting`] for a value that has no meaning.
 pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
-    let FitArgs { input, out, curve, dose, long, analysis } = args.clone();
-    let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?;
+    let FitArgs { input, out, curve, dose, x2, long, analysis } = args.clone();
+    let settings = Settings::resolve(analysis.said()?, vec![input], out)?;
     let model = settings.model.curve_model();
     let mut mapping = long_mapping(long, "curve", curve, vec![dose])?;
     mapping.plain_numbers = model.any_dose;
+    mapping.x2 = second_variable(&settings, x2)?;
     // A robust loss weighs every well by itself.
     mapping.single_wells = settings.loss != Loss::LeastSquares;
     if settings.loss != Loss::LeastSquares && !settings.model_set.is_empty() {
@@ -279,6 +285,9 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
     }
     if settings.loss != Loss::LeastSquares && settings.ci == IntervalKind::Profile {
         return Err(Error::setting("ci", "the profiled intervals are those of least squares"));
+    }
+    if settings.weights == Weights::Variance {
+        weights_have_sense(&settings)?;
     }
     if mapping.plain_numbers && mapping.dose_unit != ConcentrationUnit::Molar(1.0) {
         return Err(Error::Setting {
@@ -288,6 +297,78 @@ pub fn resolve_fit(args: &FitArgs) -> Result<(Settings, LongMapping)> {
         });
     }
     Ok((settings, mapping))
+}
+
+/// The column of the second variable, which there is if and only if the model has one.
+fn second_variable(settings: &Settings, column: Option<String>) -> Result<Option<String>> {
+    let refuse = |problem: String, hint: &str| {
+        let (key, hint) = ("x2".into(), Some(hint.into()));
+        Err(Error::Setting { key, problem, hint })
+    };
+    let model = settings.model.curve_model();
+    match &column {
+        None if model.uses_x2 => {
+            let problem = format!("model `{}` has a second variable, `x2`, and no column of it is named", model.name);
+            refuse(problem, "name it: --x2 COLUMN")
+        }
+        Some(column) if !model.uses_x2 || !settings.model_set.is_empty() => {
+            let problem = format!("column `{column}` is named, and model `{}` has no second variable", model.name);
+            refuse(problem, "leave --x2 out, or use `x2` in a model file")
+        }
+        Some(_) if settings.loss != Loss::LeastSquares => {
+            refuse("robust losses know no second variable".into(), "leave --loss out")
+        }
+        _ => Ok(column),
+    }
+}
+
+/// Refuses what weights by variance cannot go with.
+fn weights_have_sense(settings: &Settings) -> Result<()> {
+    let refuse = |problem: &str, hint: &str| {
+        let (key, problem, hint) = ("weights".into(), problem.into(), Some(hint.into()));
+        Err(Error::Setting { key, problem, hint })
+    };
+    if !settings.model_set.is_empty() {
+        return refuse("models are compared on the same weights, and each would have its own", "name one --model");
+    }
+    if settings.loss != Loss::LeastSquares {
+        return refuse("a robust loss weighs wells by their residuals", "leave out --weights or --loss");
+    }
+    if settings.model == ModelId::GrowthRate {
+        return refuse("a growth rate of zero is not a signal of zero: its variance is no law of it", "leave it out");
+    }
+    Ok(())
+}
+
+/// What `bench` times.
+///
+/// # Errors
+/// [`Error::Setting`] for a choice of models and for a model that needs a second variable; those of reading a model file.
+pub fn resolve_bench(args: &BenchArgs) -> Result<BenchSettings> {
+    let BenchArgs { curves, models, backend, chunk_check: _, json: _, seed, threads: _ } = args;
+    let refuse = |problem: String, hint: &str| {
+        let (key, hint) = ("models".into(), Some(hint.into()));
+        Err(Error::Setting { key, problem, hint })
+    };
+    let mut chosen = Vec::with_capacity(models.len());
+    for choice in models {
+        if !choice.set().is_empty() {
+            return refuse(
+                "`auto` is a choice of models, and each is timed by itself".into(),
+                "name them: hill3,hill4",
+            );
+        }
+        let model = choice.model()?;
+        if model.curve_model().uses_x2 {
+            let problem = format!("`{}` has a second variable, `x2`, which the simulated curves lack", model.name());
+            return refuse(problem, "time a model of doses alone");
+        }
+        chosen.push(model);
+    }
+    if chosen.is_empty() {
+        chosen = ModelId::ALL.to_vec();
+    }
+    Ok(BenchSettings { curves: *curves, seed: *seed, models: chosen, backend: *backend })
 }
 
 /// Settings and columns of `synergy`.
@@ -307,5 +388,15 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
     }
     let dose_unit = known_unit("dose-unit", &dose_unit)?;
-    Ok(LongMapping { group, doses, plain_numbers: false, single_wells: false, response, dose_unit, orientation, scale })
+    Ok(LongMapping {
+        group,
+        doses,
+        x2: None,
+        plain_numbers: false,
+        single_wells: false,
+        response,
+        dose_unit,
+        orientation,
+        scale,
+    })
 }

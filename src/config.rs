@@ -10,6 +10,7 @@ pub mod screen_file;
 
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
+use crate::fit::variance::Weights;
 use crate::model::ModelId;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
@@ -123,6 +124,8 @@ pub struct Settings {
     pub ci: IntervalKind,
     /// What a residual costs, in `fit`.
     pub loss: Loss,
+    /// How much wells weigh, in `fit`.
+    pub weights: Weights,
     /// The models to choose from for each curve, in `fit`; empty where there is no choice.
     pub model_set: Vec<ModelId>,
     /// Starting points a curve, tried to the end; at least 1.
@@ -184,6 +187,7 @@ impl Settings {
             bounds,
             ci,
             loss,
+            weights,
             starts,
             vehicle_point,
             synergy,
@@ -233,6 +237,7 @@ impl Settings {
             bounds: bounds::resolve(model, &bounds)?,
             ci: ci.unwrap_or_default(),
             loss: loss.unwrap_or_default(),
+            weights: weights.unwrap_or_default(),
             model_set,
             starts: at_most("starts", at_least_one("starts", starts.unwrap_or(1))?, 100)?,
             vehicle_point: vehicle_point.unwrap_or(true),

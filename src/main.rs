@@ -121,7 +121,7 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
 }
 
 fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
-    let BenchArgs { curves, models, backend, chunk_check, json, seed, threads } = args;
+    let BenchArgs { curves, models: _, backend: _, chunk_check, json, seed, threads } = args;
     if *chunk_check {
         let different = on_threads(*threads, || bench::chunk_check(*curves, *seed))?;
         talk.data(&format!("{different} of {curves} fits differ between one call and chunks"));
@@ -131,8 +131,7 @@ fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
             Err(isobole::Error::Gpu { problem: "chunks change results".into(), hint: None })
         };
     }
-    let models = if models.is_empty() { model::ModelId::ALL.to_vec() } else { models.clone() };
-    let settings = bench::BenchSettings { curves: *curves, seed: *seed, models, backend: *backend };
+    let settings = cli::resolve_bench(args)?;
     let report = on_threads(*threads, || bench::bench(&settings))?;
     talk.data(&report.text());
     json.as_ref().map_or(Ok(()), |path| report.write(path))

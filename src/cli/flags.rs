@@ -5,6 +5,7 @@ use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSect
 use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
+use crate::fit::variance::Weights;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -39,6 +40,9 @@ pub struct AnalysisFlags {
     /// What a residual costs, in `fit`: the robust losses leave outliers aside [default: ls]
     #[arg(long, value_parser = choice::<Loss>(), value_name = "LOSS")]
     pub loss: Option<Loss>,
+    /// How much wells weigh, in `fit`: by the variance that replicates have at their response [default: equal]
+    #[arg(long, value_parser = choice::<Weights>(), value_name = "WEIGHTS")]
+    pub weights: Option<Weights>,
     /// Starting points a curve; a GPU tries at most 2 [default: 1]
     #[arg(long, value_name = "N")]
     pub starts: Option<usize>,
@@ -95,6 +99,7 @@ impl AnalysisFlags {
             bounds,
             ci,
             loss,
+            weights,
             starts,
             vehicle_point,
             synergy,
@@ -116,6 +121,7 @@ impl AnalysisFlags {
             bounds: bounds.as_deref().map(bounds::parse).transpose()?.unwrap_or_default(),
             ci,
             loss,
+            weights,
             starts,
             vehicle_point,
             synergy,

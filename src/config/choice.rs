@@ -3,6 +3,7 @@
 use super::{BackendChoice, LowControl, Normalization, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
+use crate::fit::variance::Weights;
 use crate::model::ModelId;
 use crate::screen::line::LineStatus;
 use crate::screen::well::Role;
@@ -98,6 +99,7 @@ choices! {
     "low control" LowControl = &[LowControl::Positive, LowControl::Blank];
     "interval" IntervalKind = &[IntervalKind::None, IntervalKind::Wald, IntervalKind::Profile];
     "loss" Loss = &[Loss::LeastSquares, Loss::Huber, Loss::Tukey];
+    "weights" Weights = &[Weights::Equal, Weights::Variance];
     "table format" TableFormat = &[TableFormat::Parquet, TableFormat::Csv];
     "model" ModelId = ModelId::ALL;
     "synergy model" SynergyModel = &SynergyModel::ALL;
@@ -125,6 +127,7 @@ serialised_by_name!(
     TableFormat,
     IntervalKind,
     Loss,
+    Weights,
     SynergyModel,
     Orientation,
     Scale,
@@ -163,6 +166,7 @@ mod tests {
         check::<TableFormat>();
         check::<IntervalKind>();
         check::<Loss>();
+        check::<Weights>();
         check::<ModelId>();
         check::<SynergyModel>();
         check::<Orientation>();

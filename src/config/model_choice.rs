@@ -83,11 +83,11 @@ impl ModelChoice {
 }
 
 impl Settings {
-    /// These settings, if each curve is to be fitted by one model that is said, by least squares: all but `fit` can
-    /// do nothing else.
+    /// These settings, if each curve is to be fitted by one model that is said, by least squares with equal weights:
+    /// all but `fit` can do nothing else.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a choice of models or a robust loss.
+    /// [`Error::Setting`] for a choice of models, a robust loss or weights by variance.
     pub fn of_one_model(self) -> Result<Self> {
         let only = |key: &str, problem: &str| {
             let hint = Some("`isobole fit` can".to_owned());
@@ -98,6 +98,9 @@ impl Settings {
         }
         if self.loss != crate::fit::robust::Loss::LeastSquares {
             return only("loss", "curves are fitted by least squares here");
+        }
+        if self.weights != crate::fit::variance::Weights::Equal {
+            return only("weights", "wells weigh all alike here");
         }
         Ok(self)
     }
@@ -113,7 +116,7 @@ impl Settings {
         Err(Error::Setting {
             key: "model".into(),
             problem: format!("`{}` has a second variable, `x2`, and the data have none", self.model.name()),
-            hint: Some("such models are fitted through the library: CurveSet::x2".into()),
+            hint: Some("`isobole fit --x2 COLUMN` fits such models".into()),
         })
     }
 }

@@ -4,6 +4,7 @@ use super::choice::did_you_mean;
 use super::{BackendChoice, LowControl, ModelChoice, Normalization, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
+use crate::fit::variance::Weights;
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
@@ -132,6 +133,8 @@ pub struct ScreenFile {
     pub ci: Option<IntervalKind>,
     /// What a residual costs, in `fit`.
     pub loss: Option<Loss>,
+    /// How much wells weigh, in `fit`.
+    pub weights: Option<Weights>,
     /// Starting points a curve.
     pub starts: Option<usize>,
     /// Whether vehicle wells are a curve's point at dose zero.
@@ -230,6 +233,7 @@ impl ScreenFile {
             bounds: merged(self.bounds, base.bounds),
             ci: self.ci.or(base.ci),
             loss: self.loss.or(base.loss),
+            weights: self.weights.or(base.weights),
             starts: self.starts.or(base.starts),
             vehicle_point: self.vehicle_point.or(base.vehicle_point),
             synergy: self.synergy.or(base.synergy),

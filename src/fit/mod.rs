@@ -14,13 +14,18 @@ pub mod small_residuals;
 pub mod status;
 pub mod step;
 pub mod sums;
+pub mod variance;
 
 use crate::model::{CurveModel, ModelId};
+use crate::screen::dose_matrix::Curve;
 use layout::Points;
+use rayon::prelude::*;
 pub use status::{Refit, Status};
 
 /// The most parameters a model may have.
 pub const MAX_PARAMETERS: usize = 12;
+/// Curves turned into a part of a set at a time.
+const PART: usize = 8192;
 /// Numbers from here on are refused: their squares overflow.
 const LARGEST: f64 = 1e100;
 
@@ -51,6 +56,24 @@ impl CurveSet {
     /// No curves yet.
     pub fn new() -> Self {
         Self { offsets: vec![0], ..Self::default() }
+    }
+
+    /// These curves; `x2` has the second variable of each one's points, or nothing.
+    pub fn of(curves: &[Curve], x2: &[Vec<f64>]) -> Self {
+        let part = |curves: &[Curve]| {
+            let mut set = Self::new();
+            for curve in curves {
+                set.push(None, curve.points.iter().map(|p| (p.dose, p.response, p.weight)));
+            }
+            set
+        };
+        let parts: Vec<Self> = curves.par_chunks(PART).map(part).collect();
+        let mut set = Self::new();
+        for part in parts {
+            set.append(part);
+        }
+        set.x2 = x2.concat();
+        set
     }
 
     /// Adds a curve from (molar dose, response, weight) triples; a dose of zero is the untreated point.

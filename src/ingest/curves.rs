@@ -5,7 +5,7 @@
 //! the caller then starts anew with the whole table in memory ([`super::read_long`]). Two keys with one 64-bit hash
 //! cost the same detour (about 3 in a million for ten million curves), and never a wrong curve.
 
-use super::long::{LongFile, LongMapping};
+use super::long::{LongFile, LongMapping, Reading};
 use super::parquet_file::GroupReader;
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use crate::screen::response::ScaleEvidence;
@@ -38,6 +38,19 @@ pub struct CurveBlock {
     pub keys: Vec<KeyValues>,
     /// The curves; their `key` says nothing.
     pub curves: Vec<Curve>,
+    /// The second variable of each curve's points; of none where the table has none.
+    pub x2: Vec<Vec<f64>>,
+}
+
+/// A row of a curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurveRow {
+    /// Molar dose.
+    pub dose: f64,
+    /// The second variable; 0 where there is none.
+    pub x2: f64,
+    /// Viability.
+    pub response: f64,
 }
 
 /// A piece of the file.
@@ -91,7 +104,7 @@ impl CurveStream {
             return Err(Error::setting("dose", format!("{found} dose columns; a curve has one")));
         }
         let long = LongFile::open(path, mapping)?;
-        let gathered = CurveBlock { keys: no_keys(&long), curves: Vec::new() };
+        let gathered = CurveBlock { keys: no_keys(&long), ..CurveBlock::default() };
         Ok(Self {
             long,
             next_group: 0,
@@ -232,7 +245,7 @@ impl CurveStream {
                     _ => {}
                 }
             }
-            self.gathered.curves.push(curve(&mut rows, self.long.mapping.single_wells));
+            self.gathered.push(curve(&mut rows, &self.long.mapping));
         }
     }
 }
@@ -254,6 +267,13 @@ impl CurveBlock {
             }
         }
         self.curves.extend(other.curves);
+        self.x2.extend(other.x2);
+    }
+
+    /// Adds a curve; nothing of its key.
+    fn push(&mut self, (curve, x2): (Curve, Option<Vec<f64>>)) {
+        self.curves.push(curve);
+        self.x2.extend(x2);
     }
 
     fn take_front(&mut self, n: usize) -> Self {
@@ -265,29 +285,34 @@ impl CurveBlock {
             KeyValues::Integer(values) => KeyValues::Integer(front(values, n)),
             KeyValues::Text(values) => KeyValues::Text(front(values, n)),
         });
-        Self { keys: keys.collect(), curves: front(&mut self.curves, n) }
+        let of_x2 = n.min(self.x2.len());
+        Self { keys: keys.collect(), curves: front(&mut self.curves, n), x2: front(&mut self.x2, of_x2) }
     }
 }
 
-/// One curve from its (molar dose, viability) rows, which are put in order: sums do not depend on that of the file.
-pub fn curve(rows: &mut [(f64, f64)], single_wells: bool) -> Curve {
-    rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let together = |a: &(f64, f64), b: &(f64, f64)| !single_wells && a.0 == b.0;
+/// One curve from its rows, which are put in order: sums do not depend on that of the file. Replicates, which are alike in
+/// dose and second variable, are taken together. With it the second variable of its points, where there is one.
+pub fn curve(rows: &mut [CurveRow], mapping: &LongMapping) -> (Curve, Option<Vec<f64>>) {
+    rows.sort_unstable_by(|a, b| {
+        a.dose.total_cmp(&b.dose).then(a.x2.total_cmp(&b.x2)).then(a.response.total_cmp(&b.response))
+    });
+    let together = |a: &CurveRow, b: &CurveRow| !mapping.single_wells && a.dose == b.dose && a.x2 == b.x2;
     let mut points = Vec::with_capacity(rows.chunk_by(together).count());
     points.extend(rows.chunk_by(together).map(|same| {
         let n = same.len() as f64;
-        let response = same.iter().map(|row| row.1).sum::<f64>() / n;
-        let sum_of_squares = same.iter().map(|row| (row.1 - response).powi(2)).sum();
-        CurvePoint { dose: same[0].0, response, weight: n, n: same.len() as u32, sum_of_squares }
+        let response = same.iter().map(|row| row.response).sum::<f64>() / n;
+        let sum_of_squares = same.iter().map(|row| (row.response - response).powi(2)).sum();
+        CurvePoint { dose: same[0].dose, response, weight: n, n: same.len() as u32, sum_of_squares }
     }));
-    Curve { key: CurveKey { line: 0, drug: 0, schedule: None }, points }
+    let x2 = mapping.x2.is_some().then(|| rows.chunk_by(together).map(|same| same[0].x2).collect());
+    (Curve { key: CurveKey { line: 0, drug: 0, schedule: None }, points }, x2)
 }
 
 /// A curve of which more may come.
 struct OpenCurve {
     key: Vec<KeyValue>,
     hash: u64,
-    rows: Vec<(f64, f64)>,
+    rows: Vec<CurveRow>,
 }
 
 #[derive(PartialEq)]
@@ -323,7 +348,7 @@ fn piece(long: &LongFile, first_row: u64, batch: &RecordBatch) -> Result<Piece> 
     let readings = long.readings(batch)?;
     let mut scale = ScaleEvidence::default();
     let mut rejected = Vec::new();
-    let mut rows: Vec<(f64, f64)> = Vec::with_capacity(batch.num_rows());
+    let mut rows: Vec<CurveRow> = Vec::with_capacity(batch.num_rows());
     // A row of the batch with the run's key, and where the run begins in `rows`.
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for row in 0..batch.num_rows() {
@@ -332,12 +357,12 @@ fn piece(long: &LongFile, first_row: u64, batch: &RecordBatch) -> Result<Piece> 
             None => long.row(&readings, row),
         };
         match read {
-            Ok((doses, response)) => {
+            Ok(Reading { doses, x2, response }) => {
                 scale.add(response);
                 if runs.last().is_none_or(|(at, _)| !keys.iter().all(|key| key.same(*at, row))) {
                     runs.push((row, rows.len()));
                 }
-                rows.push((doses[0], response));
+                rows.push(CurveRow { dose: doses[0], x2, response });
             }
             Err((reason, detail)) => rejected.push((first_row + row as u64 + 1, reason, detail)),
         }
@@ -351,7 +376,7 @@ fn piece(long: &LongFile, first_row: u64, batch: &RecordBatch) -> Result<Piece> 
     };
     let head = open(0);
     let tail = if runs.len() > 1 { open(runs.len() - 1) } else { None };
-    let mut whole = CurveBlock { keys: no_keys(long), curves: Vec::with_capacity(runs.len()) };
+    let mut whole = CurveBlock { keys: no_keys(long), curves: Vec::with_capacity(runs.len()), x2: Vec::new() };
     let mut hashes = Vec::with_capacity(runs.len());
     // With each run but the first and the last, where the next begins.
     for (&(at, begin), &(_, end)) in runs.iter().zip(runs.iter().skip(1)).skip(1) {
@@ -359,7 +384,7 @@ fn piece(long: &LongFile, first_row: u64, batch: &RecordBatch) -> Result<Piece> 
             key.push_to(at, values);
         }
         hashes.push(hash(at));
-        whole.curves.push(curve(&mut rows[begin..end], long.mapping.single_wells));
+        whole.push(curve(&mut rows[begin..end], &long.mapping));
     }
     let (rows_in, rows_used) = (batch.num_rows(), rows.len());
     Ok(Piece { rows_in, rows_used, rejected, scale, head, whole, hashes, tail })

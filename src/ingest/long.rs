@@ -19,6 +19,8 @@ pub struct LongMapping {
     pub group: Vec<String>,
     /// One to three columns of doses.
     pub doses: Vec<String>,
+    /// The column of a second independent variable, which is a plain number, where the model has one.
+    pub x2: Option<String>,
     /// Whether the "doses" are plain numbers: of any sign, and responses of any size.
     pub plain_numbers: bool,
     /// Whether each well is a point of its own: replicates are not taken together.
@@ -40,6 +42,8 @@ pub struct LongRow {
     pub group: u32,
     /// Molar doses; exactly 0 for none, and beyond the columns given.
     pub doses: [f64; 3],
+    /// The second independent variable; 0 where there is none.
+    pub x2: f64,
     /// Viability as a fraction.
     pub response: f64,
 }
@@ -67,6 +71,7 @@ pub(super) struct LongFile {
     keys: Vec<usize>,
     doses: Vec<usize>,
     response: usize,
+    x2: Option<usize>,
     /// Every column to be read, in the order of the file.
     pub columns: Vec<usize>,
 }
@@ -75,6 +80,15 @@ pub(super) struct LongFile {
 pub(super) struct Readings {
     doses: Vec<Float64Array>,
     responses: Float64Array,
+    x2: Option<Float64Array>,
+}
+
+/// What one row says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub doses: [f64; 3],
+    pub x2: f64,
+    pub response: f64,
 }
 
 /// Why a row cannot be used: reason code, what was seen.
@@ -122,10 +136,11 @@ impl LongFile {
         let keys: Vec<usize> = mapping.group.iter().map(|name| find(name, "key", false)).collect::<Result<_>>()?;
         let doses: Vec<usize> = mapping.doses.iter().map(|name| find(name, "dose", true)).collect::<Result<_>>()?;
         let response = find(&mapping.response, "response", true)?;
-        let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain([response]).collect();
+        let x2 = mapping.x2.as_ref().map(|name| find(name, "second variable", true)).transpose()?;
+        let mut columns: Vec<usize> = keys.iter().chain(&doses).copied().chain([response]).chain(x2).collect();
         columns.sort_unstable();
         columns.dedup();
-        Ok(Self { file, mapping: mapping.clone(), factor, keys, doses, response, columns })
+        Ok(Self { file, mapping: mapping.clone(), factor, keys, doses, response, x2, columns })
     }
 
     /// Where in a batch a column of the file is.
@@ -153,6 +168,7 @@ impl LongFile {
         Ok(Readings {
             doses: self.doses.iter().map(|d| numbers(&self.file, batch, self.at(*d))).collect::<Result<_>>()?,
             responses: numbers(&self.file, batch, self.at(self.response))?,
+            x2: self.x2.map(|x2| numbers(&self.file, batch, self.at(x2))).transpose()?,
         })
     }
 
@@ -161,9 +177,9 @@ impl LongFile {
         ("missing_key", format!("`{}`", self.mapping.group[key]))
     }
 
-    /// Molar doses and viability of a row, or why it cannot be used.
+    /// Molar doses, second variable and viability of a row, or why it cannot be used.
     #[inline]
-    pub fn row(&self, readings: &Readings, row: usize) -> std::result::Result<([f64; 3], f64), Trouble> {
+    pub fn row(&self, readings: &Readings, row: usize) -> std::result::Result<Reading, Trouble> {
         let mut molar = [0.0; 3];
         for ((slot, dose), name) in molar.iter_mut().zip(&readings.doses).zip(&self.mapping.doses) {
             let value = if dose.is_valid(row) { dose.value(row) } else { f64::NAN };
@@ -179,6 +195,17 @@ impl LongFile {
                 return Err(("not_finite_dose", format!("`{name}` is {value}")));
             }
         }
+        let mut x2 = 0.0;
+        if let (Some(values), Some(name)) = (&readings.x2, &self.mapping.x2) {
+            let value = if values.is_valid(row) { values.value(row) } else { f64::NAN };
+            if value.is_nan() {
+                return Err(("missing_x2", format!("`{name}`")));
+            }
+            if value.is_infinite() {
+                return Err(("not_finite_x2", format!("`{name}` is {value}")));
+            }
+            x2 = 0.0 + value;
+        }
         if readings.responses.is_null(row) {
             return Err(("missing_response", String::new()));
         }
@@ -186,7 +213,8 @@ impl LongFile {
         if !value.is_finite() {
             return Err(("not_finite_response", format!("{value}")));
         }
-        Ok((molar, to_viability(self.mapping.orientation, self.mapping.scale, value)))
+        let response = to_viability(self.mapping.orientation, self.mapping.scale, value);
+        Ok(Reading { doses: molar, x2, response })
     }
 
     /// The error for responses that cannot be on the declared scale.
@@ -227,10 +255,10 @@ pub fn read_long(path: &Path, mapping: &LongMapping) -> Result<LongTable> {
                 None => long.row(&readings, row),
             };
             match read {
-                Ok((doses, response)) => {
+                Ok(Reading { doses, x2, response }) => {
                     scale.add(response);
                     let group = groups.number(&keys, row, &mut table.groups)?;
-                    table.rows.push(LongRow { group, doses, response });
+                    table.rows.push(LongRow { group, doses, x2, response });
                 }
                 Err((reason, detail)) => table.rejected.push((first_row + row as u64 + 1, reason, detail)),
             }

@@ -28,6 +28,9 @@ pub use vectorised::Vectorised;
 /// without the caller's vector instructions. `N` must be above zero.
 #[inline(always)]
 pub(crate) fn array<T: Copy, const N: usize>(mut element: impl FnMut(usize) -> T) -> [T; N] {
+    if N == 0 {
+        return std::array::from_fn(element);
+    }
     let mut all = [element(0); N];
     for (i, slot) in all.iter_mut().enumerate().skip(1) {
         *slot = element(i);

@@ -35,8 +35,8 @@ fn profile_intervals_cover_the_truth() {
     let settings = FitSettings::new(ModelId::Hill4);
     let fits = fit(&curves, ModelId::Hill4);
     let inferences = infer_all(&curves, &fits, ModelId::Hill4);
-    let profile = intervals(IntervalKind::Profile, &curves, &fits, &inferences, &settings);
-    let wald = intervals(IntervalKind::Wald, &curves, &fits, &inferences, &settings);
+    let profile = intervals(IntervalKind::Profile, &curves, &[], &fits, &inferences, &settings);
+    let wald = intervals(IntervalKind::Wald, &curves, &[], &fits, &inferences, &settings);
     let n = curves.len() as f64;
     for parameter in 0..4 {
         let truth_of = |c: usize| match parameter {
@@ -77,7 +77,7 @@ fn a_profile_ends_where_f_says() {
     let settings = FitSettings::new(ModelId::Hill4);
     let fits = fit(&curves, ModelId::Hill4);
     let inferences = infer_all(&curves, &fits, ModelId::Hill4);
-    let found = intervals(IntervalKind::Profile, &curves, &fits, &inferences, &settings);
+    let found = intervals(IntervalKind::Profile, &curves, &[], &fits, &inferences, &settings);
     // F(1, 10; 0.95).
     let quantile = 4.964_603;
     let sigma = inferences[0].sigma.expect("sigma");

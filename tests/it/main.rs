@@ -5,6 +5,7 @@
 mod backends;
 mod bench;
 mod calibration;
+mod command_fit;
 mod command_line;
 mod curve_curator;
 mod end_to_end;
@@ -24,6 +25,7 @@ mod report;
 mod simulate;
 mod streaming;
 mod synergy;
+mod weights;
 
 use std::path::PathBuf;
 

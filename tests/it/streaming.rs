@@ -70,12 +70,45 @@ fn write(path: &Path, rows: &[Row], rows_per_group: usize) {
 }
 
 fn try_fitted(input: &Path, out: &Path, keys: &str) -> isobole::Result<PlainOutcome> {
+    try_fitted_by(input, out, keys, &[])
+}
+
+fn try_fitted_by(input: &Path, out: &Path, keys: &str, more: &[&str]) -> isobole::Result<PlainOutcome> {
     let (input, out) = (input.to_str().unwrap(), out.to_str().unwrap());
     let typed =
         ["isobole", "fit", input, "--out", out, "--curve", keys, "--orientation", "viability", "--backend", "cpu"];
+    let typed = [&typed[..], more].concat();
     let Command::Fit(args) = Cli::try_parse_from(typed).unwrap().command else { panic!("not fit") };
     let (settings, mapping) = resolve_fit(&args)?;
     fit(&settings, &mapping)
+}
+
+/// Numbered curves, (curve, dose, response) a row.
+pub fn write_numbered(path: &Path, rows: &[(i64, f64, f64)]) {
+    let row = |(plate, dose, response): &(i64, f64, f64)| Row {
+        plate: Some(*plate),
+        drug: "x",
+        dose: Some(*dose),
+        response: *response,
+    };
+    write(path, &rows.iter().map(row).collect::<Vec<_>>(), 1000);
+}
+
+/// Curves of (dose, response), numbered from 0.
+pub fn write_wells(path: &Path, curves: &[Vec<(f64, f64)>]) {
+    let of_curve = |(i, wells): (usize, &Vec<(f64, f64)>)| -> Vec<(i64, f64, f64)> {
+        wells.iter().map(|(dose, response)| (i as i64, *dose, *response)).collect()
+    };
+    write_numbered(path, &curves.iter().enumerate().flat_map(of_curve).collect::<Vec<_>>());
+}
+
+/// The outcome and the bytes of the fits of a table with the key `plate`, with more flags.
+pub fn fitted_by(write: impl Fn(&Path), more: &[&str]) -> isobole::Result<(PlainOutcome, Vec<u8>)> {
+    let folder = TempDir::new().unwrap();
+    let (input, out) = (folder.path().join("in.parquet"), folder.path().join("out.parquet"));
+    write(&input);
+    let outcome = try_fitted_by(&input, &out, "plate", more)?;
+    Ok((outcome, std::fs::read(out).unwrap()))
 }
 
 /// The outcome, the bytes of the fits, and those of the rejected rows.

@@ -1,7 +1,7 @@
 //! Growth-rate inhibition (Hafner 2016, doi 10.1038/nmeth.3853): responses that do not depend on how fast a line divides, and
 //! what a curve of them says. 1 is undisturbed growth, 0 no growth, below 0 loss of cells, −1 the least.
 
-use crate::fit::{Bound, Fit, FitSettings};
+use crate::fit::{Bound, Fit, FitSettings, Status};
 use crate::math::special::FTail;
 use crate::model::ModelId;
 use crate::report::table::Table;
@@ -65,7 +65,7 @@ pub fn growth_fit_settings() -> FitSettings {
 pub struct GrowthMetrics {
     /// log10 of the molar dose at which the curve crosses one half.
     pub log10_gr50: Option<f64>,
-    /// `above_range`: the curve stays above one half; or `flat_curve`.
+    /// `above_range`: the curve stays above one half; `flat_curve`; `other_model`: the one chosen knows no growth rate.
     pub gr50_reason: Option<&'static str>,
     /// The lower of the values at the two highest doses.
     pub gr_max: Option<f64>,
@@ -79,7 +79,8 @@ pub struct GrowthMetrics {
     pub gr_aoc: Option<f64>,
     /// P of F against the flat line with 2 and n − 3 degrees of freedom.
     pub p_value: Option<f64>,
-    /// Why the curve's own parameters are missing: `flat_curve`, `no_degrees_of_freedom`, or that of the fit.
+    /// Why the curve's own parameters are missing: `flat_curve`, `no_degrees_of_freedom`, `other_model`, or that of the
+    /// fit.
     pub reason: Option<&'static str>,
 }
 
@@ -129,19 +130,35 @@ pub fn growth_metrics(points: &[(f64, f64)], fit: &Fit) -> GrowthMetrics {
     metrics
 }
 
+/// Mean at each dose above zero, replicates by their weights.
+fn treated_means(curve: &Curve) -> Vec<(f64, f64)> {
+    let mut treated: Vec<_> = curve.points.iter().filter(|p| p.dose > 0.0).collect();
+    treated.sort_by(|a, b| a.dose.total_cmp(&b.dose));
+    let means = treated.chunk_by(|a, b| a.dose == b.dose).map(|same| {
+        let weight: f64 = same.iter().map(|p| p.weight).sum();
+        (same[0].dose, same.iter().map(|p| p.weight * p.response).sum::<f64>() / weight)
+    });
+    means.collect()
+}
+
 /// The metrics of curves that were fitted by [`ModelId::GrowthRate`], whose parameters are those of
-/// [`growth_fit_settings`]: of the mean at each dose above zero, replicates by their weights.
+/// [`growth_fit_settings`]: of the mean at each dose above zero.
 pub fn growth_metrics_of_curves(curves: &[Curve], fits: &[Fit]) -> Vec<GrowthMetrics> {
-    let metrics = |(curve, fit): (&Curve, &Fit)| {
-        let mut treated: Vec<_> = curve.points.iter().filter(|p| p.dose > 0.0).collect();
-        treated.sort_by(|a, b| a.dose.total_cmp(&b.dose));
-        let means = treated.chunk_by(|a, b| a.dose == b.dose).map(|same| {
-            let weight: f64 = same.iter().map(|p| p.weight).sum();
-            (same[0].dose, same.iter().map(|p| p.weight * p.response).sum::<f64>() / weight)
-        });
-        growth_metrics(&means.collect::<Vec<_>>(), fit)
-    };
-    curves.iter().zip(fits).map(metrics).collect()
+    curves.iter().zip(fits).map(|(curve, fit)| growth_metrics(&treated_means(curve), fit)).collect()
+}
+
+/// The metrics of a curve whose model was chosen from several. Where the choice fell on another model than
+/// [`ModelId::GrowthRate`], what needs no fit is there all the same, and the rest has the reason `flat_curve` for
+/// [`ModelId::Flat`], `other_model` for any other.
+pub fn growth_metrics_of_choice(curve: &Curve, fit: &Fit, model: ModelId) -> GrowthMetrics {
+    let means = treated_means(curve);
+    if model == ModelId::GrowthRate || !fit.status.is_fitted() {
+        return growth_metrics(&means, fit);
+    }
+    let reason = Some(if model == ModelId::Flat { "flat_curve" } else { "other_model" });
+    let unfitted = growth_metrics(&means, &Fit::failed(Status::BadValue));
+    let reason = unfitted.gr_max.map_or(unfitted.reason, |_| reason);
+    GrowthMetrics { gr50_reason: reason, reason, ..unfitted }
 }
 
 /// Adds what the metrics say beyond the parameters of the fit: `log10_gr50` (molar; why it is missing in `gr50_reason`),

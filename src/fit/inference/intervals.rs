@@ -113,11 +113,13 @@ impl Interval {
     }
 }
 
-/// The intervals of least-squares fits, of the kind asked for; none of kind [`IntervalKind::None`]. A curve that was not
+/// The intervals of least-squares fits, of the kind asked for; none of kind [`IntervalKind::None`]. `x2` has the second
+/// variable of each curve's points, or nothing. A curve that was not
 /// fitted has the reason of its status.
 pub fn intervals(
     kind: IntervalKind,
     curves: &[Curve],
+    x2: &[Vec<f64>],
     fits: &[Fit],
     inferences: &[Inference],
     settings: &FitSettings,
@@ -126,7 +128,7 @@ pub fn intervals(
     let mut found = match kind {
         IntervalKind::None => return Vec::new(),
         IntervalKind::Wald => wald_intervals(fits, inferences, count),
-        IntervalKind::Profile => super::profile::profile_intervals(curves, fits, inferences, settings),
+        IntervalKind::Profile => super::profile::profile_intervals(curves, x2, fits, inferences, settings),
     };
     for (intervals, inference) in found.iter_mut().zip(inferences).filter(|(_, inference)| inference.sse.is_none()) {
         let reason = inference.status.reason().or(inference.reason);

@@ -229,6 +229,15 @@ pub(super) fn takes_untreated(model: ModelId) -> bool {
     model.levels_off || model.any_dose
 }
 
+/// The same of many curves; `x2` has the second variable of each one's points, or nothing.
+pub fn infer_all_with(curves: &[Curve], x2: &[Vec<f64>], fits: &[Fit], model: ModelId) -> Vec<Inference> {
+    if x2.is_empty() {
+        return infer_all(curves, fits, model);
+    }
+    let infer = |((curve, x2), fit): ((&Curve, &Vec<f64>), &Fit)| infer_with(curve, x2, fit, model);
+    curves.par_iter().zip(x2).zip(fits).map(infer).collect()
+}
+
 /// What may be said of each of the curves, in their order; on several threads. Bit by bit what [`infer`] says.
 pub fn infer_all(curves: &[Curve], fits: &[Fit], model: ModelId) -> Vec<Inference> {
     let mut inferences: Vec<Inference> = fits.iter().map(|fit| Inference::empty(fit.status)).collect();

@@ -128,9 +128,10 @@ fn limits(settings: &FitSettings, curve: &Curve, parameter: usize) -> Option<(f6
 }
 
 /// Profile-likelihood intervals of all parameters of all curves; those of the absolute IC50 are by the delta method.
-/// `inferences` are those of `fits` by least squares.
+/// `inferences` are those of `fits` by least squares; `x2` has the second variable of each curve's points, or nothing.
 pub fn profile_intervals(
     curves: &[Curve],
+    x2: &[Vec<f64>],
     fits: &[Fit],
     inferences: &[Inference],
     settings: &FitSettings,
@@ -145,13 +146,22 @@ pub fn profile_intervals(
     }
     for from in (0..curves.len().min(fits.len()).min(inferences.len())).step_by(BLOCK) {
         let to = (from + BLOCK).min(curves.len());
-        profile_block(&curves[from..to], &fits[from..to], &inferences[from..to], settings, &mut intervals[from..to]);
+        let x2 = x2.get(from..to).unwrap_or(&[]);
+        profile_block(
+            &curves[from..to],
+            x2,
+            &fits[from..to],
+            &inferences[from..to],
+            settings,
+            &mut intervals[from..to],
+        );
     }
     intervals
 }
 
 fn profile_block(
     curves: &[Curve],
+    x2: &[Vec<f64>],
     fits: &[Fit],
     inferences: &[Inference],
     settings: &FitSettings,
@@ -207,7 +217,7 @@ fn profile_block(
         if searches.is_empty() {
             break;
         }
-        let fitted = held_fits(curves, settings, &searches);
+        let fitted = held_fits(curves, x2, settings, &searches);
         let mut still = Vec::with_capacity(searches.len());
         for (mut search, fit) in searches.into_iter().zip(fitted) {
             if !fit.status.is_fitted() || !fit.sse.is_finite() {
@@ -243,12 +253,13 @@ fn profile_block(
 }
 
 /// One fit a search, its parameter held.
-fn held_fits(curves: &[Curve], settings: &FitSettings, searches: &[Search]) -> Vec<Fit> {
+fn held_fits(curves: &[Curve], x2: &[Vec<f64>], settings: &FitSettings, searches: &[Search]) -> Vec<Fit> {
     let nonlinear = settings.model.curve_model().nonlinear.len();
     let mut set = CurveSet::new();
     let mut begins = Vec::with_capacity(searches.len() * nonlinear);
     for search in searches {
         set.push(None, curves[search.curve].points.iter().map(|p| (p.dose, p.response, p.weight)));
+        set.x2.extend(x2.get(search.curve).into_iter().flatten());
         set.held.push(Some((search.parameter, search.next)));
         begins.extend_from_slice(&search.begin[..nonlinear]);
     }

@@ -1,6 +1,8 @@
 //! `isobole fit` and `isobole synergy`: plain tables of curves or dose matrices, without plates.
 
 mod fit;
+mod gathered;
+mod output;
 mod rejected;
 
 use crate::analysis::fit_settings;
@@ -21,6 +23,9 @@ pub use fit::fit;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Curves turned into one piece of the table at a time.
+const PART_CURVES: usize = 8_192;
 
 /// What came of a plain table.
 #[derive(Debug, Clone, Default)]

@@ -21,6 +21,7 @@ fn plain_tables_keep_keys_apart_and_set_bad_rows_aside() {
     write(&path, columns);
     let mapping = LongMapping {
         plain_numbers: false,
+        x2: None,
         single_wells: false,
         group: vec!["line".into(), "drug".into()],
         doses: vec!["dose".into()],

@@ -204,6 +204,7 @@ fn combenefit_wells_with_a_dose_and_no_drug_are_set_aside() {
 fn curves(dose_unit: ConcentrationUnit, scale: Scale) -> LongMapping {
     LongMapping {
         plain_numbers: false,
+        x2: None,
         single_wells: false,
         group: vec!["curve_id".into()],
         doses: vec!["dose".into()],
@@ -236,6 +237,7 @@ fn simulated_matrices_are_read_with_two_doses() {
     let Some(path) = shared("peers/matrices.parquet") else { return };
     let mapping = LongMapping {
         plain_numbers: false,
+        x2: None,
         single_wells: false,
         group: vec!["matrix_id".into()],
         doses: vec!["dose1".into(), "dose2".into()],

@@ -22,7 +22,8 @@
 //! - A model whose untreated response is fixed at 1 tests "flat at any height" against "leaves 1"; its null is
 //!   simulated at height 1. There 13 % of flat curves leave nothing to improve and have p = 1; below 0.6 p is uniform.
 //!   On flat curves at 0.9 the rejection rates at 0.05 and 0.01 are 0.049 and 0.013.
-//! - Doses at absolute places: a model without a location that moves with the doses tested needs a null of its own.
+//! - Doses at absolute places: a model without a location that moves with the doses tested, or with a second variable,
+//!   would need a null at the very points of each curve. Its p stays that of the F distribution.
 
 mod null_law;
 
@@ -31,6 +32,7 @@ use crate::Result;
 use crate::backend::Backend;
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::math::random::standard_normal;
+use crate::model::Axis;
 use crate::screen::dose_matrix::Curve;
 use null_law::{NullLaw, TailMap};
 use rayon::prelude::*;
@@ -132,13 +134,20 @@ impl Calibration {
         Self { null_curves, ..self }
     }
 
+    /// Whether the simulated doses can stand for those of a curve.
+    fn applies(&self) -> bool {
+        let model = self.settings.model.curve_model();
+        let moves = model.parameters.iter().any(|p| p.axis != Axis::Plain) && !model.any_dose && !model.uses_x2;
+        // Of a model that is linear in every parameter the F distribution is the law itself.
+        moves && !model.nonlinear.is_empty()
+    }
+
     fn parameters(&self) -> u32 {
         self.settings.model.parameters().len() as u32
     }
 
     fn key(&self, design: &Design) -> Option<(Class, u32)> {
-        // Of a model that is linear in every parameter the F distribution is the law itself.
-        if self.settings.model.curve_model().nonlinear.is_empty() {
+        if !self.applies() {
             return None;
         }
         let residual = design.wells.checked_sub(self.parameters()).filter(|residual| *residual > 0)?;
@@ -218,6 +227,9 @@ impl Calibration {
     /// Puts calibrated p values in place of the classic ones, and the classes that follow from them. The two run side by side. Where
     /// there is no calibrated p ([`Calibration::p_value`]) the classic one stays.
     pub fn calibrate(&self, inferences: &mut [Inference], curves: &[Curve]) {
+        if !self.applies() {
+            return;
+        }
         inferences.par_iter_mut().zip(curves).for_each(|(inference, curve)| {
             let (Some(classic), Some(design)) = (inference.p_value, Design::of(curve)) else { return };
             // An infinite statistic is not kept: its p is 0 in either law.
