@@ -156,7 +156,8 @@ fn descend_sized<const L: usize>(
         std::mem::swap(&mut stand.theta, &mut target);
         for lane in 0..L {
             // Where it led nowhere, the fit stands where it stood.
-            if !(sse.0[lane] < best.0[lane]) {
+            let is_lower = sse.0[lane] < best.0[lane];
+            if !is_lower {
                 stand.sums.each_with(&evaluation.sums, |new, old| new.0[lane] = old.0[lane]);
                 for (new, old) in stand.theta.iter_mut().zip(&target) {
                     new.0[lane] = old.0[lane];

@@ -1,8 +1,6 @@
 //! Small symmetric matrices, over [`Scalar`]: lower triangles, row after row, taken apart as `L D L'`. No roots: a
 //! pivot costs one division.
 
-#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
-
 use crate::math::Scalar;
 
 /// The share of its diagonal that a pivot keeps at least, so that a flat valley has no division by zero.
@@ -104,7 +102,8 @@ mod tests {
     fn solves_what_it_is_given_and_tells_what_has_no_minimum() {
         // [[4, 2, 1], [2, 3, 0.5], [1, 0.5, 2]] x = b with x = (1, -2, 3).
         let matrix = [4.0, 2.0, 3.0, 1.0, 0.5, 2.0];
-        let mut x: Vec<f64> = (0..3).map(|i| (0..3).map(|j| entry(&matrix, i, j) * [1.0, -2.0, 3.0][j]).sum()).collect();
+        let mut x: Vec<f64> =
+            (0..3).map(|i| (0..3).map(|j| entry(&matrix, i, j) * [1.0, -2.0, 3.0][j]).sum()).collect();
         let b = x.clone();
         let mut factor = matrix;
         assert_eq!(factorise(3, &mut factor), 1.0);

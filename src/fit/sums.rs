@@ -263,4 +263,3 @@ impl<S: Scalar> Sums<S> {
         }
     }
 }
-

@@ -139,7 +139,8 @@ impl Vectorised {
     /// The same with a column for each of the first `count` outputs but for the constant 0, whether the points differ
     /// or not.
     pub fn with_columns(mut self, count: usize) -> Self {
-        for output in self.outputs[..count].to_vec() {
+        for n in 0..count {
+            let output = self.outputs[n];
             let column = match output {
                 Place::Column(column) => Some(column),
                 Place::Flat(at) => match self.constants.get(at) {
