@@ -36,6 +36,10 @@ impl Backend for Cpu {
         Ok(crate::plate::normalization::normalise(normalization, plates))
     }
 
+    fn curves_a_call(&self) -> usize {
+        2 * BLOCK
+    }
+
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
         let set = InstructionSet::detect();
         Ok(over_blocks(curves.len(), |range| set.run(Fits { curves, range, settings })))

@@ -80,6 +80,11 @@ pub trait Backend: Send + Sync {
     /// Responses of every well of the batch: background (mean blank, 0 without blanks) subtracted, then divided by
     /// the mean vehicle, or by vehicle minus positive.
     fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>>;
+    /// How many curves of a long list are best given to one call of [`Backend::fit`]: threads keep what fits their
+    /// cache busy from the curve to its row in the table, a device wants as many as there are.
+    fn curves_a_call(&self) -> usize {
+        usize::MAX
+    }
     /// Fits every curve; the result is in the order of the curves.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>>;
     /// Expected viabilities, in the order of the points.

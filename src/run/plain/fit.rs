@@ -2,7 +2,7 @@
 //! the one after it is read.
 
 use super::gathered::Gathered;
-use super::output::{Extra, FittedBlock, Output};
+use super::output::{Extra, Fitted, FittedBlock, Output, Shape};
 use super::rejected::REJECTED_ROWS;
 use super::{PlainOutcome, only_input};
 use crate::analysis::fit_settings;
@@ -20,6 +20,7 @@ use crate::ingest::curves::{CurveBlock, CurveStream, Next, Round};
 use crate::ingest::{LongMapping, read_long};
 use crate::model::ModelId;
 use crate::report::files;
+use crate::screen::dose_matrix::Curve;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -53,6 +54,7 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
         set: set.map(|model| FitSettings { starts: settings.starts, ..FitSettings::new(*model) }).collect(),
         calibration,
         law: None,
+        shape: Shape::new(settings, mapping),
     };
     let mut notes = Vec::new();
     if settings.weights == Weights::Variance {
@@ -61,14 +63,14 @@ pub fn fit(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcome> {
         fitting.law = Some(law);
     }
     let mut stream = CurveStream::open(input, mapping)?;
-    let mut output = Output::create(settings, mapping, stream.no_keys())?;
+    let mut output = Output::create(settings, &stream.no_keys(), &fitting.shape)?;
     let streamed = fitting.pass(|| stream.next_round(), &mut output)?;
     drop(stream);
     if !streamed {
         drop(output);
         let table = read_long(input, mapping)?;
         let mut rounds = Gathered::new(table, mapping)?;
-        output = Output::create(settings, mapping, rounds.no_keys())?;
+        output = Output::create(settings, &rounds.no_keys(), &fitting.shape)?;
         fitting.pass(|| rounds.next_round(), &mut output)?;
         let note = "the rows of some curves stand apart: the whole table was read into memory (sort it by curve to \
                     have it streamed)";
@@ -113,6 +115,7 @@ struct Fitting<'a> {
     calibration: Calibration,
     /// The law that wells are weighted by; `None` where they weigh all alike.
     law: Option<VarianceLaw>,
+    shape: Shape,
 }
 
 impl Fitting<'_> {
@@ -150,33 +153,41 @@ impl Fitting<'_> {
     }
 
     fn fit(&mut self, block: CurveBlock) -> Result<FittedBlock> {
-        if !self.set.is_empty() {
-            return self.choose(block);
+        if self.set.is_empty() && self.loss == Loss::LeastSquares {
+            self.calibration.prepare(block.curves.iter().filter_map(Design::of), self.backend)?;
         }
-        if self.loss != Loss::LeastSquares {
-            return self.fit_robustly(block);
-        }
+        FittedBlock::new(block, self.backend.curves_a_call(), &self.shape, |curves, x2| {
+            if !self.set.is_empty() {
+                self.choose(curves)
+            } else if self.loss != Loss::LeastSquares {
+                self.fit_robustly(curves)
+            } else {
+                self.fit_by_least_squares(curves, x2)
+            }
+        })
+    }
+
+    fn fit_by_least_squares(&self, given: &[Curve], x2: &[Vec<f64>]) -> Result<Fitted> {
         let (fits, weighted) = match &self.law {
-            None => (self.backend.fit(&self.settings, &CurveSet::of(&block.curves, &block.x2))?, None),
+            None => (self.backend.fit(&self.settings, &CurveSet::of(given, x2))?, None),
             Some(law) => {
-                let (fits, weighted) = fit_weighted(&block.curves, &block.x2, &self.settings, law, self.backend)?;
+                let (fits, weighted) = fit_weighted(given, x2, &self.settings, law, self.backend)?;
                 (fits, Some(weighted))
             }
         };
-        let curves = weighted.as_deref().unwrap_or(&block.curves);
-        let mut inferences = infer_all_with(curves, &block.x2, &fits, self.settings.model);
-        self.calibration.prepare(block.curves.iter().filter_map(Design::of), self.backend)?;
+        let curves = weighted.as_deref().unwrap_or(given);
+        let mut inferences = infer_all_with(curves, x2, &fits, self.settings.model);
         // A flat curve has one variance: its null, and what makes a non-responder, are those of equal weights.
-        self.calibration.calibrate(&mut inferences, &block.curves);
-        let intervals = intervals(self.ci, curves, &block.x2, &fits, &inferences, &self.settings);
-        let growth = self.growth(&block, &fits);
-        Ok(FittedBlock { block, fits, inferences, intervals, extras: Vec::new(), growth })
+        self.calibration.calibrate(&mut inferences, given);
+        let intervals = intervals(self.ci, curves, x2, &fits, &inferences, &self.settings);
+        let growth = self.growth(given, &fits);
+        Ok(Fitted { fits, inferences, intervals, extras: Vec::new(), growth })
     }
 
-    fn fit_robustly(&self, block: CurveBlock) -> Result<FittedBlock> {
-        let (fits, robust) = fit_robustly(&block.curves, &self.settings, self.loss, self.backend)?;
-        let inferences = infer_robustly(&block.curves, &fits, &robust, &self.settings, self.loss);
-        let intervals = intervals(self.ci, &block.curves, &[], &fits, &inferences, &self.settings);
+    fn fit_robustly(&self, curves: &[Curve]) -> Result<Fitted> {
+        let (fits, robust) = fit_robustly(curves, &self.settings, self.loss, self.backend)?;
+        let inferences = infer_robustly(curves, &fits, &robust, &self.settings, self.loss);
+        let intervals = intervals(self.ci, curves, &[], &fits, &inferences, &self.settings);
         let extra = |found: &Robust| Extra {
             model: self.settings.model,
             aicc: None,
@@ -186,19 +197,19 @@ impl Fitting<'_> {
             n_downweighted: found.n_downweighted,
         };
         let extras = robust.iter().map(extra).collect();
-        let growth = self.growth(&block, &fits);
-        Ok(FittedBlock { block, fits, inferences, intervals, extras, growth })
+        let growth = self.growth(curves, &fits);
+        Ok(Fitted { fits, inferences, intervals, extras, growth })
     }
 
-    fn growth(&self, block: &CurveBlock, fits: &[Fit]) -> Vec<GrowthMetrics> {
+    fn growth(&self, curves: &[Curve], fits: &[Fit]) -> Vec<GrowthMetrics> {
         match self.settings.model {
-            ModelId::GrowthRate => growth_metrics_of_curves(&block.curves, fits),
+            ModelId::GrowthRate => growth_metrics_of_curves(curves, fits),
             _ => Vec::new(),
         }
     }
 
-    fn choose(&self, block: CurveBlock) -> Result<FittedBlock> {
-        let chosen = choose_models(&block.curves, &self.set, self.backend)?;
+    fn choose(&self, curves: &[Curve]) -> Result<Fitted> {
+        let chosen = choose_models(curves, &self.set, self.backend)?;
         let extra = |choice: &ModelChoice| Extra {
             model: choice.model,
             aicc: choice.aicc,
@@ -209,17 +220,13 @@ impl Fitting<'_> {
         };
         let extras = chosen.iter().map(extra).collect();
         let growth = if self.set.iter().any(|settings| settings.model == ModelId::GrowthRate) {
-            block
-                .curves
-                .iter()
-                .zip(&chosen)
-                .map(|(c, choice)| growth_metrics_of_choice(c, &choice.fit, choice.model))
-                .collect()
+            let of_choice = |(c, choice): (&Curve, &ModelChoice)| growth_metrics_of_choice(c, &choice.fit, choice.model);
+            curves.iter().zip(&chosen).map(of_choice).collect()
         } else {
             Vec::new()
         };
         let (fits, inferences) = chosen.into_iter().map(|choice| (choice.fit, choice.inference)).unzip();
-        Ok(FittedBlock { block, fits, inferences, intervals: Vec::new(), extras, growth })
+        Ok(Fitted { fits, inferences, intervals: Vec::new(), extras, growth })
     }
 }
 

@@ -16,11 +16,19 @@ use crate::math::special::benjamini_hochberg;
 use crate::model::ModelId;
 use crate::report::table::{Column, Table, Values};
 use crate::report::table_writer::TableWriter;
+use crate::screen::dose_matrix::Curve;
 use rayon::prelude::*;
 
 /// A fitted block on its way out.
 pub(super) struct FittedBlock {
-    pub(super) block: CurveBlock,
+    /// Its rows, in parts.
+    tables: Vec<Table>,
+    units: usize,
+    failed: usize,
+}
+
+/// Fitted curves.
+pub(super) struct Fitted {
     pub(super) fits: Vec<Fit>,
     pub(super) inferences: Vec<Inference>,
     /// As many as curves, or none.
@@ -44,41 +52,75 @@ pub(super) struct Extra {
 
 /// Which of those columns there are.
 #[derive(Debug, Clone)]
-struct Shape {
+pub(super) struct Shape {
+    columns: Vec<String>,
     model: ModelId,
     set: Vec<ModelId>,
     ci: IntervalKind,
     is_robust: bool,
 }
 
+impl Shape {
+    pub(super) fn new(settings: &Settings, mapping: &LongMapping) -> Self {
+        Self {
+            columns: mapping.group.clone(),
+            model: settings.model,
+            set: settings.model_set.clone(),
+            // A parameter's interval has no meaning beyond the model that was chosen.
+            ci: if settings.model_set.is_empty() { settings.ci } else { IntervalKind::None },
+            is_robust: settings.loss != Loss::LeastSquares,
+        }
+    }
+}
+
+impl FittedBlock {
+    /// Fits a block `at_a_time` curves (a multiple of [`PART_CURVES`], or all) and makes its rows, side by side.
+    pub(super) fn new(
+        block: CurveBlock,
+        at_a_time: usize,
+        shape: &Shape,
+        fit: impl Fn(&[Curve], &[Vec<f64>]) -> Result<Fitted> + Sync,
+    ) -> Result<Self> {
+        let CurveBlock { keys, curves, x2 } = block;
+        let keys = in_parts(keys, curves.len());
+        let parts = at_a_time.div_ceil(PART_CURVES).min(keys.len().max(1));
+        let of_chunk = |(chunk, keys): (usize, &[Vec<KeyValues>])| -> Result<(Vec<Table>, usize)> {
+            let from = chunk * parts * PART_CURVES;
+            let to = (from + parts * PART_CURVES).min(curves.len());
+            let x2 = if x2.is_empty() { &[] } else { &x2[from..to] };
+            let fitted = fit(&curves[from..to], x2)?;
+            let table = |(part, keys): (usize, &Vec<KeyValues>)| part_table(keys, Part::of(&fitted, part), shape);
+            let failed = fitted.fits.iter().filter(|fit| !fit.status.is_fitted()).count();
+            Ok((keys.par_iter().enumerate().map(table).collect(), failed))
+        };
+        let chunks: Vec<Result<(Vec<Table>, usize)>> = keys.par_chunks(parts).enumerate().map(of_chunk).collect();
+        let mut fitted = Self { tables: Vec::with_capacity(keys.len()), units: curves.len(), failed: 0 };
+        for chunk in chunks {
+            let (tables, failed) = chunk?;
+            fitted.tables.extend(tables);
+            fitted.failed += failed;
+        }
+        Ok(fitted)
+    }
+}
+
 /// The files being written, and what is known of them so far.
 pub(super) struct Output {
     fits: TableWriter,
     rejected: RejectedRows,
-    columns: Vec<String>,
-    shape: Shape,
     /// The p value of every curve; NaN where there is none, as that takes half the memory of an `Option`.
     p_values: Vec<f64>,
     pub(super) outcome: PlainOutcome,
 }
 
 impl Output {
-    pub(super) fn create(settings: &Settings, mapping: &LongMapping, no_keys: Vec<KeyValues>) -> Result<Self> {
+    pub(super) fn create(settings: &Settings, no_keys: &[KeyValues], shape: &Shape) -> Result<Self> {
         let identity = identity(settings)?;
-        let shape = Shape {
-            model: settings.model,
-            set: settings.model_set.clone(),
-            // A parameter's interval has no meaning beyond the model that was chosen.
-            ci: if settings.model_set.is_empty() { settings.ci } else { IntervalKind::None },
-            is_robust: settings.loss != Loss::LeastSquares,
-        };
-        let layout = part_table(&mapping.group, no_keys, Part::default(), &shape);
+        let layout = part_table(no_keys, Part::default(), shape);
         let path = settings.out.with_extension("rejected.parquet");
         Ok(Self {
             fits: TableWriter::create(&layout, &settings.out, &identity, Some("q_value"))?,
             rejected: RejectedRows::new(path, identity),
-            columns: mapping.group.clone(),
-            shape,
             p_values: Vec::new(),
             outcome: PlainOutcome { files: vec![settings.out.clone()], ..PlainOutcome::default() },
         })
@@ -87,26 +129,9 @@ impl Output {
     pub(super) fn write(&mut self, blocks: Vec<FittedBlock>, rejected: Vec<RejectedRow>) -> Result<()> {
         self.outcome.count_rejected(&rejected);
         self.rejected.push(rejected)?;
-        for FittedBlock { block: CurveBlock { keys, curves, x2: _ }, fits, inferences, intervals, extras, growth } in
-            blocks
-        {
-            self.outcome.units += curves.len();
-            self.outcome.failed += fits.iter().filter(|fit| !fit.status.is_fitted()).count();
-            let tables: Vec<Table> = in_parts(keys, curves.len())
-                .into_par_iter()
-                .enumerate()
-                .map(|(part, keys)| {
-                    let part = Part {
-                        fits: cut(&fits, part),
-                        inferences: cut(&inferences, part),
-                        intervals: cut(&intervals, part),
-                        extras: cut(&extras, part),
-                        growth: cut(&growth, part),
-                    };
-                    part_table(&self.columns, keys, part, &self.shape)
-                })
-                .collect();
-            drop(curves);
+        for FittedBlock { tables, units, failed } in blocks {
+            self.outcome.units += units;
+            self.outcome.failed += failed;
             for p in tables.iter().filter_map(|table| table.column("p_value")) {
                 self.p_values.extend((0..p.len()).map(|row| p.number(row).unwrap_or(f64::NAN)));
             }
@@ -157,6 +182,20 @@ struct Part<'a> {
     growth: &'a [GrowthMetrics],
 }
 
+impl<'a> Part<'a> {
+    /// Part number `part`.
+    fn of(fitted: &'a Fitted, part: usize) -> Self {
+        let Fitted { fits, inferences, intervals, extras, growth } = fitted;
+        Self {
+            fits: cut(fits, part),
+            inferences: cut(inferences, part),
+            intervals: cut(intervals, part),
+            extras: cut(extras, part),
+            growth: cut(growth, part),
+        }
+    }
+}
+
 /// Part number `part` of a list.
 fn cut<T>(list: &[T], part: usize) -> &[T] {
     let from = (part * PART_CURVES).min(list.len());
@@ -164,11 +203,11 @@ fn cut<T>(list: &[T], part: usize) -> &[T] {
 }
 
 /// A piece of the table of fits; the p values stand in for the q values.
-fn part_table(columns: &[String], keys: Vec<KeyValues>, part: Part<'_>, shape: &Shape) -> Table {
+fn part_table(keys: &[KeyValues], part: Part<'_>, shape: &Shape) -> Table {
     let Part { fits, inferences, intervals, extras, growth } = part;
-    let keyed = columns.iter().zip(keys).fold(Table::new("fits"), |table, (column, values)| match values {
-        KeyValues::Integer(values) => table.integer(column, values.into_iter().map(Some)),
-        KeyValues::Text(values) => table.text(column, values.into_iter().map(Some)),
+    let keyed = shape.columns.iter().zip(keys).fold(Table::new("fits"), |table, (column, values)| match values {
+        KeyValues::Integer(values) => table.integer(column, values.iter().copied().map(Some)),
+        KeyValues::Text(values) => table.text(column, values.iter().map(|value| Some(value.as_str()))),
     });
     let mut table = if shape.set.is_empty() {
         append_columns(keyed, fits, inferences, shape.model)
