@@ -37,7 +37,7 @@ impl Backend for Cpu {
     }
 
     fn curves_a_call(&self) -> usize {
-        2 * BLOCK
+        BLOCK
     }
 
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {

@@ -8,7 +8,9 @@ use crate::model::{Axis, ModelId};
 use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
+use std::borrow::Cow;
 use std::f64::consts::LN_10;
+use std::rc::Rc;
 
 /// The 95 % interval of a parameter on the log-dose axis is weak from this width on.
 const WEAK_DECADES: f64 = 2.0;
@@ -85,6 +87,38 @@ fn is_weak(model: ModelId, parameter: usize, value: f64, half_width: f64) -> boo
     }
 }
 
+/// What was said of the parameters of a curve before: few things are, of many curves.
+#[derive(Default)]
+struct Said {
+    /// The code of each parameter shown, and all of it as text.
+    known: Vec<(Vec<Option<&'static str>>, Rc<str>)>,
+    /// The same for the curve at hand.
+    codes: Vec<Option<&'static str>>,
+}
+
+impl Said {
+    /// `parameter:code` of the parameters that have one, `;` between them.
+    fn text<'a>(
+        &mut self,
+        parameters: usize,
+        name: impl Fn(usize) -> &'a str,
+        code: impl FnMut(usize) -> Option<&'static str>,
+    ) -> Option<Rc<str>> {
+        self.codes.clear();
+        self.codes.extend((0..parameters).map(code));
+        if self.codes.iter().all(Option::is_none) {
+            return None;
+        }
+        if let Some((_, text)) = self.known.iter().find(|(codes, _)| *codes == self.codes) {
+            return Some(text.clone());
+        }
+        let parts = self.codes.iter().enumerate().filter_map(|(k, code)| Some(format!("{}:{}", name(k), (*code)?)));
+        let text: Rc<str> = parts.collect::<Vec<_>>().join(";").into();
+        self.known.push((self.codes.clone(), text.clone()));
+        Some(text)
+    }
+}
+
 fn append_columns_of(
     mut table: Table,
     fits: &[Fit],
@@ -93,10 +127,18 @@ fn append_columns_of(
     model_of: impl Fn(usize) -> ModelId,
     of: impl Fn(usize, usize) -> Option<usize>,
 ) -> Table {
-    let reason = |i: &Inference| {
-        let mut codes: Vec<&str> = [i.status.reason(), i.reason, i.area_reason].into_iter().flatten().collect();
-        codes.dedup();
-        (!codes.is_empty()).then(|| codes.join(";"))
+    let reason = |i: &Inference| -> Option<Cow<'static, str>> {
+        let mut codes = [i.status.reason(), i.reason, i.area_reason].into_iter().flatten();
+        let first = codes.next()?;
+        let mut all = Cow::Borrowed(first);
+        let mut last = first;
+        for code in codes {
+            if code != last {
+                all = Cow::Owned(format!("{all};{code}"));
+                last = code;
+            }
+        }
+        Some(all)
     };
     table = table
         .code("status", inferences.iter().map(|i| Some(i.status.name())))
@@ -114,35 +156,28 @@ fn append_columns_of(
         let error = |(row, i): (usize, &Inference)| i.standard_errors[of(row, k)?].map(|error| error / unit);
         table = table.number(&format!("se_{name}"), inferences.iter().enumerate().map(error));
     }
-    let codes = |(row, i): (usize, &Inference)| {
-        let mut codes = String::new();
-        for (k, (name, _)) in shown.iter().enumerate() {
-            if let Some(reason) = of(row, k).and_then(|parameter| i.standard_error_reasons[parameter]) {
-                let separator = if codes.is_empty() { "" } else { ";" };
-                codes.push_str(&format!("{separator}{name}:{reason}"));
-            }
-        }
-        (!codes.is_empty()).then_some(codes)
+    let mut said = Said::default();
+    let names = |k: usize| shown[k].0.as_str();
+    let mut codes = |(row, i): (usize, &Inference)| {
+        said.text(shown.len(), names, |k| of(row, k).and_then(|parameter| i.standard_error_reasons[parameter]))
     };
+    let codes: Vec<_> = inferences.iter().enumerate().map(&mut codes).collect();
+    let mut said = Said::default();
     let mut quantiles = Quantiles::new();
     let identifiability = |(row, (fit, i)): (usize, (&Fit, &Inference))| {
         let t = i.degrees_of_freedom.and_then(|freedom| quantiles.upper(freedom));
-        let mut codes = String::new();
-        for (k, (name, _)) in shown.iter().enumerate() {
-            let Some(parameter) = of(row, k) else { continue };
-            let weak = i.standard_errors[parameter]
-                .zip(t)
-                .is_some_and(|(error, t)| is_weak(model_of(row), parameter, fit.parameters[parameter], t * error));
-            if let Some(code) = i.standard_error_reasons[parameter].or(weak.then_some("weak")) {
-                let separator = if codes.is_empty() { "" } else { ";" };
-                codes.push_str(&format!("{separator}{name}:{code}"));
-            }
-        }
-        (!codes.is_empty()).then_some(codes)
+        said.text(shown.len(), names, |k| {
+            let parameter = of(row, k)?;
+            let is_weak = || {
+                let error = i.standard_errors[parameter].zip(t);
+                error.is_some_and(|(error, t)| is_weak(model_of(row), parameter, fit.parameters[parameter], t * error))
+            };
+            i.standard_error_reasons[parameter].or_else(|| is_weak().then_some("weak"))
+        })
     };
     let identifiability: Vec<_> = fits.iter().zip(inferences).enumerate().map(identifiability).collect();
     table
-        .code("se_reason", inferences.iter().enumerate().map(codes))
+        .code("se_reason", codes)
         .code("identifiability", identifiability)
         .number("sse", inferences.iter().map(|i| i.sse))
         .number("rmse", inferences.iter().map(|i| i.rmse))

@@ -220,7 +220,8 @@ impl Fitting<'_> {
         };
         let extras = chosen.iter().map(extra).collect();
         let growth = if self.set.iter().any(|settings| settings.model == ModelId::GrowthRate) {
-            let of_choice = |(c, choice): (&Curve, &ModelChoice)| growth_metrics_of_choice(c, &choice.fit, choice.model);
+            let of_choice =
+                |(c, choice): (&Curve, &ModelChoice)| growth_metrics_of_choice(c, &choice.fit, choice.model);
             curves.iter().zip(&chosen).map(of_choice).collect()
         } else {
             Vec::new()

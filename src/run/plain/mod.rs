@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Curves turned into one piece of the table at a time.
-const PART_CURVES: usize = 4_096;
+const PART_CURVES: usize = 1_024;
 
 /// What came of a plain table.
 #[derive(Debug, Clone, Default)]
