@@ -7,16 +7,11 @@ use super::polish::polish;
 use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
 use crate::math::{Instructions, Lanes};
-use crate::model::{CurveModel, Starts};
+use crate::model::{CurveModel, exchange};
 use std::ops::Range;
 
 /// Descents a curve where the last digit is wanted.
 const STARTS_WHERE_POLISHED: usize = 8;
-/// Sums of squares this near to each other, relative to the lowest, or this small, relative to that of the responses,
-/// belong to one minimum.
-const SAME_MINIMUM: f64 = 1e-6;
-const NO_RESIDUALS: f64 = 1e-22;
-
 /// Curves of a block, ready to be fitted.
 #[derive(Debug)]
 pub struct Block {
@@ -172,7 +167,11 @@ impl Block {
                     };
                     let mut push = |start: usize| {
                         of.push(index);
-                        scan.lowest_nearby(start, at, &mut begins);
+                        // Starts of a formula of any numbers are decades apart: no parabola reaches that far.
+                        match model.polished {
+                            true => begins.extend_from_slice(&scan.starts[start * k..(start + 1) * k]),
+                            false => scan.lowest_nearby(start, at, &mut begins),
+                        }
                     };
                     if wanted == 1 {
                         push(best.start[lane]);
@@ -233,7 +232,10 @@ impl Block {
             return Fit::failed(Status::NoFiniteStart);
         };
         let task = self.task(index, &[]);
-        let best = if model.polished { nearest_to_start(ends, best, &task, model) } else { best };
+        let mut best = *best;
+        let may_have = |p: usize, value: f64| (task.bounds(p).0..=task.bounds(p).1).contains(&value);
+        let (trades, all) = (&model.trades, &model.parameters);
+        exchange::in_order_of_starts(trades, all, &model.nonlinear, &mut best.parameters, may_have);
         let mut parameters = [0.0; MAX_PARAMETERS];
         let (mut at_bound, mut sse) = (0, best.sse);
         for (i, parameter) in parameters.iter_mut().enumerate().take(model.parameters.len()) {
@@ -278,25 +280,6 @@ impl Points<'_> {
             |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         same(self.dose, other.dose) && same(self.weight, other.weight) && same(self.x2, other.x2)
     }
-}
-
-/// Of the ends that are as low as the lowest, the one nearest to the model's own start: where terms of a formula can
-/// change places, the start says which is which.
-fn nearest_to_start<'a>(ends: &'a [End], lowest: &'a End, task: &Task<'_>, model: &CurveModel) -> &'a End {
-    let square: f64 = task.response.iter().map(|y| y * y).sum();
-    let limit = lowest.sse * (1.0 + SAME_MINIMUM) + NO_RESIDUALS * square;
-    let distance = |end: &End| -> f64 {
-        let apart = |p: &usize| match model.parameters[*p].starts {
-            Starts::Values([start]) => {
-                let value = end.parameters[*p];
-                (value - start).abs() / (value.abs() + start.abs()).max(f64::MIN_POSITIVE)
-            }
-            _ => 0.0,
-        };
-        model.nonlinear.iter().map(apart).sum()
-    };
-    let as_low = ends.iter().filter(|end| end.sse <= limit);
-    as_low.fold(lowest, |nearest, end| if distance(end) < distance(nearest) { end } else { nearest })
 }
 
 /// Whether a start has a twin that is the same curve, parameters exchanged, and comes in its place.

@@ -1,7 +1,7 @@
 //! A curve model at run time: what it is called, its parameters and boxes, and its arithmetic as recorded programs.
 //! Built-in models and formulas from files are the same thing from here on.
 
-use super::{LN_DOSE_ZERO, Model};
+use super::{LN_DOSE_ZERO, Model, exchange};
 use crate::fit::{Bound, MAX_PARAMETERS};
 use crate::math::program::{Given, Program, Recorded};
 use crate::math::{Dual, Interval, Scalar, Vectorised};
@@ -76,6 +76,8 @@ pub struct CurveModel {
     pub levels_off: bool,
     /// Pairs of parameters that can change places together: see [`Model::EXCHANGES`].
     pub exchanges: &'static [(usize, usize)],
+    /// Of polished models, all exchanges that leave the response as it is: see [`exchange::exchanges`].
+    pub trades: Vec<Vec<(usize, usize)>>,
     /// Starts tried to the end, at least.
     pub descents: usize,
     /// Whether doses may be any number, not only zero and above.
@@ -339,13 +341,15 @@ impl CurveModel {
             std::iter::once(None).chain((0..n).map(Some)).map(by).collect()
         });
         let separated = separate(&inner, &inner_known, &linear, &nonlinear);
+        let polished = !is_built_in && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS);
         Self {
+            trades: if polished { exchange::exchanges(&value, &parameters[..n]) } else { Vec::new() },
             name,
             formula,
             is_built_in,
             file_text,
             uses_x2,
-            polished: !is_built_in && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS),
+            polished,
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
             location: parameters.iter().position(|p| p.axis == Axis::LnDose),

@@ -2,6 +2,7 @@
 
 pub mod biphasic;
 pub mod curve_model;
+pub mod exchange;
 pub mod formula;
 pub mod hill;
 pub mod hormesis;

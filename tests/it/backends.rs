@@ -281,9 +281,13 @@ fn a_model_that_is_not_built_in_runs_on_the_device() {
     let settings = FitSettings::new(model);
     let (cpu, single) = (Cpu.fit(&settings, &curves).unwrap(), gpu.fit(&settings, &curves).unwrap());
     let all: Vec<usize> = (0..curves.len()).collect();
-    let polished = single.iter().filter(|f| f.refit != Refit::None).count();
-    println!("{} above, {polished} of {} polished", higher(&all, &cpu, &single), all.len());
-    assert!(higher(&all, &cpu, &single) <= 0.01 && polished <= 15);
+    // Without height there is no rate to be found, in any precision.
+    let polished = |has_rate: bool| {
+        let of = single.iter().enumerate().filter(|(i, _)| (i % 7 > 0) == has_rate);
+        of.filter(|(_, f)| f.refit != Refit::None).count()
+    };
+    println!("{} above, {} + {} polished", higher(&all, &cpu, &single), polished(true), polished(false));
+    assert!(higher(&all, &cpu, &single) <= 0.01 && polished(true) <= 2);
     assert!(cpu.iter().all(|f| f.status.is_fitted()));
 }
 
