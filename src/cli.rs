@@ -3,6 +3,7 @@
 //! Every argument is destructured by name on its way, so that a flag that nobody reads does not compile.
 
 pub mod flags;
+pub mod import;
 pub mod plates;
 
 use crate::bench::BenchSettings;
@@ -18,6 +19,7 @@ use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use flags::{AnalysisFlags, MappingFlags, choice};
+pub use import::{ImportArgs, resolve_import};
 use std::path::PathBuf;
 
 /// Analyse high-throughput drug-combination screens: plates in, ranked pairs out.
@@ -73,6 +75,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Score dose matrices in a plain table
     Synergy(SynergyArgs),
+    /// Turn other tools' formats into plates that `run` reads
+    Import(ImportArgs),
     /// Make a screen with a known truth
     Simulate(SimulateArgs),
     /// Time and compare the back ends

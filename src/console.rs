@@ -2,6 +2,7 @@
 
 use isobole::analysis::Stage;
 use isobole::cli::{Color, Console};
+use isobole::import::Imported;
 use isobole::plate::{PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::run_json::RunRecord;
@@ -10,7 +11,7 @@ use isobole::run::plain::PlainOutcome;
 use isobole::screen::Screen;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Pairs of the ranking that are printed; all of them are in the table.
 const PAIRS_PRINTED: usize = 20;
@@ -122,6 +123,20 @@ impl Talk {
         }
         for (verdict, n) in verdicts {
             self.data(&format!("{verdict:12} {n}"));
+        }
+    }
+
+    /// What came of an import: the files on stdout.
+    pub fn imported(&self, imported: &Imported, files: &[PathBuf]) {
+        self.say(&format!("wells      {} on {} plates", imported.wells(), imported.plates()));
+        for (reason, n) in imported.rejected_by_reason() {
+            self.say(&format!("rejected   {n} {reason}"));
+        }
+        for note in &imported.notes {
+            self.say(&format!("note       {note}"));
+        }
+        for file in files {
+            self.data(&file.display().to_string());
         }
     }
 

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`screen`] | what a screen is: plates, wells, lines and their parents, doses, curves and dose matrices |
 //! | [`config`], [`cli`] | what was said in flags and `screen.toml`, resolved to concrete [`config::Settings`] |
+//! | [`import`](mod@import) | other tools' formats, as canonical well tables |
 //! | [`ingest`] | Parquet in: columns of any name, units, orientations, roles |
 //! | [`plate`] | quality of plates, signal to viability |
 //! | [`math`] | the arithmetic that models are written in, and the kinds of number that they can be evaluated as |
@@ -63,6 +64,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod fit;
+pub mod import;
 pub mod ingest;
 pub mod math;
 pub mod model;

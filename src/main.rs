@@ -4,11 +4,11 @@ mod console;
 
 use clap::Parser;
 use console::Talk;
-use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ModelsArgs, RunArgs, SimulateArgs};
+use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ImportArgs, ModelsArgs, RunArgs, SimulateArgs};
 use isobole::config::{ModelChoice, Settings};
 use isobole::run::{Extent, Finished, on_threads, plain, run};
 use isobole::simulate::{CurveRecipe, Recipe, Scale, simulate, write, write_curves, write_demo};
-use isobole::{Result, backend, bench, model};
+use isobole::{Result, backend, bench, import, model};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -51,6 +51,7 @@ fn dispatch(command: Command, talk: &Talk) -> Result<()> {
             talk.plain(&outcome, "matrices", "lack a score of some model");
             Ok(())
         }
+        Command::Import(args) => imported(&args, talk),
         Command::Simulate(args) => simulated(&args, talk),
         Command::Bench(args) => benchmark(&args, talk),
         Command::Models(args) => models(&args, talk),
@@ -85,6 +86,17 @@ fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -
         Extent::Full => talk.ranking(&analysis.pairs, screen),
         Extent::Quality | Extent::Normalised => talk.plates(&analysis.plates),
     }
+    Ok(())
+}
+
+fn imported(args: &ImportArgs, talk: &Talk) -> Result<()> {
+    let Some(asked) = cli::resolve_import(args)? else {
+        talk.data(&import::list());
+        return Ok(());
+    };
+    let imported = import::import(asked.format, &asked.files, &asked.settings)?;
+    let written = import::write(&imported, &asked.out, asked.format)?;
+    talk.imported(&imported, &written);
     Ok(())
 }
 

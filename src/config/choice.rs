@@ -4,6 +4,7 @@ use super::{BackendChoice, LowControl, Normalization, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
+use crate::import::{Decimal, Format};
 use crate::model::ModelId;
 use crate::screen::line::LineStatus;
 use crate::screen::well::Role;
@@ -106,6 +107,8 @@ choices! {
     "orientation" Orientation = &[Orientation::Signal, Orientation::Viability, Orientation::Inhibition];
     "scale" Scale = &[Scale::Fraction, Scale::Percent];
     "role" Role = &Role::ALL;
+    "format" Format = Format::ALL;
+    "decimal mark" Decimal = &[Decimal::Point, Decimal::Comma];
     "status" LineStatus = &[LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive];
 }
 
@@ -173,6 +176,8 @@ mod tests {
         check::<Scale>();
         check::<Role>();
         check::<LineStatus>();
+        check::<Format>();
+        check::<Decimal>();
         check::<Margins>();
     }
 }

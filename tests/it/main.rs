@@ -13,6 +13,7 @@ mod formula;
 mod gather;
 mod growth;
 mod identifiability;
+mod import;
 mod inference;
 mod ingest;
 mod intervals;
