@@ -44,6 +44,9 @@ pub struct ImportArgs {
     /// Wells of a plate, to be checked against the files
     #[arg(long, value_parser = ["96", "384", "1536"], value_name = "WELLS")]
     pub plate_size: Option<String>,
+    /// Microlitres of medium in a well, for picklists of volumes
+    #[arg(long, value_name = "MICROLITRES")]
+    pub well_volume: Option<f64>,
     /// What is in which well of the plates: a list of wells, a workbook of grids or a picklist
     #[arg(long, value_name = "FILE")]
     pub layout: Option<PathBuf>,
@@ -82,6 +85,7 @@ pub fn resolve_import(args: &ImportArgs) -> Result<Option<Import>> {
         sheet,
         cell_line,
         plate_size,
+        well_volume,
         layout,
         manifest,
     } = args.clone();
@@ -94,6 +98,9 @@ pub fn resolve_import(args: &ImportArgs) -> Result<Option<Import>> {
     {
         return Err(Error::setting("out", format!("`{}` is an input", same.display())));
     }
+    if let Some(volume) = well_volume.filter(|volume| !(*volume > 0.0 && volume.is_finite())) {
+        return Err(Error::setting("well-volume", format!("{volume} is not above 0")));
+    }
     let settings = ImportSettings {
         orientation,
         scale,
@@ -102,6 +109,7 @@ pub fn resolve_import(args: &ImportArgs) -> Result<Option<Import>> {
         sheet,
         cell_line,
         plate_size: plate_size.and_then(|size| size.parse().ok()),
+        well_volume_ul: well_volume,
         layout,
         manifest,
     };

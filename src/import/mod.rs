@@ -5,9 +5,15 @@
 //! each block becomes one, and its responses are viabilities as fractions.
 
 mod almanac;
+mod combenefit;
 mod combination;
 mod curve_curator;
+mod gdr;
+mod grid;
+mod layout;
+mod manifest;
 mod number;
+mod plate_grid;
 mod sheet;
 mod table;
 mod text_file;
@@ -40,10 +46,37 @@ pub struct ImportSettings {
     pub cell_line: Option<String>,
     /// Wells of a plate: 96, 384 or 1536.
     pub plate_size: Option<usize>,
+    /// Microlitres of medium in a well.
+    pub well_volume_ul: Option<f64>,
     /// The layout of plates.
     pub layout: Option<PathBuf>,
     /// The list of plates.
     pub manifest: Option<PathBuf>,
+}
+
+impl ImportSettings {
+    /// Refuses what a format has no use for: a flag that changes nothing would be believed to.
+    fn used_by(&self, format: Format) -> Result<()> {
+        use Format::{Combenefit, CurveCurator, DrugComb, Gdr, Gdsc, Grid, SynergyFinder};
+        let checks = [
+            ("orientation", self.orientation.is_some(), &[SynergyFinder, DrugComb][..]),
+            ("scale", self.scale.is_some(), &[SynergyFinder, DrugComb]),
+            ("dose-unit", self.dose_unit.is_some(), &[SynergyFinder, DrugComb, Grid, Combenefit, Gdr]),
+            ("cell-line", self.cell_line.is_some(), &[SynergyFinder, DrugComb, CurveCurator, Grid, Combenefit, Gdr]),
+            ("plate-size", self.plate_size.is_some(), &[Gdsc, Grid, Gdr]),
+            ("well-volume", self.well_volume_ul.is_some(), &[Grid, Gdr]),
+            ("layout", self.layout.is_some(), &[Grid, Gdr]),
+            ("manifest", self.manifest.is_some(), &[Grid, Gdr]),
+        ];
+        match checks.iter().find(|(_, given, formats)| *given && !formats.contains(&format)) {
+            Some((key, ..)) => Err(Error::Setting {
+                key: (*key).into(),
+                problem: format!("has no meaning for `{}`", format.name()),
+                hint: Some("leave it out".into()),
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A format that can be imported.
@@ -63,6 +96,12 @@ pub enum Format {
     Thunor,
     /// CurveCurator's TSV and TOML.
     CurveCurator,
+    /// Blocks of 8 × 12, 16 × 24 or 32 × 48 readings, with a layout.
+    Grid,
+    /// Combenefit's grids.
+    Combenefit,
+    /// gDR's long tables, or EnVision and Tecan files with templates and a manifest.
+    Gdr,
 }
 
 impl Format {
@@ -75,6 +114,9 @@ impl Format {
         Format::Gdsc,
         Format::Thunor,
         Format::CurveCurator,
+        Format::Grid,
+        Format::Combenefit,
+        Format::Gdr,
     ];
 
     /// The name by which it is chosen.
@@ -87,6 +129,9 @@ impl Format {
             Format::Gdsc => "gdsc",
             Format::Thunor => "thunor",
             Format::CurveCurator => "curvecurator",
+            Format::Grid => "grid",
+            Format::Combenefit => "combenefit",
+            Format::Gdr => "gdr",
         }
     }
 
@@ -102,6 +147,12 @@ impl Format {
             Format::Gdsc => "GDSC raw data: BARCODE, POSITION, TAG, DRUG_ID, CONC, INTENSITY",
             Format::Thunor => "thunor and Vanderbilt HTS: upid, well, cell.line, cell.count, drug1, drug1.conc, …",
             Format::CurveCurator => "CurveCurator: a TSV of Name, Raw 1, Raw 2, … and its TOML",
+            Format::Grid => {
+                "blocks of 8x12, 16x24, 32x48 readings and --layout: a list of wells, sheets of grids, an Echo picklist \
+                 (with --well-volume) or a D300 list"
+            }
+            Format::Combenefit => "grids of viability in percent, a file a replicate (.xls, .xlsx, .csv)",
+            Format::Gdr => "EnVision or Tecan files with --manifest, which names the templates; or one long table",
         }
     }
 }
@@ -120,6 +171,7 @@ pub fn import(format: Format, inputs: &[PathBuf], settings: &ImportSettings) -> 
     if inputs.is_empty() {
         return Err(Error::setting("files", "no file is named"));
     }
+    settings.used_by(format)?;
     let mut imported = match format {
         Format::SynergyFinder | Format::DrugComb => combination::synergyfinder(inputs, settings, format.name()),
         Format::Almanac => almanac::import(inputs, settings),
@@ -127,6 +179,9 @@ pub fn import(format: Format, inputs: &[PathBuf], settings: &ImportSettings) -> 
         Format::Gdsc => well_list::gdsc(inputs, settings),
         Format::Thunor => well_list::thunor(inputs, settings),
         Format::CurveCurator => curve_curator::import(inputs, settings),
+        Format::Grid => plate_grid::import(inputs, settings),
+        Format::Combenefit => combenefit::import(inputs, settings),
+        Format::Gdr => gdr::import(inputs, settings),
     }?;
     let by_mass = imported.drugs_by_mass();
     if !by_mass.is_empty() {

@@ -121,6 +121,10 @@ pub struct Imported {
     replicates: Vec<Option<i64>>,
     batches: Texts,
     times: Vec<Option<f64>>,
+    /// Signals at the time of treatment.
+    signals_t0: Vec<Option<f64>>,
+    /// The signal at the time of treatment of the wells that are added from here on.
+    pub(super) signal_t0: Option<f64>,
     /// Unit in which a drug was first seen on a plate, and where.
     units_seen: HashMap<(NameId, String), (String, String)>,
 }
@@ -142,6 +146,8 @@ impl Imported {
             replicates: Vec::new(),
             batches: Texts::default(),
             times: Vec::new(),
+            signals_t0: Vec::new(),
+            signal_t0: None,
             units_seen: HashMap::new(),
         }
     }
@@ -190,6 +196,7 @@ impl Imported {
         self.replicates.push(well.replicate);
         self.batches.push(well.batch);
         self.times.push(well.time_h);
+        self.signals_t0.push(self.signal_t0);
         Ok(())
     }
 
@@ -251,6 +258,9 @@ impl Imported {
         }
         if self.times.iter().any(Option::is_some) {
             table = table.number("time_h", self.times.iter().copied());
+        }
+        if self.signals_t0.iter().any(Option::is_some) {
+            table = table.number("signal_t0", self.signals_t0.iter().copied());
         }
         table
     }

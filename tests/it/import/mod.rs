@@ -1,7 +1,9 @@
 //! Other tools' files in: real ones and small ones, round through `run`; and files that are wrong in one thing.
 
 mod bad;
+mod grids;
 mod tables;
+mod workbook;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
