@@ -101,7 +101,7 @@ pub struct DemoArgs {
 /// `isobole run`, `qc`, `normalize`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// A screen.toml, plate files (Parquet), or both: plates given here replace those of the file
+    /// A screen.toml, plate files (Parquet, CSV, TSV), or both: plates given here replace those of the file
     #[arg(required = true, value_name = "SCREEN.toml|PLATES.parquet")]
     pub inputs: Vec<PathBuf>,
     /// Folder for the results
@@ -136,7 +136,7 @@ pub struct LongFlags {
 /// `isobole fit`.
 #[derive(Debug, Clone, Args)]
 pub struct FitArgs {
-    /// The table (Parquet)
+    /// The table (Parquet, CSV, TSV)
     #[arg(value_name = "CURVES.parquet")]
     pub input: PathBuf,
     /// The fits (Parquet)
@@ -162,7 +162,7 @@ pub struct FitArgs {
 /// `isobole synergy`.
 #[derive(Debug, Clone, Args)]
 pub struct SynergyArgs {
-    /// The table (Parquet)
+    /// The table (Parquet, CSV, TSV)
     #[arg(value_name = "MATRICES.parquet")]
     pub input: PathBuf,
     /// Folder for the results

@@ -26,8 +26,10 @@ pub(super) fn import(files: &[PathBuf], settings: &ImportSettings) -> Result<Imp
 /// The text beside a label in the first column, and its cell.
 fn labelled<'s>(sheet: &'s Sheet, names: &[&str]) -> Option<(usize, &'s str)> {
     let wanted: Vec<String> = names.iter().map(|name| plain(name)).collect();
-    let row = (0..sheet.rows()).find(|row| wanted.contains(&plain(sheet.text(*row, 0))))?;
-    Some((row, sheet.text(row, 1))).filter(|(_, text)| !text.is_empty())
+    // `(=compound1)` beside the doses is a remark, with nothing beside it.
+    let row = (0..sheet.rows())
+        .find(|row| wanted.contains(&plain(sheet.text(*row, 0))) && !sheet.text(*row, 1).is_empty())?;
+    Some((row, sheet.text(row, 1)))
 }
 
 fn one(sheet: &Sheet, number: usize, settings: &ImportSettings, imported: &mut Imported) -> Result<()> {

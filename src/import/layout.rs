@@ -349,9 +349,15 @@ fn echo(path: &Path, mut table: Table, settings: &ImportSettings) -> Result<Layo
         });
     };
     let mut layout = Layout { path: path.to_owned(), plates: Vec::new() };
+    // Nanolitres that went into each well, of solvent as well.
+    let mut dispensed: BTreeMap<(Option<String>, WellPosition), f64> = BTreeMap::new();
     while let Some(row) = table.next()? {
         let at = position(&table, &row, well)?;
         let name = table.text(&row, drug).filter(|name| !means_no_drug(name));
+        let plate_name = plate.and_then(|column| table.text(&row, column));
+        if let Some(nanolitres) = table.number(&row, volume)?.filter(|volume| *volume >= 0.0) {
+            *dispensed.entry((plate_name.map(str::to_owned), at)).or_default() += nanolitres;
+        }
         let laid = match name {
             None => None,
             Some(name) => {
@@ -363,14 +369,20 @@ fn echo(path: &Path, mut table: Table, settings: &ImportSettings) -> Result<Layo
                 let stock_dose = stock_dose.ok_or_else(|| missing(stock, "concentration of 0 or more"))?;
                 Some(LaidDose {
                     drug: name.to_owned(),
-                    dose: stock_dose * nanolitres / (1000.0 * well_volume + nanolitres),
+                    dose: stock_dose * nanolitres,
                     unit: unit(&table, &row, unit_column, settings)?,
                     place: table.place(&row, volume),
                 })
             }
         };
         let place = table.place(&row, well);
-        dispense(&mut layout, plate.and_then(|column| table.text(&row, column)), at, place, laid);
+        dispense(&mut layout, plate_name, at, place, laid);
+    }
+    for (name, wells) in &mut layout.plates {
+        for (at, well) in wells {
+            let volume = 1000.0 * well_volume + dispensed.get(&(name.clone(), *at)).copied().unwrap_or(0.0);
+            well.doses.iter_mut().for_each(|dose| dose.dose /= volume);
+        }
     }
     at_most_three(layout)
 }

@@ -22,16 +22,18 @@ impl Decimal {
 
 /// Why a text is no number, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoNumber {
+pub(crate) struct NoNumber {
     pub problem: String,
     pub hint: &'static str,
+    /// Whether it would be one but for its separators.
+    pub separators: bool,
 }
 
 /// Texts that stand for a missing value.
 const MISSING: [&str; 8] = ["", "na", "n/a", "nan", "null", "none", "-", "#n/a"];
 
 /// The number that a cell holds; `None` where it holds none.
-pub(super) fn number(text: &str, decimal: Decimal) -> Result<Option<f64>, NoNumber> {
+pub(crate) fn number(text: &str, decimal: Decimal) -> Result<Option<f64>, NoNumber> {
     let text = text.trim();
     if MISSING.iter().any(|missing| missing.eq_ignore_ascii_case(text)) {
         return Ok(None);
@@ -45,13 +47,17 @@ pub(super) fn number(text: &str, decimal: Decimal) -> Result<Option<f64>, NoNumb
         return if value.is_finite() {
             Ok(Some(value))
         } else {
-            Err(NoNumber { problem: format!("`{text}` is beyond every number"), hint: "look at this cell" })
+            Err(NoNumber {
+                problem: format!("`{text}` is beyond every number"),
+                hint: "look at this cell",
+                separators: false,
+            })
         };
     }
     let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\'')).collect();
     if plain.len() < text.len() && (is_number(&plain, '.') || is_number(&plain, ',')) {
         let hint = "export the file without thousands separators";
-        return Err(NoNumber { problem: format!("`{text}` has a thousands separator"), hint });
+        return Err(NoNumber { problem: format!("`{text}` has a thousands separator"), hint, separators: true });
     }
     if is_number(&text.replace(other, ""), point)
         && text.contains(other)
@@ -63,7 +69,7 @@ pub(super) fn number(text: &str, decimal: Decimal) -> Result<Option<f64>, NoNumb
             let names = format!("`{text}` has a thousands separator or a decimal {}", Decimal::of(other).name());
             (names, "export without separators; --decimal says what is between whole and broken")
         };
-        return Err(NoNumber { problem, hint });
+        return Err(NoNumber { problem, hint, separators: true });
     }
     if is_number(text, other) {
         let problem = format!("`{text}` has a decimal {}", Decimal::of(other).name());
@@ -71,13 +77,13 @@ pub(super) fn number(text: &str, decimal: Decimal) -> Result<Option<f64>, NoNumb
             Decimal::Point => "if the whole file is written so, say it: --decimal comma",
             Decimal::Comma => "if the whole file is written so, leave --decimal out",
         };
-        return Err(NoNumber { problem, hint });
+        return Err(NoNumber { problem, hint, separators: true });
     }
     let hint = match text.starts_with(|c: char| c.is_ascii_digit()) {
         true => "cells of numbers hold nothing else: units go into a column of their own",
         false => "is it the right column, and does the block begin at the right cell?",
     };
-    Err(NoNumber { problem: format!("`{text}` is not a number"), hint })
+    Err(NoNumber { problem: format!("`{text}` is not a number"), hint, separators: false })
 }
 
 impl Decimal {

@@ -64,7 +64,7 @@ impl Sheet {
 }
 
 /// `C14`, with the sheet's name where it has one; counted from 0.
-pub(super) fn place(sheet: Option<&str>, row: usize, column: usize) -> String {
+pub(crate) fn place(sheet: Option<&str>, row: usize, column: usize) -> String {
     let (mut letters, mut rest) = (Vec::new(), column + 1);
     while rest > 0 {
         letters.push(char::from(b'A' + ((rest - 1) % 26) as u8));
@@ -75,7 +75,7 @@ pub(super) fn place(sheet: Option<&str>, row: usize, column: usize) -> String {
 }
 
 /// An error at a place in a file.
-pub(super) fn at_cell(path: &Path, place: &str, problem: &str, hint: &str) -> Error {
+pub(crate) fn at_cell(path: &Path, place: &str, problem: &str, hint: &str) -> Error {
     of_file(path, format!("{place}: {problem}"), hint)
 }
 

@@ -13,7 +13,7 @@ const NOT_UTF8: &str = "save it as CSV UTF-8";
 const LOOKED_AT: usize = 1 << 16;
 
 /// A delimited text file that is read row by row.
-pub(super) struct TextFile {
+pub(crate) struct TextFile {
     path: PathBuf,
     reader: Reader<BufReader<File>>,
     record: ByteRecord,

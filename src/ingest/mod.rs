@@ -1,6 +1,6 @@
 //! Files in: well tables, tables of curves and matrices, and what is said of the lines.
 //!
-//! Parquet is read by row group with only the columns needed. Every row of a well table ends in [`Screen::wells`] or
+//! Parquet is read by row group with only the columns needed; CSV and TSV become Parquet in memory. Every row of a well table ends in [`Screen::wells`] or
 //! in [`Screen::rejected`]; doses leave here in moles per litre, one value for all doses that are meant to be one.
 
 pub mod curves;
@@ -10,6 +10,7 @@ mod lines;
 pub mod long;
 mod parquet_file;
 mod rows;
+mod text_table;
 mod values;
 
 use crate::config::Mapping;

@@ -1,13 +1,15 @@
 //! A Parquet file read row group by row group, only the columns asked for, every failure named by its place.
 
-use super::failure;
+use super::{failure, text_table};
 use crate::{Error, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::reader::ChunkReader;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::File;
@@ -26,6 +28,8 @@ pub(super) struct ParquetFile {
     path: PathBuf,
     stamp: Stamp,
     metadata: ArrowReaderMetadata,
+    /// The file as Parquet, where it is a text table.
+    converted: Option<Bytes>,
 }
 
 impl ParquetFile {
@@ -43,11 +47,18 @@ impl ParquetFile {
                 Some(format!("name the files in it: {}", path.join("*.parquet").display())),
             ));
         }
-        check_magic(&mut file, path)?;
+        let converted = text_table::is_text_table(path).then(|| text_table::as_parquet(path)).transpose()?;
+        if converted.is_none() {
+            check_magic(&mut file, path)?;
+        }
         // The Arrow schema that some writers embed is not read: types then come from the Parquet schema alone, and a
         // file means the same whoever wrote it.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = guarded(|| ArrowReaderMetadata::load(&file, options)).map_err(|problem| {
+        let metadata = guarded(|| match &converted {
+            Some(bytes) => ArrowReaderMetadata::load(bytes, options),
+            None => ArrowReaderMetadata::load(&file, options),
+        });
+        let metadata = metadata.map_err(|problem| {
             failure::of_file(
                 path,
                 format!("the footer cannot be read: {problem}"),
@@ -55,8 +66,9 @@ impl ParquetFile {
             )
         })?;
         let stamp = Stamp::of(&file).map_err(unreadable)?;
-        let this = Self { path: path.to_owned(), stamp, metadata };
-        this.check_places(this.stamp.length)?;
+        let length = converted.as_ref().map_or(stamp.length, |bytes| bytes.len() as u64);
+        let this = Self { path: path.to_owned(), stamp, metadata, converted };
+        this.check_places(length)?;
         if this.rows() == 0 {
             return Err(failure::of_file(path, "has no rows", None));
         }
@@ -153,19 +165,29 @@ impl ParquetFile {
         group: usize,
         columns: &[usize],
     ) -> Result<std::result::Result<ParquetRecordBatchReader, String>> {
+        if let Some(bytes) = &self.converted {
+            return Ok(guarded(|| self.build(bytes.clone(), group, columns)));
+        }
         let unreadable = |source| Error::File { action: "read", path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(unreadable)?;
         if Stamp::of(&file).map_err(unreadable)? != self.stamp {
             return Err(failure::of_file(&self.path, "was changed while it was read", Some("run it again".into())));
         }
-        Ok(guarded(|| {
-            let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(vec![group])
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS)
-                .build()
-        }))
+        Ok(guarded(|| self.build(file, group, columns)))
+    }
+
+    fn build<T: ChunkReader + 'static>(
+        &self,
+        source: T,
+        group: usize,
+        columns: &[usize],
+    ) -> parquet::errors::Result<ParquetRecordBatchReader> {
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
     }
 
     /// The error for a row group that could not be decoded: reads its columns one by one to find the one to name.
@@ -258,7 +280,10 @@ fn check_magic(file: &mut File, path: &Path) -> Result<()> {
         return Err(failure::of_file(
             path,
             problem,
-            Some("tables are read as Parquet; other formats must be converted first".into()),
+            Some(
+                "tables are read as Parquet, and as text from .csv and .tsv; for other formats: isobole import --list"
+                    .into(),
+            ),
         ));
     }
     if &tail != MAGIC || length < 12 {

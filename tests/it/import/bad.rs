@@ -92,7 +92,7 @@ fn what_the_response_is_is_never_guessed() {
     let settings = ImportSettings { orientation: Some(Orientation::Viability), ..ImportSettings::default() };
     let (message, _) = bench.error(Format::SynergyFinder, &[file.clone()], &settings);
     assert_eq!(message, "`b.csv`: F1: is inhibition by its name, and viability by --orientation");
-    let percent: String = (60..100).map(|y| format!("1,x,y,{y},0,{y},uM\n")).collect();
+    let percent: String = (0..400).map(|y| format!("1,x,y,{y},0,{},uM\n", 60 + y % 40)).collect();
     let header = "block_id,drug_row,drug_col,conc_r,conc_c,viability,conc_unit\n";
     let file = bench.file("b.csv", format!("{header}{percent}"));
     let settings = ImportSettings { scale: Some(Scale::Fraction), ..ImportSettings::default() };

@@ -248,15 +248,15 @@ fn picklists_of_dispensers_are_layouts() {
     let bench = Bench::new();
     let data = bench.file("plate.csv", csv(&plate()));
     let echo = "Source Plate Barcode,Source Well,Destination Plate Barcode,Destination Well,Transfer Volume,Sample Name,Sample Concentration,Sample Concentration Units\n\
-        S,A1,plate,A1,25,x,10,mM\nS,A1,plate,A1,25,x,10,mM\nS,A2,plate,A2,100,DMSO,,\nS,A1,plate,A3,50,x,10,mM\nS,A3,plate,A3,50,y,1,mM\n";
+        S,A1,plate,A1,25,x,10,mM\nS,A1,plate,A1,25,x,10,mM\nS,A2,plate,A2,100,DMSO,,\nS,A1,plate,A3,200,x,10,mM\nS,A3,plate,A3,50,y,1,mM\n";
     let settings = ImportSettings { well_volume_ul: Some(50.0), ..laid(bench.file("echo.csv", echo)) };
     let (_, screen) = bench.round(Format::Grid, &[data.clone()], &settings);
     let found = wells(&screen);
     let at = |well: &str| &found[&("plate".to_owned(), well.to_owned())].1;
-    // Two transfers of 25 nL of 10 mM, each into 50 µL.
-    assert!((at("A01")[0].1 - 2.0 * 0.01 * 25.0 / 50_025.0).abs() < 1e-15);
+    // Two transfers of 25 nL of 10 mM into 50 µL; 200 nL and 50 nL.
+    assert!((at("A01")[0].1 - 0.01 * 50.0 / 50_050.0).abs() < 1e-15);
     assert_eq!(at("A02").len(), 0);
-    assert!((at("A03")[1].1 - 0.001 * 50.0 / 50_050.0).abs() < 1e-15);
+    assert!((at("A03")[1].1 - 0.001 * 50.0 / 50_250.0).abs() < 1e-15);
     let (message, hint) = bench.error(Format::Grid, &[data.clone()], &laid(bench.file("echo.csv", echo)));
     assert_eq!(
         message,

@@ -1,6 +1,7 @@
 //! Other tools' files in: real ones and small ones, round through `run`; and files that are wrong in one thing.
 
 mod bad;
+mod command;
 mod grids;
 mod tables;
 mod workbook;

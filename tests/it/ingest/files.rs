@@ -121,7 +121,7 @@ fn files_that_are_not_whole_parquet_say_so() {
     std::fs::write(&path, "").unwrap();
     assert_eq!(read(&path).0, "`plates.parquet`: is empty");
     std::fs::write(&path, "plate_id,well,signal\nP1,A01,3\n").unwrap();
-    let hint = "tables are read as Parquet; other formats must be converted first";
+    let hint = "tables are read as Parquet, and as text from .csv and .tsv; for other formats: isobole import --list";
     assert_eq!(read(&path), ("`plates.parquet`: is not a Parquet file".into(), Some(hint.into())));
 
     write(&path, good());

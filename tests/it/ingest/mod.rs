@@ -5,6 +5,7 @@ mod lines;
 mod plain;
 mod real;
 mod rows;
+mod text;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use isobole::Result;
