@@ -80,10 +80,8 @@ pub(super) fn pool(
         let plates: Vec<&PlateQuality> = plates.iter().filter(|p| is_in(p.batch)).collect();
         one(wells.iter().filter(|w| is_in(w.well.batch)), &plates, scales.as_ref(), settings)
     };
-    let mut found: Vec<BatchQuality> = batches
-        .iter()
-        .map(|batch| BatchQuality { batch: Some(*batch), ..of(&|b| b == Some(*batch)) })
-        .collect();
+    let mut found: Vec<BatchQuality> =
+        batches.iter().map(|batch| BatchQuality { batch: Some(*batch), ..of(&|b| b == Some(*batch)) }).collect();
     let mut screen = BatchQuality {
         is_screen: true,
         sd_technical: spreads.technical(),
@@ -110,7 +108,11 @@ fn note(reason: &mut String, code: &str) {
 
 /// The median raw signal of each plate's samples, where that must stand in for vehicle wells that are too few; `None`
 /// where the responses are comparable as they are.
-fn scales(wells: &[NormalisedWell], plates: &[PlateQuality], orientation: Orientation) -> Option<BTreeMap<NameId, f64>> {
+fn scales(
+    wells: &[NormalisedWell],
+    plates: &[PlateQuality],
+    orientation: Orientation,
+) -> Option<BTreeMap<NameId, f64>> {
     let enough = plates.iter().filter(|p| p.n_vehicle > 0).all(|p| p.n_vehicle >= CONTROL_WELLS_GOOD);
     if enough || orientation != Orientation::Signal {
         return None;
@@ -155,7 +157,8 @@ fn one<'a>(
             Some(scales) => into.extend(scales.get(&w.well.plate).map(|scale| w.well.signal / scale)),
         }
     }
-    let low = if positive.is_empty() || settings.low_control_blank && !blank.is_empty() { &mut blank } else { &mut positive };
+    let low =
+        if positive.is_empty() || settings.low_control_blank && !blank.is_empty() { &mut blank } else { &mut positive };
     separation(&mut vehicle, low, &mut found);
     drift(plates, &mut found);
     let mut correlations: Vec<f64> = plates.iter().filter_map(|p| p.replicate_correlation).collect();

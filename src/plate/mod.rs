@@ -159,7 +159,7 @@ impl PlateStage {
     fn accept(&mut self, well: Well, response: f64) {
         if PLAUSIBLE.contains(&response) {
             let flags = WellFlags::of_response(response);
-            self.wells.push(NormalisedWell { well, response, weight: flags.weight(), flags });
+            self.wells.push(NormalisedWell { well, response, weight: 1.0, flags });
         } else {
             let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
             self.rejected.push(reject(&well, "implausible_response", detail));

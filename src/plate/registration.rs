@@ -62,7 +62,7 @@ pub struct PlateCurve {
     pub dilution_step: f64,
     /// Whole dilution steps by which the series seems to be mis-registered; 0 for none.
     pub steps_off: i32,
-    /// Why a value is missing: `too_flat`, `shift_not_determined`; or `dose_misregistered`.
+    /// Why a value is missing: `too_flat`, `shift_not_determined`, `too_few_plates`; or `dose_misregistered`.
     pub reason: &'static str,
 }
 
@@ -96,7 +96,9 @@ pub(super) fn check(wells: &mut [NormalisedWell]) -> crate::Result<Vec<PlateCurv
     let mut series: Vec<&[Point]> = Vec::new();
     let mut curves = CurveSet::new();
     for group in points.chunk_by(|a, b| a.series == b.series) {
-        if group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).count() < FEWEST_PLATES {
+        if group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).count()
+            < FEWEST_PLATES
+        {
             continue;
         }
         let mut observed: Vec<(u64, f64)> = group.iter().map(|p| (p.dose, wells[p.well as usize].response)).collect();
@@ -139,7 +141,8 @@ fn one_drug(
 ) {
     let ln_dose = |p: &Point| libm::log(f64::from_bits(p.dose));
     let curve = |x: f64| Hill4::response(x, parameters);
-    let (low, high) = group.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(ln_dose(p)), h.max(ln_dose(p))));
+    let (low, high) =
+        group.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(ln_dose(p)), h.max(ln_dose(p))));
     let is_flat = (curve(low) - curve(high)).abs() < FEWEST_FALL;
     let plates: Vec<&[Point]> =
         group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).collect();
@@ -190,7 +193,10 @@ fn one_drug(
 /// Shrinks the shifts of one line and drug and finds the series that lie whole steps beside the others.
 fn judge(curves: &mut [PlateCurve], line: u32, wrong: &mut Vec<(NameId, u32, NameId)>) {
     let mut shifts: Vec<f64> = curves.iter().filter_map(|c| c.shift).collect();
-    let Some(middle) = super::spread::median(&mut shifts).filter(|_| shifts.len() >= FEWEST_PLATES) else { return };
+    let Some(middle) = super::spread::median(&mut shifts).filter(|_| shifts.len() >= FEWEST_PLATES) else {
+        curves.iter_mut().filter(|c| c.shift.is_some()).for_each(|c| c.reason = "too_few_plates");
+        return;
+    };
     // Those that may be a step off must not widen the spread that they are judged by.
     let is_near = |c: &PlateCurve| c.shift.is_some_and(|s| (s - middle).abs() < SHARE_OF_STEP * c.dilution_step);
     let near: Vec<(f64, Option<f64>)> =
@@ -202,7 +208,11 @@ fn judge(curves: &mut [PlateCurve], line: u32, wrong: &mut Vec<(NameId, u32, Nam
         let off = shift - mean;
         let steps = (off / c.dilution_step).round();
         let distance = off.abs() / (error * error + between).sqrt();
-        if steps != 0.0 && off.abs() > SHARE_OF_STEP * c.dilution_step && distance > DEVIATIONS && near.len() >= FEWEST_PLATES - 1 {
+        if steps != 0.0
+            && off.abs() > SHARE_OF_STEP * c.dilution_step
+            && distance > DEVIATIONS
+            && near.len() >= FEWEST_PLATES - 1
+        {
             c.steps_off = steps as i32;
             c.reason = "dose_misregistered";
             wrong.push((c.plate, line, c.drug));
@@ -222,7 +232,8 @@ fn least_squares_shift(points: &[(f64, f64)], curve: &impl Fn(f64) -> f64) -> (f
     let at = |i: i32| f64::from(i) / f64::from(GRID) * LARGEST_SHIFT * LN_10;
     // From the middle outwards: of equal sums the smaller shift.
     let candidates = (0..=GRID).flat_map(|i| [at(i), at(-i)]);
-    let best = candidates.map(|s| (sse(s), s)).fold((f64::INFINITY, 0.0), |best, one| if one.0 < best.0 { one } else { best });
+    let best =
+        candidates.map(|s| (sse(s), s)).fold((f64::INFINITY, 0.0), |best, one| if one.0 < best.0 { one } else { best });
     let step = LARGEST_SHIFT * LN_10 / f64::from(GRID);
     let golden = 0.5 * (5.0f64.sqrt() - 1.0);
     let (mut low, mut high) = (best.1 - step, best.1 + step);
@@ -242,7 +253,8 @@ fn slope(curve: &impl Fn(f64) -> f64, x: f64) -> f64 {
 
 /// Median ratio of neighbouring doses, natural log.
 fn dilution_step(sorted: &[Point]) -> f64 {
-    let doses: Vec<f64> = sorted.chunk_by(|a, b| a.dose == b.dose).map(|d| libm::log(f64::from_bits(d[0].dose))).collect();
+    let doses: Vec<f64> =
+        sorted.chunk_by(|a, b| a.dose == b.dose).map(|d| libm::log(f64::from_bits(d[0].dose))).collect();
     let mut steps: Vec<f64> = doses.windows(2).map(|w| w[1] - w[0]).collect();
     super::spread::median(&mut steps).unwrap_or(f64::INFINITY)
 }

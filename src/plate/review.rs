@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 /// Added to the viability that the variance of a well is in proportion to, so that dead wells keep some: the noise law of
 /// bayesynergy (Rønneberg 2021, doi 10.1093/bib/bbab251). Ours: dead wells have a tenth of an untreated well's noise.
 const VARIANCE_OFFSET: f64 = 0.01;
-/// Standard deviation of row or column effects, as viability, above which a plate is no longer good. Ours: half the CV that a
-/// good plate may have, because it is shared by a whole row.
-pub const PLACE_EFFECT_GOOD: f64 = 0.1;
+/// Standard deviation of row or column effects, as viability, above which a plate is no longer good. Ours: a quarter of the CV
+/// that a good plate may have, because it is shared by a whole row.
+pub const PLACE_EFFECT_GOOD: f64 = 0.05;
 /// p below which an effect of place is believed: once in a thousand clean plates.
 pub const PLACE_EFFECT_P: f64 = 1e-3;
 /// Share of flagged wells above which a plate is no longer good. Ours: a row or column of a 384-well plate is 4 to 6 %.
@@ -70,8 +70,10 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
         of_plates.push((plate, &others[start..start + plate.len()]));
         start += plate.len();
     }
-    let reviews: Vec<PlateReview> =
-        of_plates.par_iter().map_init(Scratch::default, |scratch, (wells, others)| one(wells, others, scratch)).collect();
+    let reviews: Vec<PlateReview> = of_plates
+        .par_iter()
+        .map_init(Scratch::default, |scratch, (wells, others)| one(wells, others, scratch))
+        .collect();
     let flags: Vec<WellFlags> = reviews.iter().flat_map(|r| r.flags.iter().copied()).collect();
     wells.iter_mut().zip(flags).for_each(|(w, flags)| w.flags.insert(flags));
     *plate_curves = registration::check(wells)?;
@@ -85,16 +87,22 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
         seen.2.insert(w.flags);
     }
     for quality in plates.iter_mut() {
-        let (Some(review), Some(flagged)) = (by_plate.get(&quality.plate), flagged.get(&quality.plate)) else { continue };
+        let (Some(review), Some(flagged)) = (by_plate.get(&quality.plate), flagged.get(&quality.plate)) else {
+            continue;
+        };
         judge(quality, review, *flagged);
     }
-    let bad: std::collections::BTreeSet<(NameId, Option<NameId>)> =
-        plates.iter().filter(|p| p.verdict == Verdict::Bad).map(|p| (p.plate, p.line)).collect();
+    let mut bad: BTreeMap<NameId, Vec<Option<NameId>>> = BTreeMap::new();
+    for p in plates.iter().filter(|p| p.verdict == Verdict::Bad) {
+        bad.entry(p.plate).or_default().push(p.line);
+    }
     for w in wells.iter_mut() {
-        if !bad.is_empty() && (bad.contains(&(w.well.plate, w.well.line)) || bad.contains(&(w.well.plate, None))) {
+        // A verdict without a line is that of the whole plate, and a blank is every line's.
+        let of_well = |line: &Option<NameId>| line.is_none() || w.well.line.is_none() || *line == w.well.line;
+        if bad.get(&w.well.plate).is_some_and(|lines| lines.iter().any(of_well)) {
             w.flags.insert(WellFlags::PLATE_BAD);
         }
-        w.weight = w.flags.weight();
+        w.weight *= w.flags.weight();
     }
     *batches = batch::pool(wells, plates, &spreads, screen.orientation, settings);
     Ok(())
@@ -245,7 +253,12 @@ fn shifted_doses(wells: &[NormalisedWell], others: &[Elsewhere], flags: &mut [We
         let mean = dose.iter().map(|(_, i)| departure(*i)).sum::<f64>() / n;
         let squares: f64 = dose.iter().map(|(_, i)| (departure(*i) - mean).powi(2)).sum();
         let error = (squares / (n - 1.0) / n).sqrt();
-        if mean.abs() > DOSE_SHIFT && mean.abs() > DOSE_SHIFT_DEVIATIONS * error {
+        // Of two plates nobody knows which is wrong. Where the drug alone is on more of them, those wells decide.
+        let told: Vec<f64> =
+            dose.iter().filter(|(_, i)| others[*i as usize].plates > 1).map(|(_, i)| departure(*i)).collect();
+        let is_here =
+            told.is_empty() || told.iter().sum::<f64>() / told.len() as f64 * mean.signum() > 0.5 * mean.abs();
+        if is_here && mean.abs() > DOSE_SHIFT && mean.abs() > DOSE_SHIFT_DEVIATIONS * error {
             dose.iter().for_each(|(_, i)| flags[*i as usize].insert(WellFlags::DOSE_SHIFTED));
         }
     }

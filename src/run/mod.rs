@@ -152,7 +152,19 @@ fn clear_previous(out: &Path) {
     if !out.join("run.json").is_file() {
         return;
     }
-    let tables = ["wells", "plates", "batches", "plate_curves", "curves", "matrices", "surfaces", "synergy", "resistance", "pairs", "rejected"];
+    let tables = [
+        "wells",
+        "plates",
+        "batches",
+        "plate_curves",
+        "curves",
+        "matrices",
+        "surfaces",
+        "synergy",
+        "resistance",
+        "pairs",
+        "rejected",
+    ];
     let written = tables.iter().flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
     for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.

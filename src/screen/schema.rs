@@ -97,7 +97,11 @@ pub const WELL_TABLE: &[ColumnSpec] = &[
         "instead of `signal`: viability or inhibition, already normalised",
     ),
     text("block", &["block_id", "pair_index"], "the dose matrix that the well belongs to, where the data name it"),
-    text("replicate", &[], "the biological replicate; wells of one are technical replicates; without it, a plate is one"),
+    text(
+        "replicate",
+        &[],
+        "the biological replicate; wells of one are technical replicates; without it, a plate is one",
+    ),
     text("batch", &["dataset_id"], "batch of plates; quality is told for each"),
     number("time_h", "h", &[], "hours from treatment to reading; not read, one reading a well is expected"),
     number("signal_t0", "reader counts", &[], "signal at the time of treatment; not read"),

@@ -95,7 +95,10 @@ fn gdsc_plates_have_the_z_prime_that_others_computed() {
     let marginal = stage.plates.iter().filter(|p| p.verdict == Verdict::Marginal).count();
     let good = stage.plates.iter().filter(|p| p.verdict == Verdict::Good).count();
     println!("good {good}, marginal {marginal}");
-    assert_eq!(good + marginal, 1837);
+    // One plate has neighbouring untreated wells that all lie far out: its Z' does not show it.
+    let bad: Vec<&PlateQuality> = stage.plates.iter().filter(|p| p.verdict == Verdict::Bad).collect();
+    assert!(bad.len() == 1 && has(bad[0], "contaminated") && bad[0].z_prime.unwrap() > 0.0, "{bad:?}");
+    assert_eq!(good + marginal, 1836);
 }
 
 #[test]
@@ -111,19 +114,15 @@ fn good_plates_are_told_from_bad_ones() {
         };
         let plate = input.plates.intern(text(&row[0]));
         let treatments = match role {
-            Role::Sample => [
-                Some(Treatment { drug: input.drugs.intern(text(&row[4])), dose: number(&row[5]) * 1e-9 }),
-                None,
-                None,
-            ],
+            Role::Sample => {
+                [Some(Treatment { drug: input.drugs.intern(text(&row[4])), dose: number(&row[5]) * 1e-9 }), None, None]
+            }
             _ => [None; 3],
         };
         input.wells.push(Well { treatments, ..well(plate, text(&row[1]), role, number(&row[3])) });
     }
     let stage = stage(&input, percent_of_vehicle());
-    for p in &stage.plates {
-        println!("{} {:?} {} error {:?}", input.plates.name(p.plate), p.verdict, p.reason, p.residual_error);
-    }
+
     let verdict = |name: &str| {
         let id = input.plates.id(name).unwrap();
         stage.plates.iter().find(|p| p.plate == id).map(|p| (p.verdict, p.z_prime.unwrap())).unwrap()
@@ -137,6 +136,14 @@ fn good_plates_are_told_from_bad_ones() {
         assert_eq!(found, expected, "{name}");
         assert!((z - z_prime).abs() < 1e-12, "{name}: {z}");
     }
+    // The samples say so too, without a look at any control but for the scale.
+    let reason = |name: &str| {
+        let id = input.plates.id(name).unwrap();
+        stage.plates.iter().find(|p| p.plate == id).map(|p| (p.residual_error.unwrap(), p.reason.clone())).unwrap()
+    };
+    assert!(reason("115858").0 < 0.06 && reason("115858").1 == "edge_not_measured", "{:?}", reason("115858"));
+    assert!(reason("PSCREEN_M2").1.contains("residual_error_very_high"), "{:?}", reason("PSCREEN_M2"));
+    assert!(reason("101416").1.contains("column_effect_high"), "{:?}", reason("101416"));
 }
 
 /// Pooled Z' of cellHTS2: `normalizePlates(scale = "multiplicative", method = "median")`, then `getZfactor` by replicate,

@@ -2,8 +2,8 @@
 
 use isobole::fit::{Fit, MAX_PARAMETERS, Refit, Status};
 use isobole::model::ModelId;
-use isobole::plate::{PlateQuality, Verdict};
 use isobole::plate::spatial::Spatial;
+use isobole::plate::{PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::page::Page;
 use isobole::report::run_json::{Counts, InputFile, RunRecord};
