@@ -76,9 +76,15 @@ pub(super) fn pool(
 ) -> Vec<BatchQuality> {
     let batches: BTreeSet<NameId> = plates.iter().filter_map(|p| p.batch).collect();
     let scales = scales(wells, plates, orientation);
+    // A plate is of one batch: wells are asked by the plate.
+    let of_plates: Vec<(Option<NameId>, &[NormalisedWell])> = wells
+        .chunk_by(|a, b| a.well.plate == b.well.plate)
+        .map(|plate| (plate.iter().find_map(|w| w.well.batch), plate))
+        .collect();
     let of = |is_in: &dyn Fn(Option<NameId>) -> bool| {
         let plates: Vec<&PlateQuality> = plates.iter().filter(|p| is_in(p.batch)).collect();
-        one(wells.iter().filter(|w| is_in(w.well.batch)), &plates, scales.as_ref(), settings)
+        let wells = of_plates.iter().filter(|(batch, _)| is_in(*batch)).flat_map(|(_, wells)| wells.iter());
+        one(wells, &plates, scales.as_ref(), settings)
     };
     let mut found: Vec<BatchQuality> =
         batches.iter().map(|batch| BatchQuality { batch: Some(*batch), ..of(&|b| b == Some(*batch)) }).collect();

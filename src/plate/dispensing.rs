@@ -10,7 +10,7 @@ use super::spread::median;
 use crate::screen::well::Role;
 
 /// A well that lies beyond all its neighbours in dose by more than this viability is out of order: the step of
-/// Combocat's monotonicity check (Nature Communications 2025; ±25 % cell death).
+/// Combocat's monotonicity check (doi 10.1038/s41467-025-66223-8; ±25 % cell death).
 pub const OUT_OF_ORDER: f64 = 0.25;
 /// Standard deviation of technical replicates, as viability, from which they disagree (Combocat: 20 %).
 pub const REPLICATE_SD: f64 = 0.2;

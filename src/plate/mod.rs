@@ -35,7 +35,7 @@ use rayon::prelude::*;
 pub use registration::PlateCurve;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-pub use table::{batches_table, plate_curves_table, table, wells_table};
+pub use table::{batches_table, flagged_table, plate_curves_table, table, wells_table};
 
 /// A well with its response: the input of everything after the plate stage.
 #[derive(Debug, Clone, Copy)]

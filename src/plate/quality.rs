@@ -116,7 +116,7 @@ pub struct PlateQuality {
     pub spatial: Spatial,
     /// Root mean square of the residuals of single drugs about their own falling curves on this plate, each over the
     /// square root of its fitted viability and corrected for the freedom of the fit: the noise of the samples themselves, as
-    /// a share of an untreated well. Idea of the normalised residual fit error (Ianevski 2025, plateQC).
+    /// a share of an untreated well. Idea of the normalised residual fit error (Ianevski 2025, doi 10.1016/j.isci.2025.113470).
     pub residual_error: Option<f64>,
     /// Pearson correlation of the plate's samples with the same treatments on other plates.
     pub replicate_correlation: Option<f64>,

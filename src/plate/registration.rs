@@ -7,6 +7,7 @@
 //! mean by how little is known of it (empirical Bayes: Efron & Morris 1973, doi 10.1080/01621459.1973.10481350).
 
 use super::NormalisedWell;
+use super::PlateQuality;
 use super::flags::WellFlags;
 use super::replicates::TreatmentKey;
 use crate::backend::Backend;
@@ -16,6 +17,7 @@ use crate::model::{Model, ModelId, hill::Hill4};
 use crate::rank::meta_analysis::{Pooled, pool};
 use crate::screen::names::NameId;
 use crate::screen::well::Role;
+use std::collections::BTreeMap;
 use std::f64::consts::LN_10;
 
 /// Plates that tell which of them is wrong.
@@ -56,6 +58,12 @@ pub struct PlateCurve {
     pub shift_shrunk: Option<f64>,
     /// Pooled EC50 moved by the shrunk shift: what this plate's EC50 most likely is, log10 molar.
     pub log10_ec50_shrunk: Option<f64>,
+    /// The plate's batch.
+    pub batch: Option<NameId>,
+    /// Mean shift of the batch's plates less that of all plates (mis-registered ones left out), log10 of dose.
+    pub batch_shift: Option<f64>,
+    /// Its standard error, plates of the batch taken for a sample of what it could have.
+    pub batch_shift_se: Option<f64>,
     /// Standard deviation of the true shifts between plates, log10 of dose.
     pub between_plates_sd: Option<f64>,
     /// log10 of the dilution step on this plate.
@@ -166,6 +174,9 @@ fn one_drug(
             shift_se: None,
             shift_shrunk: None,
             log10_ec50_shrunk: None,
+            batch: None,
+            batch_shift: None,
+            batch_shift_se: None,
             between_plates_sd: None,
             dilution_step: dilution_step(plate) / LN_10,
             steps_off: 0,
@@ -221,6 +232,30 @@ fn judge(curves: &mut [PlateCurve], line: u32, wrong: &mut Vec<(NameId, u32, Nam
         let shrunk = mean + off * between / (between + error * error);
         c.shift_shrunk = Some(shrunk);
         c.log10_ec50_shrunk = Some(c.log10_ec50_pooled + shrunk);
+    }
+}
+
+/// Names each curve's batch, and says by how much batches of the same line and drug lie apart.
+pub(super) fn add_batches(curves: &mut [PlateCurve], plates: &[PlateQuality]) {
+    let batch_of: BTreeMap<NameId, NameId> = plates.iter().filter_map(|p| Some((p.plate, p.batch?))).collect();
+    type Shifts = Vec<(f64, Option<f64>)>;
+    let mut of_drug: BTreeMap<(Option<NameId>, NameId), Shifts> = BTreeMap::new();
+    let mut of_batch: BTreeMap<(Option<NameId>, NameId, NameId), Shifts> = BTreeMap::new();
+    for c in curves.iter_mut() {
+        c.batch = batch_of.get(&c.plate).copied();
+        if let (Some(batch), Some(shift), 0) = (c.batch, c.shift, c.steps_off) {
+            of_drug.entry((c.line, c.drug)).or_default().push((shift, c.shift_se));
+            of_batch.entry((c.line, c.drug, batch)).or_default().push((shift, c.shift_se));
+        }
+    }
+    for c in curves.iter_mut() {
+        let Some(batch) = c.batch else { continue };
+        let own = of_batch.get(&(c.line, c.drug, batch)).and_then(|shifts| pool(shifts));
+        let all = of_drug.get(&(c.line, c.drug)).and_then(|shifts| pool(shifts));
+        if let (Some(own), Some(all)) = (own, all) {
+            c.batch_shift = Some(own.mean - all.mean);
+            c.batch_shift_se = own.standard_error;
+        }
     }
 }
 

@@ -62,7 +62,9 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
     if !has_plates {
         return Ok(());
     }
-    wells.par_sort_by_key(|w| w.well.plate);
+    if !wells.is_sorted_by_key(|w| w.well.plate) {
+        wells.par_sort_by_key(|w| w.well.plate);
+    }
     let (others, spreads) = elsewhere(wells);
     let mut of_plates = Vec::new();
     let mut start = 0;
@@ -80,11 +82,13 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
 
     let by_plate: BTreeMap<NameId, &PlateReview> = reviews.iter().map(|r| (r.plate, r)).collect();
     let mut flagged: BTreeMap<NameId, (usize, usize, WellFlags)> = BTreeMap::new();
-    for w in wells.iter() {
-        let seen = flagged.entry(w.well.plate).or_default();
-        seen.0 += usize::from(w.flags.any());
-        seen.1 += 1;
-        seen.2.insert(w.flags);
+    for plate in wells.chunk_by(|a, b| a.well.plate == b.well.plate) {
+        let seen = flagged.entry(plate[0].well.plate).or_default();
+        for w in plate {
+            seen.0 += usize::from(w.flags.any());
+            seen.2.insert(w.flags);
+        }
+        seen.1 = plate.len();
     }
     for quality in plates.iter_mut() {
         let (Some(review), Some(flagged)) = (by_plate.get(&quality.plate), flagged.get(&quality.plate)) else {
@@ -96,7 +100,7 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
     for p in plates.iter().filter(|p| p.verdict == Verdict::Bad) {
         bad.entry(p.plate).or_default().push(p.line);
     }
-    for w in wells.iter_mut() {
+    for w in wells.iter_mut().filter(|w| !bad.is_empty() || w.flags.any()) {
         // A verdict without a line is that of the whole plate, and a blank is every line's.
         let of_well = |line: &Option<NameId>| line.is_none() || w.well.line.is_none() || *line == w.well.line;
         if bad.get(&w.well.plate).is_some_and(|lines| lines.iter().any(of_well)) {
@@ -104,6 +108,7 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
         }
         w.weight *= w.flags.weight();
     }
+    registration::add_batches(plate_curves, plates);
     *batches = batch::pool(wells, plates, &spreads, screen.orientation, settings);
     Ok(())
 }

@@ -115,6 +115,12 @@ pub fn batches_table(batches: &[BatchQuality], screen: &Screen) -> Table {
         .text("reason", batches.iter().map(|b| Some(b.reason.as_str())))
 }
 
+/// The table `flagged`: the rows of `wells` that have a flag.
+pub fn flagged_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
+    let flagged: Vec<NormalisedWell> = wells.iter().filter(|w| w.flags.any()).copied().collect();
+    Table { name: "flagged".into(), ..wells_table(&flagged, screen) }
+}
+
 /// The table `plate_curves`: a drug alone in one line on one plate against the same on all plates; see
 /// [`super::registration`]. Shifts and their errors are log10 of dose, EC50 log10 molar.
 pub fn plate_curves_table(curves: &[PlateCurve], screen: &Screen) -> Table {
@@ -130,6 +136,9 @@ pub fn plate_curves_table(curves: &[PlateCurve], screen: &Screen) -> Table {
         .number("se_log10_shift", number(|c| c.shift_se))
         .number("log10_shift_shrunk", number(|c| c.shift_shrunk))
         .number("log10_ec50_shrunk", number(|c| c.log10_ec50_shrunk))
+        .text("batch", curves.iter().map(|c| c.batch.map(|batch| screen.batches.name(batch))))
+        .number("log10_batch_shift", number(|c| c.batch_shift))
+        .number("se_log10_batch_shift", number(|c| c.batch_shift_se))
         .number("sd_between_plates", number(|c| c.between_plates_sd))
         .number("log10_dilution_step", number(|c| Some(c.dilution_step)))
         .integer("steps_off", curves.iter().map(|c| Some(i64::from(c.steps_off))))

@@ -157,6 +157,7 @@ fn clear_previous(out: &Path) {
         "plates",
         "batches",
         "plate_curves",
+        "flagged",
         "curves",
         "matrices",
         "surfaces",
@@ -209,9 +210,10 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         plate::plate_curves_table(&analysis.plate_curves, screen),
         rejected_table(&analysis.rejected, screen),
     ];
-    if extent != Extent::Quality {
-        tables.push(plate::wells_table(&analysis.wells, screen));
-    }
+    tables.push(match extent {
+        Extent::Quality => plate::flagged_table(&analysis.wells, screen),
+        Extent::Normalised | Extent::Full => plate::wells_table(&analysis.wells, screen),
+    });
     if extent == Extent::Full {
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
         let curves_table = inference::table(curves, fits, inferences, screen, settings.model);

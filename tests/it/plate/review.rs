@@ -338,3 +338,26 @@ fn scores_say_what_they_would_be_without_the_flagged_wells() {
         }
     }
 }
+
+#[test]
+fn a_batch_with_weaker_stock_is_told_from_its_plates() {
+    let recipe = simulated(CLEAN, 12, 1, 21).recipe;
+    let mut weaker = recipe.clone();
+    weaker.drugs[0].doses_um.iter_mut().for_each(|d| *d *= 10f64.powf(-0.15));
+    let mut screen = screen_of(&simulate(&recipe).unwrap());
+    let readings = screen_of(&simulate(&weaker).unwrap());
+    let tuesday = Some(screen.batches.intern("tuesday"));
+    for (well, reading) in screen.wells.iter_mut().zip(&readings.wells).filter(|(w, _)| w.plate >= 6) {
+        (well.signal, well.batch) = (reading.signal, tuesday);
+    }
+    let stage = reviewed(&screen);
+    let shift = |batch: &str| {
+        let id = screen.batches.id(batch);
+        let curve = stage.plate_curves.iter().find(|c| c.drug == 0 && c.batch == id).unwrap();
+        (curve.batch_shift.unwrap(), curve.batch_shift_se.unwrap())
+    };
+    let (monday, tuesday) = (shift("monday"), shift("tuesday"));
+    assert!((tuesday.0 - monday.0 - 0.15).abs() < 0.04, "{monday:?} {tuesday:?}");
+    assert!(tuesday.1 < 0.03 && tuesday.0 > 3.0 * tuesday.1);
+    assert_eq!(stage.batches.iter().map(|b| b.n_plates).collect::<Vec<_>>(), [6, 6, 12]);
+}
