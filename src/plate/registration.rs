@@ -188,7 +188,8 @@ fn one_drug(
         let Some(shift) = curve_of_plate.shift.map(|s| s * LN_10) else { continue };
         let information: f64 = plate.iter().map(|p| slope(&curve, ln_dose(p) - shift).powi(2)).sum();
         let error = (variance / information).sqrt() / LN_10;
-        if is_flat || !(error < LARGEST_ERROR) || shift.abs() >= LARGEST_SHIFT * LN_10 * 0.999 {
+        // Without any slope at its doses the plate's error is infinite, or no number.
+        if is_flat || error.is_nan() || error >= LARGEST_ERROR || shift.abs() >= LARGEST_SHIFT * LN_10 * 0.999 {
             curve_of_plate.shift = None;
             if !is_flat {
                 curve_of_plate.reason = "shift_not_determined";

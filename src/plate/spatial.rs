@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn planted_effects_are_found_and_measured() {
         for (plate, sd) in [(1, 0.5), (2, 1.0)] {
-            let planted = |r: &Residual| sd * 1.414 * if r.position.row % 2 == 0 { 0.707 } else { -0.707 };
+            let planted = |r: &Residual| sd * 1.414 * if r.position.row.is_multiple_of(2) { 0.707 } else { -0.707 };
             let mut residuals = noise(plate);
             residuals.iter_mut().for_each(|r| r.value += planted(r));
             let found = test(&residuals, (16, 24));
