@@ -6,16 +6,17 @@ use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
 use crate::fit::inference::{self, Inference, Intervals};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
-use crate::plate::{self, NormalisedWell, PlateQuality, PlateStage, Verdict};
+use crate::plate::{self, BatchQuality, NormalisedWell, PlateCurve, PlateQuality, PlateStage, Verdict};
 use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
 use crate::screen::names::NameId;
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::flagged::{add_burden, add_unflagged};
 use crate::synergy::score::score_matrices;
 use crate::synergy::{MatrixScore, SynergyModel};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// A stage of the analysis, as progress and timings call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub struct Analysis {
     pub wells: Vec<NormalisedWell>,
     /// Quality of every plate.
     pub plates: Vec<PlateQuality>,
+    /// Quality of each batch, and of the screen.
+    pub batches: Vec<BatchQuality>,
+    /// Drugs that are alone on several plates, plate by plate.
+    pub plate_curves: Vec<PlateCurve>,
     /// Wells left out by any stage, each with its reason.
     pub rejected: Vec<Rejected>,
     /// Single-agent curves.
@@ -116,8 +121,9 @@ pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> Curv
 /// # Errors
 /// Those of the back end.
 pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) -> Result<Analysis> {
-    let PlateStage { wells, plates, rejected } = plate::run(screen, settings.into(), backend)?;
-    let mut analysis = Analysis { wells, plates, rejected: screen.rejected.clone(), ..Analysis::default() };
+    let PlateStage { wells, plates, batches, plate_curves, rejected } = plate::run(screen, settings.into(), backend)?;
+    let mut analysis =
+        Analysis { wells, plates, batches, plate_curves, rejected: screen.rejected.clone(), ..Analysis::default() };
     analysis.rejected.extend(rejected);
     analysis.warnings.clone_from(&screen.warnings);
     let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
@@ -128,6 +134,11 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
     if bad + unusable > 0 {
         let of = analysis.plates.len();
         analysis.warnings.push(format!("{bad} of {of} plates are bad and {unusable} unusable: see `plates`"));
+    }
+    let misregistered = analysis.plate_curves.iter().filter(|c| c.steps_off != 0).count();
+    if misregistered > 0 {
+        let warning = format!("{misregistered} dilution series lie a step beside their label: see `plate_curves`");
+        analysis.warnings.push(warning);
     }
     Ok(analysis)
 }
@@ -164,6 +175,17 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    add_burden(&mut analysis.scores, &analysis.wells, &analysis.plates);
+    add_unflagged(
+        &mut analysis.scores,
+        &analysis.matrices,
+        &analysis.wells,
+        |wells| gather(wells, screen, analysis.anchor, settings.vehicle_point),
+        &settings.synergy,
+        settings.margins,
+        &fit,
+        backend,
+    )?;
     observe(Stage::Intervals, &format!("{} resamplings of each", settings.bootstrap));
     add_intervals(
         &mut analysis.scores,
@@ -188,7 +210,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     );
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
-    let burden = plate_burden(&analysis, &pairs);
+    let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
     let rank_settings = RankSettings {
         rank_by: position(&settings.synergy, settings.rank_by),
         top_k: settings.top_k,
@@ -216,31 +238,4 @@ fn set_aside(analysis: &mut Analysis, unused: Vec<(usize, Rejected)>) {
         !gone.contains(&(index - 1))
     });
     analysis.rejected.extend(unused.into_iter().map(|(_, rejected)| rejected));
-}
-
-/// Each matrix's share of wells on plates that are not good, in the order of the scores.
-fn plate_burden(analysis: &Analysis, scores: &[MatrixScore]) -> Vec<f64> {
-    // A plate that holds several lines has a verdict for each; one that names no line has one for all.
-    let doubtful: HashSet<(NameId, Option<NameId>)> = analysis
-        .plates
-        .iter()
-        .filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged))
-        .map(|p| (p.plate, p.line))
-        .collect();
-    let mut of_pair: BTreeMap<(NameId, NameId, NameId), (usize, usize)> = BTreeMap::new();
-    for well in &analysis.wells {
-        let drugs: Vec<NameId> = well.well.named().map(|t| t.drug).collect();
-        if let ([a, b], Some(line)) = (drugs.as_slice(), well.well.line) {
-            let share = of_pair.entry((line, *a.min(b), *a.max(b))).or_default();
-            let plate = well.well.plate;
-            share.0 += usize::from(doubtful.contains(&(plate, Some(line))) || doubtful.contains(&(plate, None)));
-            share.1 += 1;
-        }
-    }
-    let burden = |score: &MatrixScore| {
-        let (a, b) = (score.key.drug_a, score.key.drug_b);
-        let share = of_pair.get(&(score.key.line, a.min(b), a.max(b)));
-        share.map_or(0.0, |(doubtful, all)| *doubtful as f64 / (*all).max(1) as f64)
-    };
-    scores.iter().map(burden).collect()
 }

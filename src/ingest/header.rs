@@ -52,6 +52,8 @@ pub(super) struct Header {
     pub scale: Scale,
     pub block: Option<Source>,
     pub schedule: Option<Source>,
+    pub replicate: Option<Source>,
+    pub batch: Option<Source>,
     pub only: Vec<(usize, Vec<String>)>,
 }
 
@@ -106,6 +108,8 @@ impl Header {
             scale,
             block: finder.text("block")?,
             schedule: finder.text("schedule")?,
+            replicate: finder.text("replicate")?,
+            batch: finder.text("batch")?,
             only,
         })
     }
@@ -119,7 +123,8 @@ impl Header {
             }
         }
         let mut columns = vec![self.reading];
-        for source in [&self.plate, &self.line, &self.role, &self.block, &self.schedule] {
+        let named = [&self.plate, &self.line, &self.role, &self.block, &self.schedule, &self.replicate, &self.batch];
+        for source in named {
             columns.extend(of(source.as_ref()));
         }
         for drug in self.drugs.iter().flatten() {

@@ -149,8 +149,9 @@ fn set_duplicates_aside(screen: &mut Screen) {
 }
 
 fn same(a: &Well, b: &Well) -> bool {
-    let Well { plate, position, role, line, treatments, signal, block, schedule } = *a;
+    let Well { plate, position, role, line, treatments, signal, block, schedule, replicate, batch } = *a;
     (plate, position, role, line, block, schedule) == (b.plate, b.position, b.role, b.line, b.block, b.schedule)
+        && (replicate, batch) == (b.replicate, b.batch)
         && treatments == b.treatments
         && signal.to_bits() == b.signal.to_bits()
 }

@@ -86,6 +86,8 @@ struct Columns<'a> {
     reading: Float64Array,
     block: Option<Texts<'a>>,
     schedule: Option<Texts<'a>>,
+    replicate: Option<Texts<'a>>,
+    batch: Option<Texts<'a>>,
     only: Vec<(StringArray, &'a [String])>,
 }
 
@@ -105,6 +107,8 @@ pub(super) struct RowReader<'a> {
     columns: Vec<usize>,
     last_plate: Last,
     last_line: Last,
+    last_replicate: Last,
+    last_batch: Last,
     last_drug: [Last; 3],
     last_unit: Option<(String, ConcentrationUnit)>,
     last_role: Option<(String, Option<Role>)>,
@@ -120,6 +124,8 @@ impl<'a> RowReader<'a> {
             columns: header.columns(),
             last_plate: Last::default(),
             last_line: Last::default(),
+            last_replicate: Last::default(),
+            last_batch: Last::default(),
             last_drug: Default::default(),
             last_unit: None,
             last_role: None,
@@ -177,6 +183,8 @@ impl<'a> RowReader<'a> {
             reading: numbers(header.reading)?,
             block: optional(&header.block)?,
             schedule: optional(&header.schedule)?,
+            replicate: optional(&header.replicate)?,
+            batch: optional(&header.batch)?,
             only: header
                 .only
                 .iter()
@@ -312,6 +320,16 @@ impl<'a> RowReader<'a> {
             signal,
             block: intern(&columns.block, &mut screen.blocks),
             schedule: intern(&columns.schedule, &mut screen.schedules),
+            replicate: columns
+                .replicate
+                .as_ref()
+                .and_then(|texts| texts.get(row))
+                .map(|name| self.last_replicate.id(&mut screen.replicates, &name)),
+            batch: columns
+                .batch
+                .as_ref()
+                .and_then(|texts| texts.get(row))
+                .map(|name| self.last_batch.id(&mut screen.batches, &name)),
         })
     }
 

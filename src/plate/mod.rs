@@ -3,10 +3,21 @@
 //! [`run`] takes a screen's wells plate by plate (and, where a plate holds several cell lines, line by line), judges
 //! each plate by its controls and turns raw signal into viability. Every well comes out once: with a response in
 //! [`PlateStage::wells`] or with a reason in [`PlateStage::rejected`].
+//!
+//! The responses are then reviewed (`review`): what they say of their plates that the controls cannot, and which wells
+//! are doubtful. Nothing is dropped for that; a doubtful well is flagged and weighs less.
 
+pub mod batch;
+pub mod dispensing;
 pub mod edge;
+pub mod flags;
+mod monotone;
 pub mod normalization;
 pub mod quality;
+pub mod registration;
+mod replicates;
+mod review;
+pub mod spatial;
 pub mod spread;
 mod table;
 
@@ -16,12 +27,15 @@ use crate::screen::names::NameId;
 use crate::screen::well::{Role, Treatment, Well, WellPosition};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::{Error, Result};
+pub use batch::BatchQuality;
+use flags::WellFlags;
 use quality::PlateWells;
 pub use quality::{PlateQuality, Verdict};
 use rayon::prelude::*;
+pub use registration::PlateCurve;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-pub use table::{table, wells_table};
+pub use table::{batches_table, flagged_table, plate_curves_table, table, wells_table};
 
 /// A well with its response: the input of everything after the plate stage.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +44,10 @@ pub struct NormalisedWell {
     pub well: Well,
     /// Viability as a fraction, 1 for untreated cells.
     pub response: f64,
-    /// Weight in every later mean and fit, above 0; 1 unless the plate stage says otherwise.
+    /// Weight in every later mean and fit, above 0; 1 for a well without flags.
     pub weight: f64,
+    /// What is doubtful about it.
+    pub flags: WellFlags,
 }
 
 /// What this stage needs of the [`Settings`].
@@ -56,6 +72,10 @@ pub struct PlateStage {
     pub wells: Vec<NormalisedWell>,
     /// Quality, by plate and line.
     pub plates: Vec<PlateQuality>,
+    /// Quality of each batch, and of the screen.
+    pub batches: Vec<BatchQuality>,
+    /// Drugs that are alone on several plates, plate by plate.
+    pub plate_curves: Vec<PlateCurve>,
     /// Wells that this stage had to set aside; those of [`Screen::rejected`] are not repeated.
     pub rejected: Vec<Rejected>,
 }
@@ -109,6 +129,7 @@ pub fn run_with(
     stage.plates.extend(plates_without_wells(screen, &set_aside));
     stage.plates.sort_by_key(|quality| quality.plate);
     if batch.signal.is_empty() {
+        review::review(screen, settings, &mut stage)?;
         return Ok(stage);
     }
     let responses = normalise(settings.normalization, &batch)?;
@@ -125,6 +146,7 @@ pub fn run_with(
             stage.rejected.push(reject(&well, "response_not_finite", detail));
         }
     }
+    review::review(screen, settings, &mut stage)?;
     Ok(stage)
 }
 
@@ -136,7 +158,8 @@ impl PlateStage {
     /// Takes a well with its response, or sets it aside as impossible.
     fn accept(&mut self, well: Well, response: f64) {
         if PLAUSIBLE.contains(&response) {
-            self.wells.push(NormalisedWell { well, response, weight: 1.0 });
+            let flags = WellFlags::of_response(response);
+            self.wells.push(NormalisedWell { well, response, weight: 1.0, flags });
         } else {
             let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
             self.rejected.push(reject(&well, "implausible_response", detail));

@@ -1,6 +1,7 @@
 //! Quality of a plate by its controls: do vehicle and low control lie far enough apart for a score to mean anything?
 
 use super::normalization::{clearly_above, controls, obstacle};
+use super::spatial::Spatial;
 use super::spread::{Moments, median_and_mad, moments};
 use super::{PlateSettings, edge};
 use crate::backend::WellClass;
@@ -71,6 +72,10 @@ impl Verdict {
 pub struct PlateQuality {
     /// The plate, in [`crate::screen::Screen::plates`].
     pub plate: NameId,
+    /// The batch, where the input names it.
+    pub batch: Option<NameId>,
+    /// The biological replicate, where the input names one for the whole plate.
+    pub replicate: Option<NameId>,
     /// The cell line. A plate with several lines has one `PlateQuality` for each: every line is normalised and judged
     /// by its own controls.
     pub line: Option<NameId>,
@@ -97,16 +102,48 @@ pub struct PlateQuality {
     pub z_prime_robust: Option<f64>,
     /// Strictly standardised mean difference, (m_n - m_p) / sqrt(s_n² + s_p²) (Zhang 2007, doi 10.1016/j.ygeno.2007.01.002).
     pub ssmd: Option<f64>,
+    /// The same with medians and 1.4826 MAD.
+    pub ssmd_robust: Option<f64>,
+    /// (m_n - m_p) / s_p, raw signal.
+    pub signal_to_noise: Option<f64>,
     /// s / m of the vehicle wells' raw signal.
     pub cv_vehicle: Option<f64>,
     /// Mean vehicle over mean low control, raw signal.
     pub signal_to_background: Option<f64>,
     /// Mean outer-ring over mean inner vehicle signal, minus 1.
     pub edge_effect: Option<f64>,
+    /// What the responses say of rows, columns and the edge, viability of an untreated well as the unit.
+    pub spatial: Spatial,
+    /// Root mean square of the residuals of single drugs about their own falling curves on this plate, each over the
+    /// square root of its fitted viability and corrected for the freedom of the fit: the noise of the samples themselves, as
+    /// a share of an untreated well. Idea of the normalised residual fit error (Ianevski 2025, doi 10.1016/j.isci.2025.113470).
+    pub residual_error: Option<f64>,
+    /// Pearson correlation of the plate's samples with the same treatments on other plates.
+    pub replicate_correlation: Option<f64>,
+    /// Wells flagged for themselves, controls included.
+    pub n_flagged: usize,
     /// The verdict.
     pub verdict: Verdict,
     /// Why, and why a value is missing, as codes joined by `;`; empty for a good plate with every value.
     pub reason: String,
+}
+
+impl PlateQuality {
+    /// Notes a reason that makes the plate at best `verdict`.
+    pub(super) fn at_best(&mut self, verdict: Verdict, reason: &str) {
+        self.verdict = self.verdict.worse(verdict);
+        self.note(reason);
+    }
+
+    /// Notes a code once.
+    pub(super) fn note(&mut self, reason: &str) {
+        if !self.reason.split(';').any(|known| known == reason) {
+            if !self.reason.is_empty() {
+                self.reason.push(';');
+            }
+            self.reason.push_str(reason);
+        }
+    }
 }
 
 /// The wells of one plate (of one cell line), side by side.
@@ -276,6 +313,7 @@ fn separation(vehicle: &mut [f64], low: &mut [f64], quality: &mut PlateQuality, 
         z if z < Z_PRIME_GOOD => found.at_best(Verdict::Marginal, "z_prime_marginal"),
         _ => {}
     }
+    quality.signal_to_noise = (sd_low > 0.0).then(|| difference / sd_low).filter(|r| r.is_finite());
     let spread = (sd_high * sd_high + sd_low * sd_low).sqrt();
     if spread > 0.0 {
         quality.ssmd = Some(difference / spread).filter(|s| s.is_finite());
@@ -295,6 +333,8 @@ fn separation(vehicle: &mut [f64], low: &mut [f64], quality: &mut PlateQuality, 
     } else {
         let robust = 1.0 - 3.0 * (mad_high + mad_low) / (middle_high - middle_low).abs();
         quality.z_prime_robust = Some(robust).filter(|z| z.is_finite());
+        let spread = (mad_high * mad_high + mad_low * mad_low).sqrt();
+        quality.ssmd_robust = Some((middle_high - middle_low) / spread).filter(|s| s.is_finite());
     }
 }
 
@@ -317,6 +357,8 @@ fn unjudged(wells: &PlateWells) -> PlateQuality {
     let count = |class: WellClass| wells.class.iter().filter(|c| **c == class).count();
     PlateQuality {
         plate: wells.plate,
+        batch: None,
+        replicate: None,
         line: wells.line,
         n_wells: wells.signal.len(),
         n_vehicle: count(WellClass::Vehicle),
@@ -329,9 +371,15 @@ fn unjudged(wells: &PlateWells) -> PlateQuality {
         z_prime: None,
         z_prime_robust: None,
         ssmd: None,
+        ssmd_robust: None,
+        signal_to_noise: None,
         cv_vehicle: None,
         signal_to_background: None,
         edge_effect: None,
+        spatial: Spatial::default(),
+        residual_error: None,
+        replicate_correlation: None,
+        n_flagged: 0,
         verdict: Verdict::NotJudged,
         reason: String::new(),
     }

@@ -1,13 +1,9 @@
 //! The tables `plates` and `wells`.
 
-use super::{NormalisedWell, PlateQuality};
+use super::spatial::Effect;
+use super::{BatchQuality, NormalisedWell, PlateCurve, PlateQuality};
 use crate::report::table::Table;
 use crate::screen::Screen;
-
-/// Viability above which a well is flagged: twice the untreated cells is no effect of a drug that anyone looks for.
-const RESPONSE_HIGH: f64 = 2.0;
-/// Viability below which a well is flagged: so far below the low control that it cannot be the noise of a good plate.
-const RESPONSE_LOW: f64 = -0.5;
 
 /// The table `plates`: one row a plate (a plate and line, where a plate holds several lines).
 ///
@@ -19,6 +15,8 @@ pub fn table(plates: &[PlateQuality], screen: &Screen) -> Table {
     Table::new("plates")
         .text("plate_id", plates.iter().map(|p| Some(screen.plates.name(p.plate))))
         .text("cell_line", plates.iter().map(|p| p.line.map(|line| screen.lines.name(line))))
+        .text("batch", plates.iter().map(|p| p.batch.map(|batch| screen.batches.name(batch))))
+        .text("replicate", plates.iter().map(|p| p.replicate.map(|replicate| screen.replicates.name(replicate))))
         .integer("n_wells", count(|p| p.n_wells))
         .integer("n_vehicle", count(|p| p.n_vehicle))
         .integer("n_positive", count(|p| p.n_positive))
@@ -30,17 +28,27 @@ pub fn table(plates: &[PlateQuality], screen: &Screen) -> Table {
         .number("z_prime", number(|p| p.z_prime))
         .number("z_prime_robust", number(|p| p.z_prime_robust))
         .number("ssmd", number(|p| p.ssmd))
+        .number("ssmd_robust", number(|p| p.ssmd_robust))
         .number("cv_vehicle", number(|p| p.cv_vehicle))
         .number("signal_to_background", number(|p| p.signal_to_background))
+        .number("signal_to_noise", number(|p| p.signal_to_noise))
         .number("edge_effect", number(|p| p.edge_effect))
+        .number("edge_effect_samples", number(|p| p.spatial.edge_difference))
+        .number("edge_effect_p", number(|p| p_of(p.spatial.edge)))
+        .number("row_effect_sd", number(|p| sd_of(p.spatial.row)))
+        .number("row_effect_p", number(|p| p_of(p.spatial.row)))
+        .number("column_effect_sd", number(|p| sd_of(p.spatial.column)))
+        .number("column_effect_p", number(|p| p_of(p.spatial.column)))
+        .number("residual_error", number(|p| p.residual_error))
+        .number("replicate_correlation", number(|p| p.replicate_correlation))
+        .integer("n_flagged", count(|p| p.n_flagged))
         .text("status", plates.iter().map(|p| Some(p.verdict.name())))
         .text("reason", plates.iter().map(|p| Some(p.reason.as_str())))
 }
 
 /// The table `wells`: each well with its response (viability fraction), and all that is needed to start from it again.
 ///
-/// Doses are molar, as `conc_unit` says. `flags` are codes joined by `;`: `response_above_2`,
-/// `response_below_minus_half`.
+/// Doses are molar, as `conc_unit` says. `flags` are codes joined by `;`: those of [`super::flags::WellFlags::CODES`].
 pub fn wells_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
     let drug =
         |i: usize| wells.iter().map(move |w| w.well.treatments[i].map(|treatment| screen.drugs.name(treatment.drug)));
@@ -56,21 +64,83 @@ pub fn wells_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
         .number("conc_b", dose(1))
         .text("drug_c", drug(2))
         .number("conc_c", dose(2))
+        .text("replicate", wells.iter().map(|w| w.well.replicate.map(|id| screen.replicates.name(id))))
+        .text("batch", wells.iter().map(|w| w.well.batch.map(|id| screen.batches.name(id))))
         .text("conc_unit", wells.iter().map(|_| Some("M")))
         .text("block", wells.iter().map(|w| w.well.block.map(|block| screen.blocks.name(block))))
         .text("schedule", wells.iter().map(|w| w.well.schedule.map(|schedule| screen.schedules.name(schedule))))
         .number("signal", wells.iter().map(|w| Some(w.well.signal)))
         .number("response", wells.iter().map(|w| Some(w.response)))
         .number("weight", wells.iter().map(|w| Some(w.weight)))
-        .text("flags", wells.iter().map(|w| Some(flags(w.response))))
+        .text("flags", wells.iter().map(|w| Some(w.flags.codes())))
 }
 
-fn flags(response: f64) -> &'static str {
-    if response > RESPONSE_HIGH {
-        "response_above_2"
-    } else if response < RESPONSE_LOW {
-        "response_below_minus_half"
-    } else {
-        ""
-    }
+fn p_of(effect: Option<Effect>) -> Option<f64> {
+    effect.map(|e| e.p)
+}
+
+fn sd_of(effect: Option<Effect>) -> Option<f64> {
+    effect.map(|e| e.sd)
+}
+
+/// The table `batches`: one row a batch, and one with `level` `screen` for all plates together. The controls are pooled as
+/// `controls_as` says; `drift_per_plate` is the change of the natural log of the vehicle signal from a plate to the next
+/// in the order of the input.
+pub fn batches_table(batches: &[BatchQuality], screen: &Screen) -> Table {
+    let number = |value: fn(&BatchQuality) -> Option<f64>| batches.iter().map(value);
+    let count = |n: fn(&BatchQuality) -> usize| batches.iter().map(move |b| Some(n(b) as i64));
+    Table::new("batches")
+        .text("level", batches.iter().map(|b| Some(if b.is_screen { "screen" } else { "batch" })))
+        .text("batch", batches.iter().map(|b| b.batch.map(|batch| screen.batches.name(batch))))
+        .integer("n_plates", count(|b| b.n_plates))
+        .integer("n_good", count(|b| b.n_good))
+        .integer("n_bad", count(|b| b.n_bad))
+        .integer("n_wells", count(|b| b.n_wells))
+        .integer("n_flagged", count(|b| b.n_flagged))
+        .text("controls_as", batches.iter().map(|b| Some(b.controls_as)))
+        .integer("n_vehicle", count(|b| b.n_vehicle))
+        .integer("n_low_control", count(|b| b.n_low_control))
+        .number("z_prime", number(|b| b.z_prime))
+        .number("z_prime_robust", number(|b| b.z_prime_robust))
+        .number("ssmd", number(|b| b.ssmd))
+        .number("ssmd_robust", number(|b| b.ssmd_robust))
+        .number("cv_vehicle", number(|b| b.cv_vehicle))
+        .number("signal_to_background", number(|b| b.signal_to_background))
+        .number("drift_per_plate", number(|b| b.drift_per_plate))
+        .number("drift_p", number(|b| b.drift_p))
+        .number("replicate_correlation", number(|b| b.replicate_correlation))
+        .number("sd_technical", number(|b| b.sd_technical))
+        .number("sd_biological", number(|b| b.sd_biological))
+        .number("biological_p", number(|b| b.biological_p))
+        .text("reason", batches.iter().map(|b| Some(b.reason.as_str())))
+}
+
+/// The table `flagged`: the rows of `wells` that have a flag.
+pub fn flagged_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
+    let flagged: Vec<NormalisedWell> = wells.iter().filter(|w| w.flags.any()).copied().collect();
+    Table { name: "flagged".into(), ..wells_table(&flagged, screen) }
+}
+
+/// The table `plate_curves`: a drug alone in one line on one plate against the same on all plates; see
+/// [`super::registration`]. Shifts and their errors are log10 of dose, EC50 log10 molar.
+pub fn plate_curves_table(curves: &[PlateCurve], screen: &Screen) -> Table {
+    let number = |value: fn(&PlateCurve) -> Option<f64>| curves.iter().map(value);
+    Table::new("plate_curves")
+        .text("plate_id", curves.iter().map(|c| Some(screen.plates.name(c.plate))))
+        .text("cell_line", curves.iter().map(|c| c.line.map(|line| screen.lines.name(line))))
+        .text("drug", curves.iter().map(|c| Some(screen.drugs.name(c.drug))))
+        .integer("n_wells", curves.iter().map(|c| Some(c.n_wells as i64)))
+        .integer("n_plates", curves.iter().map(|c| Some(c.n_plates as i64)))
+        .number("log10_ec50_pooled", number(|c| Some(c.log10_ec50_pooled)))
+        .number("log10_shift", number(|c| c.shift))
+        .number("se_log10_shift", number(|c| c.shift_se))
+        .number("log10_shift_shrunk", number(|c| c.shift_shrunk))
+        .number("log10_ec50_shrunk", number(|c| c.log10_ec50_shrunk))
+        .text("batch", curves.iter().map(|c| c.batch.map(|batch| screen.batches.name(batch))))
+        .number("log10_batch_shift", number(|c| c.batch_shift))
+        .number("se_log10_batch_shift", number(|c| c.batch_shift_se))
+        .number("sd_between_plates", number(|c| c.between_plates_sd))
+        .number("log10_dilution_step", number(|c| Some(c.dilution_step)))
+        .integer("steps_off", curves.iter().map(|c| Some(i64::from(c.steps_off))))
+        .text("reason", curves.iter().map(|c| Some(c.reason)))
 }

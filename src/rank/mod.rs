@@ -69,7 +69,7 @@ pub struct RankedPair {
     pub dose_reduction_index: Option<f64>,
     /// Mean of the matrices' efficacies in the resistant lines.
     pub efficacy: Option<f64>,
-    /// Share of the pair's wells on plates that are not good.
+    /// Share of the pair's wells that are flagged or on plates that are not good.
     pub qc_burden: f64,
     /// What the resistant lines are resistant by, joined by `;`.
     pub mechanism: String,

@@ -152,7 +152,20 @@ fn clear_previous(out: &Path) {
     if !out.join("run.json").is_file() {
         return;
     }
-    let tables = ["wells", "plates", "curves", "matrices", "surfaces", "synergy", "resistance", "pairs", "rejected"];
+    let tables = [
+        "wells",
+        "plates",
+        "batches",
+        "plate_curves",
+        "flagged",
+        "curves",
+        "matrices",
+        "surfaces",
+        "synergy",
+        "resistance",
+        "pairs",
+        "rejected",
+    ];
     let written = tables.iter().flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
     for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.
@@ -191,10 +204,16 @@ fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
 }
 
 fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Extent) -> Vec<Table> {
-    let mut tables = vec![plate::table(&analysis.plates, screen), rejected_table(&analysis.rejected, screen)];
-    if extent != Extent::Quality {
-        tables.push(plate::wells_table(&analysis.wells, screen));
-    }
+    let mut tables = vec![
+        plate::table(&analysis.plates, screen),
+        plate::batches_table(&analysis.batches, screen),
+        plate::plate_curves_table(&analysis.plate_curves, screen),
+        rejected_table(&analysis.rejected, screen),
+    ];
+    tables.push(match extent {
+        Extent::Quality => plate::flagged_table(&analysis.wells, screen),
+        Extent::Normalised | Extent::Full => plate::wells_table(&analysis.wells, screen),
+    });
     if extent == Extent::Full {
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
         let curves_table = inference::table(curves, fits, inferences, screen, settings.model);

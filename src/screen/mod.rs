@@ -39,6 +39,10 @@ pub struct Screen {
     pub blocks: Names,
     /// Names of schedules.
     pub schedules: Names,
+    /// Names of biological replicates.
+    pub replicates: Names,
+    /// Names of batches of plates.
+    pub batches: Names,
     /// What is known of each line, by its id; may be shorter than `lines`.
     pub annotations: Vec<LineAnnotation>,
     /// Wells that can be used so far, in input order.

@@ -112,6 +112,10 @@ pub struct Well {
     pub block: Option<NameId>,
     /// The schedule (`simultaneous`, `pre-treatment`, …), in [`super::Screen::schedules`].
     pub schedule: Option<NameId>,
+    /// The biological replicate, in [`super::Screen::replicates`]: wells of one are technical replicates of each other.
+    pub replicate: Option<NameId>,
+    /// The batch of plates, in [`super::Screen::batches`].
+    pub batch: Option<NameId>,
 }
 
 impl Well {

@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 pub mod design;
+pub mod flagged;
 pub mod margins;
 pub mod noise;
 pub mod score;
@@ -77,6 +78,8 @@ pub struct SurfaceCell {
 pub struct Score {
     /// Mean excess over the combination cells (both doses above zero), a viability fraction.
     pub score: Option<f64>,
+    /// What it would be without the wells that the plate stage flagged.
+    pub unflagged: Option<f64>,
     /// Largest mean excess over 3 × 3 neighbouring dose pairs.
     pub peak: Option<f64>,
     /// Molar doses at the centre of that window.
@@ -112,6 +115,8 @@ pub struct MatrixScore {
     pub efficacy: Option<f64>,
     /// Noise (standard deviation of a single well) estimated for this matrix.
     pub sigma: Option<f64>,
+    /// Share of the wells that are flagged or on a plate that is not good; `None` before it was looked for.
+    pub qc_burden: Option<f64>,
     /// Codes joined by `;`: `margin_a_flat`, `no_margins`, `few_cells`, …
     pub flags: String,
     /// Every dose pair, margins included, ascending by (dose_a, dose_b).

@@ -237,6 +237,7 @@ fn score(design: &Design, evaluation: &Evaluation, models: &[SynergyModel]) -> M
         scores,
         efficacy,
         sigma: noise.sigma,
+        qc_burden: None,
         flags: flags.join(";"),
         cells: surface_cells(design, evaluation, models.len()),
     }

@@ -20,13 +20,17 @@ fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixK
 }
 
 /// The table `synergy`: one row a matrix; responses and scores are viability fractions, doses molar. `reason_M` says
-/// why a value of model M is null, `flags` the rest.
+/// why a value of model M is null, `flags` the rest. `score_M_unflagged` is the score without the wells that the plate
+/// stage flagged; equal to `score_M` where there are none, null with `all_wells_flagged` or `too_few_unflagged_wells`
+/// among `flags` (or for the reason that `score_M` is). `qc_burden` is the share of flagged wells and of wells on
+/// plates that are not good.
 pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
     let mut table = keyed("synergy", screen, scores.iter().map(|matrix| &matrix.key))
         .integer("n_cells", scores.iter().map(|matrix| Some(matrix.n_cells as i64)))
         .integer("n_wells", scores.iter().map(|matrix| Some(matrix.n_wells as i64)))
         .number("efficacy", scores.iter().map(|matrix| matrix.efficacy))
-        .number("sigma", scores.iter().map(|matrix| matrix.sigma));
+        .number("sigma", scores.iter().map(|matrix| matrix.sigma))
+        .number("qc_burden", scores.iter().map(|matrix| matrix.qc_burden));
     for (m, model) in models.iter().enumerate() {
         let columns: [(&str, Value); 9] = [
             ("score", |s| s.score),
@@ -43,6 +47,8 @@ pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &S
             let values = scores.iter().map(|matrix| matrix.scores.get(m).and_then(value));
             table = table.number(&format!("{name}_{}", model.name()), values);
         }
+        let unflagged = scores.iter().map(|matrix| matrix.scores.get(m).and_then(|score| score.unflagged));
+        table = table.number(&format!("score_{}_unflagged", model.name()), unflagged);
         let reasons = scores.iter().map(|matrix| matrix.scores.get(m).and_then(|score| score.reason));
         table = table.text(&format!("reason_{}", model.name()), reasons);
     }

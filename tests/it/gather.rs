@@ -1,6 +1,7 @@
 //! Wells into curves and matrices: every rule once, every well accounted for.
 
 use isobole::plate::NormalisedWell;
+use isobole::plate::flags::WellFlags;
 use isobole::screen::Screen;
 use isobole::screen::dose_matrix::{Gathered, MatrixKey, Observation, gather, matrix_from_cells};
 use isobole::screen::well::{Role, Treatment, Well, WellPosition};
@@ -33,8 +34,10 @@ fn well(role: Role, treatments: &[(u32, f64)], response: f64) -> NormalisedWell 
         signal: 0.0,
         block: None,
         schedule: None,
+        replicate: None,
+        batch: None,
     };
-    NormalisedWell { well, response, weight: 1.0 }
+    NormalisedWell { well, response, weight: 1.0, flags: WellFlags::NONE }
 }
 
 fn sample(treatments: &[(u32, f64)], response: f64) -> NormalisedWell {

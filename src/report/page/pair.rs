@@ -238,7 +238,10 @@ fn facts(lookup: &Lookup<'_>, pair: &RankedPair) -> Vec<String> {
         facts.push(format!("Half effect needs {} {way} of the first drug.", quantity::fold(ratio)));
     }
     if pair.qc_burden > 0.0 {
-        facts.push(format!("{} % of its wells lie on plates that are not good.", quantity::percent(pair.qc_burden)));
+        facts.push(format!(
+            "{} % of its wells are flagged or lie on plates that are not good.",
+            quantity::percent(pair.qc_burden)
+        ));
     }
     facts
 }

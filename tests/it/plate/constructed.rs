@@ -1,6 +1,7 @@
 //! Plates whose answers are known: computed with numpy, by hand, or defined as edge cases.
 
 use super::*;
+use isobole::plate::flags::WellFlags;
 use isobole::plate::{Verdict, table, wells_table};
 use isobole::report::table::Values;
 use isobole::screen::Orientation;
@@ -279,6 +280,7 @@ fn tables_have_the_columns_that_are_promised() {
     let screen = screen(small_plate(0));
     let mut stage = stage(&screen, percent_of_vehicle());
     stage.wells[0].response = 36.0;
+    stage.wells[0].flags = WellFlags::of_response(36.0);
     let (plates, wells) = (table(&stage.plates, &screen), wells_table(&stage.wells, &screen));
     assert_eq!((plates.name.as_str(), plates.rows(), wells.name.as_str(), wells.rows()), ("plates", 1, "wells", 18));
     for name in

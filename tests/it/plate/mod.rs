@@ -3,6 +3,7 @@
 mod constructed;
 mod properties;
 mod real;
+mod review;
 
 use isobole::backend::PlateBatch;
 use isobole::config::Normalization;
@@ -14,18 +15,23 @@ use std::collections::BTreeMap;
 
 /// A well with everything but its place, role and signal left out.
 fn well(plate: u32, position: &str, role: Role, signal: f64) -> Well {
+    let position = WellPosition::parse(position);
+    // Every sample is a treatment of its own: nothing is to be compared with it.
+    let drug = position.map_or(0, |at| u32::from(at.row) * 64 + u32::from(at.column));
     Well {
         plate,
-        position: WellPosition::parse(position),
+        position,
         role,
         line: Some(0),
         treatments: match role {
-            Role::Sample => [Some(Treatment { drug: 0, dose: 1e-6 }), None, None],
+            Role::Sample => [Some(Treatment { drug, dose: 1e-6 }), None, None],
             _ => [None; 3],
         },
         signal,
         block: None,
         schedule: None,
+        replicate: None,
+        batch: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use isobole::fit::{Fit, MAX_PARAMETERS, Refit, Status};
 use isobole::model::ModelId;
+use isobole::plate::spatial::Spatial;
 use isobole::plate::{PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::page::Page;
@@ -113,6 +114,8 @@ pub fn quality(plate: u32, z_prime: Option<f64>) -> PlateQuality {
     };
     PlateQuality {
         line: None,
+        batch: None,
+        replicate: None,
         n_set_aside: 0,
         plate,
         n_wells: 384,
@@ -125,6 +128,12 @@ pub fn quality(plate: u32, z_prime: Option<f64>) -> PlateQuality {
         z_prime,
         z_prime_robust: z_prime,
         ssmd: z_prime.map(|z| 3.0 / (1.05 - z)),
+        ssmd_robust: None,
+        signal_to_noise: None,
+        spatial: Spatial::default(),
+        residual_error: None,
+        replicate_correlation: None,
+        n_flagged: 0,
         cv_vehicle: z_prime.map(|z| (1.0 - z) / 4.0),
         signal_to_background: z_prime.map(|_| 18.0),
         edge_effect: z_prime.map(|_| -0.03),
@@ -169,6 +178,7 @@ pub fn matrix(
     let mean = combinations.iter().sum::<f64>() / combinations.len() as f64;
     let score = |shift: f64| Score {
         score: Some(mean + shift),
+        unflagged: Some(mean + shift),
         peak: Some(boost * 0.7),
         peak_dose_a: Some(doses_a[4]),
         peak_dose_b: Some(doses_b[3]),
@@ -187,6 +197,7 @@ pub fn matrix(
         scores: vec![score(0.03), score(0.0)],
         efficacy: Some(0.94),
         sigma: Some(0.05),
+        qc_burden: Some(0.0),
         flags,
         cells,
     }

@@ -1,0 +1,97 @@
+//! How much of a score hangs on doubtful wells: the share of its wells that are, and the score without them.
+
+use super::score::score_matrices;
+use super::{Margins, MatrixScore, SynergyModel};
+use crate::Result;
+use crate::backend::Backend;
+use crate::fit::FitSettings;
+use crate::plate::{NormalisedWell, PlateQuality, Verdict};
+use crate::screen::dose_matrix::{DoseMatrix, Gathered, MatrixKey};
+use crate::screen::names::NameId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What makes a matrix one, whatever the order of its drugs.
+type Key = (Option<NameId>, NameId, [NameId; 2], Option<NameId>);
+
+fn key_of(key: &MatrixKey) -> Key {
+    let (a, b) = (key.drug_a, key.drug_b);
+    (key.block, key.line, [a.min(b), a.max(b)], key.schedule)
+}
+
+/// Fills `qc_burden`: the share of a matrix's wells (those naming both drugs) that are flagged, or on a plate whose
+/// verdict is not good.
+pub fn add_burden(scores: &mut [MatrixScore], wells: &[NormalisedWell], plates: &[PlateQuality]) {
+    // A plate that holds several lines has a verdict for each; one that names no line has one for all.
+    let doubtful: BTreeSet<(NameId, Option<NameId>)> = plates
+        .iter()
+        .filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged))
+        .map(|p| (p.plate, p.line))
+        .collect();
+    let mut shares: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
+    for well in wells {
+        let mut named = well.well.named().map(|t| t.drug);
+        let (Some(a), Some(b), None) = (named.next(), named.next(), named.next()) else { continue };
+        let (plate, line) = (well.well.plate, well.well.line);
+        let is_doubtful = well.flags.any()
+            || !doubtful.is_empty() && (doubtful.contains(&(plate, line)) || doubtful.contains(&(plate, None)));
+        let key = (well.well.block, line.unwrap_or(0), [a.min(b), a.max(b)], well.well.schedule);
+        let share = shares.entry(key).or_default();
+        share.0 += usize::from(is_doubtful);
+        share.1 += 1;
+    }
+    for score in scores {
+        let share = shares.get(&key_of(&score.key));
+        score.qc_burden = share.map(|(doubtful, all)| *doubtful as f64 / *all as f64);
+    }
+}
+
+/// Fills [`super::Score::unflagged`]: the score from the wells without any flag, margins fitted anew. `gather` makes
+/// curves and matrices of wells, as it made `matrices` of all. Only matrices that lose a well, in a margin or a
+/// combination, are scored again; one that loses every combination has no such score (`all_wells_flagged`).
+///
+/// # Errors
+/// Those of the back end.
+#[expect(clippy::too_many_arguments, reason = "each is a separate thing that scoring needs")]
+pub fn add_unflagged(
+    scores: &mut [MatrixScore],
+    matrices: &[DoseMatrix],
+    wells: &[NormalisedWell],
+    gather: impl FnOnce(&[NormalisedWell]) -> Gathered,
+    models: &[SynergyModel],
+    margins: Margins,
+    fit: &FitSettings,
+    backend: &dyn Backend,
+) -> Result<()> {
+    let sound: Vec<NormalisedWell> = wells.iter().filter(|w| !w.flags.any()).copied().collect();
+    let kept = if sound.len() == wells.len() { Vec::new() } else { gather(&sound).matrices };
+    let kept: BTreeMap<Key, DoseMatrix> = kept.into_iter().map(|matrix| (key_of(&matrix.key), matrix)).collect();
+    let (mut again, mut which) = (Vec::new(), Vec::new());
+    for (i, (score, matrix)) in scores.iter_mut().zip(matrices).enumerate() {
+        match kept.get(&key_of(&matrix.key)) {
+            None if sound.len() < wells.len() => score.add_flag("all_wells_flagged"),
+            Some(left) if left != matrix => {
+                again.push(left.clone());
+                which.push(i);
+            }
+            _ => score.scores.iter_mut().for_each(|s| s.unflagged = s.score),
+        }
+    }
+    for (i, left) in which.into_iter().zip(score_matrices(&again, models, margins, fit, backend)?) {
+        if let Some(score) = scores.get_mut(i) {
+            score.scores.iter_mut().zip(&left.scores).for_each(|(all, left)| all.unflagged = left.score);
+            if left.scores.iter().zip(&score.scores).any(|(left, all)| left.score.is_none() && all.score.is_some()) {
+                score.add_flag("too_few_unflagged_wells");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl MatrixScore {
+    fn add_flag(&mut self, flag: &str) {
+        if !self.flags.is_empty() {
+            self.flags.push(';');
+        }
+        self.flags.push_str(flag);
+    }
+}
