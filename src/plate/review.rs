@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 /// Added to the viability that the variance of a well is in proportion to, so that dead wells keep some: the noise law of
 /// bayesynergy (Rønneberg 2021, doi 10.1093/bib/bbab251). Ours: dead wells have a tenth of an untreated well's noise.
 const VARIANCE_OFFSET: f64 = 0.01;
-/// Standard deviation of row or column effects, as viability, above which a plate is no longer good. Ours: a quarter of the CV
-/// that a good plate may have, because it is shared by a whole row.
-pub const PLACE_EFFECT_GOOD: f64 = 0.05;
+/// Standard deviation of row or column effects, as viability, above which a plate is no longer good. Ours: half the CV that a
+/// good plate may have, because it is shared by a whole row; half of GDSC's published plates have more than 0.05.
+pub const PLACE_EFFECT_GOOD: f64 = 0.1;
 /// p below which an effect of place is believed: once in a thousand clean plates.
 pub const PLACE_EFFECT_P: f64 = 1e-3;
 /// Share of flagged wells above which a plate is no longer good. Ours: a row or column of a 384-well plate is 4 to 6 %.
