@@ -234,15 +234,14 @@ fn close(sheet: &Sheet, block: Open, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
+/// A well, its reading and its cell.
+pub(super) type ReadWell = (WellPosition, Option<f64>, (usize, usize));
+
 /// The readings of a block; `None` for an empty well.
 ///
 /// # Errors
 /// [`crate::Error::Format`] at a cell that holds something else than a number.
-pub(super) fn readings(
-    sheet: &Sheet,
-    block: &Block,
-    decimal: Decimal,
-) -> Result<Vec<(WellPosition, Option<f64>, (usize, usize))>> {
+pub(super) fn readings(sheet: &Sheet, block: &Block, decimal: Decimal) -> Result<Vec<ReadWell>> {
     let read = |(well, at): &(WellPosition, (usize, usize))| Ok((*well, sheet.number(at.0, at.1, decimal)?, *at));
     block.wells.iter().map(read).collect()
 }

@@ -11,6 +11,9 @@ use crate::config::choice::nearest;
 use crate::{Error, Result};
 use std::path::Path;
 
+/// The name of a sheet and the texts of its cells.
+type NamedCells = (String, Vec<Vec<String>>);
+
 const ARCHIVE: &[u8] = b"PK\x03\x04";
 const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 

@@ -1,5 +1,6 @@
 //! `.xls`: the cells of BIFF8 records in a compound file ([MS-CFB] and [MS-XLS], as Microsoft publishes them).
 
+use super::NamedCells;
 use super::archive::{u16_at, u32_at};
 
 /// Sector numbers from here on are marks, not sectors.
@@ -10,7 +11,7 @@ const CONTINUE: u16 = 0x003C;
 const END: u16 = 0x000A;
 
 /// Names and cells of the sheets.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<Vec<String>>)>, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<NamedCells>, String> {
     let damaged = |what: &str| format!("is a damaged workbook: {what}");
     let stream = workbook_stream(bytes).ok_or_else(|| damaged("it has no stream of cells"))?;
     let mut shared = Vec::new();

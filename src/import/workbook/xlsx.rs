@@ -1,5 +1,6 @@
 //! `.xlsx`: the texts of cells from the XML files of the archive (ECMA-376, part 1, section 18).
 
+use super::NamedCells;
 use super::archive::Archive;
 use super::xml::{Piece, Pieces, attribute, text};
 
@@ -8,7 +9,7 @@ const ROWS: usize = 1 << 20;
 const COLUMNS: usize = 1 << 14;
 
 /// Names and cells of the sheets.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<Vec<String>>)>, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<NamedCells>, String> {
     let archive = Archive::open(bytes)?;
     let need = |name: &str| archive.text(name)?.ok_or_else(|| format!("has no `{name}` inside: is it a workbook?"));
     let workbook = need("xl/workbook.xml")?;

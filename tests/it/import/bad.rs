@@ -90,7 +90,7 @@ fn what_the_response_is_is_never_guessed() {
     let bench = Bench::new();
     let file = bench.file("b.csv", GOOD);
     let settings = ImportSettings { orientation: Some(Orientation::Viability), ..ImportSettings::default() };
-    let (message, _) = bench.error(Format::SynergyFinder, &[file.clone()], &settings);
+    let (message, _) = bench.error(Format::SynergyFinder, std::slice::from_ref(&file), &settings);
     assert_eq!(message, "`b.csv`: F1: is inhibition by its name, and viability by --orientation");
     let percent: String = (0..400).map(|y| format!("1,x,y,{y},0,{},uM\n", 60 + y % 40)).collect();
     let header = "block_id,drug_row,drug_col,conc_r,conc_c,viability,conc_unit\n";
@@ -141,7 +141,7 @@ fn a_curve_curator_table_needs_its_toml() {
     let bench = Bench::new();
     let table = bench.file("c.tsv", "Name\tRaw 0\tRaw 1\nx\t1\t0.5\n");
     let none = ImportSettings::default();
-    let (message, hint) = bench.error(Format::CurveCurator, &[table.clone()], &none);
+    let (message, hint) = bench.error(Format::CurveCurator, std::slice::from_ref(&table), &none);
     assert!(message.starts_with("`c.toml`: cannot read"), "{message}");
     assert!(hint.contains("with its TOML"), "{hint}");
     let toml = |text: &str| bench.file("c.toml", format!("[Experiment]\nexperiments = [0, 1]\n{text}"));

@@ -14,8 +14,11 @@ fn laid(layout: PathBuf) -> ImportSettings {
     ImportSettings { layout: Some(layout), ..ImportSettings::default() }
 }
 
+/// Plate and well → signal and drugs.
+type Wells = BTreeMap<(String, String), (f64, Vec<(String, f64)>)>;
+
 /// Signals of a screen by plate and well, with the drugs.
-fn wells(screen: &Screen) -> BTreeMap<(String, String), (f64, Vec<(String, f64)>)> {
+fn wells(screen: &Screen) -> Wells {
     let drugs = |well: &isobole::screen::well::Well| {
         well.active().map(|t| (screen.drugs.name(t.drug).to_owned(), t.dose)).collect::<Vec<_>>()
     };
@@ -87,7 +90,7 @@ fn grids_of_every_size_with_and_without_labels() {
         for file in files {
             let settings =
                 ImportSettings { plate_size: Some(rows * columns), ..laid(bench.file("layout.csv", &layout)) };
-            let (imported, screen) = bench.round(Format::Grid, &[file.clone()], &settings);
+            let (imported, screen) = bench.round(Format::Grid, std::slice::from_ref(&file), &settings);
             assert_eq!(imported.rejected_by_reason(), BTreeMap::from([("not_in_layout", rows * columns - 2)]));
             let stem = file.file_stem().unwrap().to_str().unwrap().to_owned();
             let wells = wells(&screen);
@@ -250,14 +253,14 @@ fn picklists_of_dispensers_are_layouts() {
     let echo = "Source Plate Barcode,Source Well,Destination Plate Barcode,Destination Well,Transfer Volume,Sample Name,Sample Concentration,Sample Concentration Units\n\
         S,A1,plate,A1,25,x,10,mM\nS,A1,plate,A1,25,x,10,mM\nS,A2,plate,A2,100,DMSO,,\nS,A1,plate,A3,200,x,10,mM\nS,A3,plate,A3,50,y,1,mM\n";
     let settings = ImportSettings { well_volume_ul: Some(50.0), ..laid(bench.file("echo.csv", echo)) };
-    let (_, screen) = bench.round(Format::Grid, &[data.clone()], &settings);
+    let (_, screen) = bench.round(Format::Grid, std::slice::from_ref(&data), &settings);
     let found = wells(&screen);
     let at = |well: &str| &found[&("plate".to_owned(), well.to_owned())].1;
     // Two transfers of 25 nL of 10 mM into 50 µL; 200 nL and 50 nL.
     assert!((at("A01")[0].1 - 0.01 * 50.0 / 50_050.0).abs() < 1e-15);
     assert_eq!(at("A02").len(), 0);
     assert!((at("A03")[1].1 - 0.001 * 50.0 / 50_250.0).abs() < 1e-15);
-    let (message, hint) = bench.error(Format::Grid, &[data.clone()], &laid(bench.file("echo.csv", echo)));
+    let (message, hint) = bench.error(Format::Grid, std::slice::from_ref(&data), &laid(bench.file("echo.csv", echo)));
     assert_eq!(
         message,
         "setting `well-volume`: `echo.csv` has volumes of stocks, and the volume of a well is not known"
@@ -316,7 +319,9 @@ fn labels_that_do_not_fit_their_block_are_named() {
 fn a_layout_and_its_plates_must_fit() {
     let bench = Bench::new();
     let data = bench.file("p.csv", csv(&plate()));
-    let error = |layout: &str| bench.error(Format::Grid, &[data.clone()], &laid(bench.file("layout.csv", layout))).0;
+    let error = |layout: &str| {
+        bench.error(Format::Grid, std::slice::from_ref(&data), &laid(bench.file("layout.csv", layout))).0
+    };
     assert_eq!(
         error("well,role\nA01,vehicle\nP24,vehicle\n"),
         "`layout.csv`: A3: well P24 is not on the data's plate of 96 wells"
@@ -331,7 +336,7 @@ fn a_layout_and_its_plates_must_fit() {
     );
     let mut settings = laid(bench.file("layout.csv", "well,role\nA01,vehicle\n"));
     settings.plate_size = Some(384);
-    let (message, _) = bench.error(Format::Grid, &[data.clone()], &settings);
+    let (message, _) = bench.error(Format::Grid, std::slice::from_ref(&data), &settings);
     assert_eq!(message, "`p.csv`: A1: a block of 96 wells begins here, and --plate-size says 384");
     settings.plate_size = None;
     settings.orientation = Some(isobole::screen::Orientation::Viability);
@@ -347,7 +352,7 @@ fn readers_files_and_their_manifest_must_fit() {
     let error = |manifest: String| {
         let manifest = Some(bench.file("manifest.csv", format!("Barcode,Duration,Template,clid\n{manifest}")));
         let settings = ImportSettings { manifest, ..ImportSettings::default() };
-        let (message, hint) = bench.error(Format::Gdr, &[day7.clone()], &settings);
+        let (message, hint) = bench.error(Format::Gdr, std::slice::from_ref(&day7), &settings);
         (message.replace(&format!("{}/", folder.display()), ""), hint)
     };
     let treated = "Template_7daytreated.xlsx";

@@ -31,7 +31,8 @@ fn synergyfinder_in_both_styles_of_columns() {
         assert!(imported.notes.iter().any(|note| note.starts_with("no plates in this format")));
         // The planted fault: the other orientation is another screen.
         let file = bench.file("blocks.csv", delimited(&header, &columns, mark, |_| true));
-        let (_, mirrored) = bench.round(Format::SynergyFinder, &[file.clone()], &says(Orientation::Inhibition));
+        let (_, mirrored) =
+            bench.round(Format::SynergyFinder, std::slice::from_ref(&file), &says(Orientation::Inhibition));
         assert_ne!(contents(&mirrored), contents(&direct));
         bench.round(Format::SynergyFinder, &[file], &says(Orientation::Viability));
         let finished = bench.run(Extent::Full, "anchor = 'ibrutinib'");
