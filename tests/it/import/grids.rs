@@ -120,7 +120,7 @@ fn combenefit_replicates_from_old_workbooks() {
     for at in (0..file.len()).filter(|at| file[*at].starts_with("EXAMPLE 3/")) {
         let stem = file[at].trim_start_matches("EXAMPLE 3/").trim_end_matches(".xls");
         let [a, b, v] = [&conc_a, &conc_b, &viability].map(|column| column[at].parse::<f64>().unwrap());
-        expected.push(format!("EXAMPLE 3 {stem} {a:.4} {b:.4} {v:.6}"));
+        expected.push(format!("EXAMPLE 3 {stem} {a:.4} {b:.4} {v:.5}"));
     }
     let dose = |well: &isobole::screen::well::Well, drug: &str| {
         let found = well.named().find(|t| screen.drugs.name(t.drug) == drug);
@@ -131,7 +131,7 @@ fn combenefit_replicates_from_old_workbooks() {
         .iter()
         .map(|well| {
             let (a, b) = (dose(well, "DRUG 1"), dose(well, "DRUG 2"));
-            format!("{} {a:.4} {b:.4} {:.6}", screen.plates.name(well.plate), 100.0 * well.signal)
+            format!("{} {a:.4} {b:.4} {:.5}", screen.plates.name(well.plate), 100.0 * well.signal)
         })
         .collect();
     ours.sort();
