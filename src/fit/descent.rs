@@ -207,7 +207,11 @@ fn descend_sized<const L: usize>(
             end.iterations = iterations.0[lane] as u32;
             end.exhausted = !settled && !stuck;
             let (first, variance) = (first_offset.0[lane], first_sse.0[lane] * share / OFFSET);
-            end.first_offset = if first > floor { first / variance } else { 0.0 };
+            end.first_offset = match sse.is_finite() {
+                true if first > floor => first / variance,
+                true => 0.0,
+                false => f64::INFINITY,
+            };
             refill!(lane);
         }
     }

@@ -228,7 +228,7 @@ impl<S: Scalar> Sums<S> {
         let (n, zero, one) = (self.linear, S::lit(0.0), S::lit(1.0));
         let mut held = vec![zero; n];
         self.free.fill(one);
-        for round in 0..=n {
+        for round in 0..=2 * n {
             masked(n, &self.gram, &self.free, &mut self.work);
             factorise(n, &mut self.work);
             for i in 0..n {
@@ -243,7 +243,7 @@ impl<S: Scalar> Sums<S> {
             for i in 0..n {
                 self.solution[i] = self.free[i] * self.solution[i] + (one - self.free[i]) * held[i];
             }
-            if round == n {
+            if round == 2 * n {
                 break;
             }
             for i in 0..n {
@@ -252,7 +252,8 @@ impl<S: Scalar> Sums<S> {
                     slope = slope - entry(&self.gram, i, j) * self.solution[j];
                 }
                 // Where a free parameter has gone, or where a held one would go.
-                let wish = self.free[i] * self.solution[i] + (one - self.free[i]) * (held[i] + slope);
+                let own = slope / (self.gram[triangle(i, i)] + S::lit(TINY));
+                let wish = self.free[i] * self.solution[i] + (one - self.free[i]) * (held[i] + own);
                 let inside = lower[i].select_less(wish, wish.select_less(upper[i], one, zero), zero);
                 held[i] = wish.clamp(lower[i], upper[i]);
                 self.free[i] = inside;

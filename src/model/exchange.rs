@@ -19,10 +19,19 @@ pub fn exchanges(value: &Program, parameters: &[Parameter]) -> Vec<Vec<(usize, u
         value.evaluate(&inputs[..value.inputs]).first().copied().unwrap_or(f64::NAN)
     };
     let values: Vec<f64> = (0..n).map(trial).collect();
+    // What has no influence there could be traded for anything.
+    let acts = |parameter: usize| {
+        let mut moved = values.clone();
+        moved[parameter] *= 1.1;
+        POINTS.iter().any(|point| {
+            let (before, after) = (response(point, &values), response(point, &moved));
+            (before - after).abs() > 1e-6 * before.abs()
+        })
+    };
     let is_exchange = |pairs: &[(usize, usize)]| {
         let mut traded = values.clone();
         pairs.iter().for_each(|&(a, b)| traded.swap(a, b));
-        pairs.iter().all(|&(a, b)| parameters[a].axis == parameters[b].axis)
+        pairs.iter().all(|&(a, b)| parameters[a].axis == parameters[b].axis && acts(a) && acts(b))
             && POINTS.iter().all(|point| {
                 let (before, after) = (response(point, &values), response(point, &traded));
                 (before - after).abs() <= ROUNDING * before.abs()
