@@ -3,7 +3,7 @@
 
 use super::descent::{End, Task, descend};
 use super::layout::{Layout, Points};
-use super::polish::polish;
+use super::polish::{polish, sum_of_squares};
 use super::scan::{Scan, ScanRoom};
 use super::{CurveSet, Fit, FitSettings, LARGEST, MAX_PARAMETERS, Refit, Status};
 use crate::math::{Instructions, Lanes};
@@ -12,6 +12,9 @@ use std::ops::Range;
 
 /// Descents a curve where the last digit is wanted.
 const STARTS_WHERE_POLISHED: usize = 8;
+/// Exchanged terms may raise the sum of squares by this share of the responses' own, which is rounding.
+const ROUNDING: f64 = 1e-20;
+
 /// Curves of a block, ready to be fitted.
 #[derive(Debug)]
 pub struct Block {
@@ -233,9 +236,9 @@ impl Block {
         };
         let task = self.task(index, &[]);
         let mut best = *best;
-        let may_have = |p: usize, value: f64| (task.bounds(p).0..=task.bounds(p).1).contains(&value);
-        let (trades, all) = (&model.trades, &model.parameters);
-        exchange::in_order_of_starts(trades, all, &model.nonlinear, &mut best.parameters, may_have);
+        if !model.trades.is_empty() {
+            self.put_in_order(index, model, &mut best.parameters);
+        }
         let mut parameters = [0.0; MAX_PARAMETERS];
         let (mut at_bound, mut sse) = (0, best.sse);
         for (i, parameter) in parameters.iter_mut().enumerate().take(model.parameters.len()) {
@@ -263,12 +266,32 @@ impl Block {
             }
         }
         Fit {
-            status: if best.exhausted { Status::MaxIterations } else { Status::Converged },
+            status: best.status,
             parameters,
             sse: sse * task.layout.scale,
             iterations: ends.iter().map(|e| e.iterations).sum(),
             at_bound,
             refit,
+        }
+    }
+
+    /// Puts terms that can change places in the order of their starts, where this leaves the curve what it is.
+    fn put_in_order(&self, index: usize, model: &CurveModel, parameters: &mut [f64; MAX_PARAMETERS]) {
+        let task = self.task(index, &[]);
+        let may_have = |p: usize, value: f64| (task.bounds(p).0..=task.bounds(p).1).contains(&value);
+        let mut traded = *parameters;
+        exchange::in_order_of_starts(&model.trades, &model.parameters, &model.nonlinear, &mut traded, may_have);
+        if traded == *parameters {
+            return;
+        }
+        // Exchanges are found by trying a formula at a few doses: it may tell its terms apart at those of this curve.
+        let sum = |inner: &[f64]| {
+            let outer: Vec<f64> = (0..model.parameters.len()).map(|i| task.layout.outer(model, i, inner[i])).collect();
+            sum_of_squares(self, index, model, &outer)
+        };
+        let size: f64 = task.response.iter().map(|y| y * y).sum();
+        if sum(&traded) <= sum(parameters) * (1.0 + 1e-9) + ROUNDING * size {
+            *parameters = traded;
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The descent on the CPU: several curves side by side in f64, a lane whose fit has ended takes the next one. Every
 //! lane's arithmetic is its own, so neither the neighbours nor the number of lanes change a result.
 
-use super::MAX_PARAMETERS;
 use super::evaluation::{Evaluation, any};
 use super::layout::Layout;
 use super::step::{
     DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, LAST_DAMPING, LEAST_DAMPING, Room, Stand, step,
 };
 use super::sums::{Known, Size};
+use super::{MAX_PARAMETERS, Status};
 use crate::math::{Instructions, Lanes, Scalar};
 use crate::model::curve_model::CurveModel;
 
@@ -60,8 +60,8 @@ pub struct End {
     pub first_offset: f64,
     /// Times that the model was evaluated.
     pub iterations: u32,
-    /// Whether the limit ended it.
-    pub exhausted: bool,
+    /// How it ended.
+    pub status: Status,
 }
 
 /// Makes every descent; ends are in the order of the tasks, all of which have one number of points.
@@ -114,7 +114,7 @@ fn descend_sized<const L: usize>(
         sse: f64::INFINITY,
         first_offset: f64::INFINITY,
         iterations: 0,
-        exhausted: false,
+        status: Status::NoFiniteStart,
     };
     let mut ends = vec![nowhere; tasks.len()];
     let mut next = 0;
@@ -194,8 +194,11 @@ fn descend_sized<const L: usize>(
             }
             let (sse, damping, offset) = (best.0[lane], damping.0[lane], offset.0[lane]);
             let (share, floor) = (share.0[lane], floor.0[lane]);
-            let settled = offset <= sse * share + floor && damping <= FREE_DAMPING;
-            let stuck = damping > LAST_DAMPING || !sse.is_finite() || offset.is_nan();
+            let least = sse * share + floor;
+            let is_last = damping > LAST_DAMPING;
+            // Damping divides the promise by about as much. At a kink, where a linear parameter just touches its bound,
+            // it may stay high to the end.
+            let settled = if is_last { offset * damping <= least } else { offset <= least && damping <= FREE_DAMPING };
             let end = &mut ends[task[lane]];
             for (i, p) in model.nonlinear.iter().enumerate() {
                 end.parameters[*p] = stand.theta[i].0[lane];
@@ -205,7 +208,12 @@ fn descend_sized<const L: usize>(
             }
             end.sse = sse;
             end.iterations = iterations.0[lane] as u32;
-            end.exhausted = !settled && !stuck;
+            end.status = match (sse.is_finite(), settled) {
+                (false, _) => Status::NoFiniteStart,
+                (true, true) => Status::Converged,
+                _ if is_last || !offset.is_finite() => Status::Stalled,
+                _ => Status::MaxIterations,
+            };
             let (first, variance) = (first_offset.0[lane], first_sse.0[lane] * share / OFFSET);
             end.first_offset = match sse.is_finite() {
                 true if first > floor => first / variance,

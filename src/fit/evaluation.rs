@@ -4,7 +4,7 @@
 
 use super::factor::triangle;
 use super::layout::Layout;
-use super::sums::{Size, Sums};
+use super::sums::{ROUNDS, Size, Sums};
 use crate::math::{Instructions, Lanes, Scalar, Vectorised, array};
 use crate::model::curve_model::{CurveModel, Separated};
 
@@ -227,7 +227,7 @@ impl<'a, const L: usize> Evaluation<'a, L> {
         if self.separated.shares {
             self.sums.linear_from_shares(linear);
         }
-        self.sums.solve(linear, lower, upper, any);
+        self.sums.solve(linear, lower, upper, ROUNDS, any);
         // What each recorded term is multiplied with: 1 for the constant part, then the linear parameters, or their
         // differences from the last one where the basis functions are shares.
         for j in 0..linear {

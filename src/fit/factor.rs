@@ -7,8 +7,6 @@ use crate::math::Scalar;
 pub(super) const PIVOT: f64 = 1e-12;
 /// Pivots below this share mean that a Newton matrix has no minimum to lead to.
 const DEFINITE: f64 = 1e-10;
-/// Added to each diagonal: a parameter without any influence then stays where it is.
-pub(super) const TINY: f64 = 1e-30;
 
 /// Place of row `i`, column `j <= i` in a lower triangle.
 #[inline(always)]
@@ -45,7 +43,8 @@ pub(super) fn factorise<S: Scalar>(n: usize, matrix: &mut [S]) -> S {
             pivot = pivot - scaled * own;
             matrix[triangle(i, j)] = own;
         }
-        let size = diagonal.abs() + S::lit(TINY);
+        // What has no influence at all, in whatever units, stays where it is.
+        let size = zero.select_less(diagonal.abs(), diagonal.abs(), one);
         definite = (size * S::lit(DEFINITE)).select_less(pivot, definite, zero);
         matrix[triangle(i, i)] = one / pivot.max(size * S::lit(PIVOT));
     }

@@ -32,7 +32,25 @@ struct Curve<'a> {
     small: Option<SmallResiduals<'a>>,
 }
 
-impl Curve<'_> {
+impl<'a> Curve<'a> {
+    fn new(block: &'a Block, index: usize, model: &'a CurveModel) -> Self {
+        let task = block.task(index, &[]);
+        let bounds = (0..model.parameters.len()).map(|i| {
+            let (lower, upper) = task.bounds(i);
+            (task.layout.outer(model, i, lower), task.layout.outer(model, i, upper))
+        });
+        let (lower, upper) = bounds.unzip();
+        Self {
+            model,
+            points: task.layout.kept.iter().map(|&k| task.layout.point(model, k)).collect(),
+            response: task.response,
+            root_weight: &task.layout.root_weight,
+            lower,
+            upper,
+            small: None,
+        }
+    }
+
     fn sum_of_squares(&self, parameters: &[f64]) -> f64 {
         if let Some(small) = &self.small {
             return small.sum_of_squares(parameters);
@@ -134,21 +152,7 @@ impl Curve<'_> {
 /// Takes the parameters of ready curve `index` (in the model's units) to the minimum as far as f64 goes; gives their
 /// sum of squares. Parameters on their bounds stay there.
 pub fn polish(block: &Block, index: usize, model: &CurveModel, parameters: &mut [f64; MAX_PARAMETERS]) -> f64 {
-    let task = block.task(index, &[]);
-    let bounds = (0..model.parameters.len()).map(|i| {
-        let (lower, upper) = task.bounds(i);
-        (task.layout.outer(model, i, lower), task.layout.outer(model, i, upper))
-    });
-    let (lower, upper) = bounds.unzip();
-    let mut curve = Curve {
-        model,
-        points: task.layout.kept.iter().map(|&k| task.layout.point(model, k)).collect(),
-        response: task.response,
-        root_weight: &task.layout.root_weight,
-        lower,
-        upper,
-        small: None,
-    };
+    let mut curve = Curve::new(block, index, model);
     let sum = curve.converge(parameters);
     if !are_small(sum, curve.response.iter().map(|y| y * y).sum()) {
         return sum;
@@ -158,4 +162,9 @@ pub fn polish(block: &Block, index: usize, model: &CurveModel, parameters: &mut 
     let points = curve.points.iter().zip(curve.response).zip(curve.root_weight);
     curve.small = Some(SmallResiduals::new(model, points.map(|((point, y), w)| (*point, y / w, *w))));
     curve.converge(parameters)
+}
+
+/// The sum of squares of ready curve `index` at parameters in the model's units.
+pub fn sum_of_squares(block: &Block, index: usize, model: &CurveModel, parameters: &[f64]) -> f64 {
+    Curve::new(block, index, model).sum_of_squares(parameters)
 }

@@ -8,6 +8,9 @@ pub enum Status {
     Converged,
     /// The iteration limit came first; the parameters are the best seen.
     MaxIterations,
+    /// Steps that promised less came to nothing, however short: rounding, or a response with a kink, hides the minimum.
+    /// The parameters are the best seen.
+    Stalled,
     /// Fewer distinct doses than free parameters: not fitted.
     TooFewDoses,
     /// All doses equal: not fitted.
@@ -22,7 +25,7 @@ impl Status {
     /// `ok` where the parameters may be used, else `failed`.
     pub fn name(self) -> &'static str {
         match self {
-            Status::Converged | Status::MaxIterations => "ok",
+            Status::Converged | Status::MaxIterations | Status::Stalled => "ok",
             _ => "failed",
         }
     }
@@ -32,6 +35,7 @@ impl Status {
         match self {
             Status::Converged => None,
             Status::MaxIterations => Some("max_iterations"),
+            Status::Stalled => Some("stalled"),
             Status::TooFewDoses => Some("too_few_doses"),
             Status::OneDose => Some("one_dose"),
             Status::BadValue => Some("bad_value"),
@@ -41,7 +45,7 @@ impl Status {
 
     /// Whether there are parameters to use.
     pub fn is_fitted(self) -> bool {
-        matches!(self, Status::Converged | Status::MaxIterations)
+        matches!(self, Status::Converged | Status::MaxIterations | Status::Stalled)
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
 
-use super::factor::{TINY, backward, entry, factorise, forward, masked, product, triangle};
+use super::factor::{backward, entry, factorise, forward, masked, product, triangle};
 use super::sums::{Size, Sums};
 use crate::math::{Instructions, Scalar};
 
@@ -18,6 +18,10 @@ pub const LEAST_DAMPING: f64 = 1e-9;
 pub const LAST_DAMPING: f64 = 1e8;
 /// Damping below which a short step means that the minimum is near, not that the steps are held back.
 pub const FREE_DAMPING: f64 = 1.0;
+/// A parameter that would change the response by less than the root of this share, moved through its whole box, has
+/// no influence: what its derivatives say is rounding.
+const NO_INFLUENCE: f64 = 1e-28;
+
 /// Room for [`step`].
 #[derive(Debug, Clone)]
 pub struct Room<S> {
@@ -119,12 +123,20 @@ pub fn step<S: Scalar>(
 ) -> S {
     let (c, k, zero, one) = (size.linear(), size.nonlinear(), S::lit(0.0), S::lit(1.0));
     let target = &mut target[..k];
+    // About the sum of squares of the response.
+    let mut energy = zero;
+    for j in 0..c {
+        energy = energy + stand.sums.solution[j] * stand.sums.solution[j] * stand.sums.gram[triangle(j, j)];
+    }
+    energy = energy * S::lit(NO_INFLUENCE);
     for i in 0..k {
         let inward_low = zero.select_less(stand.sums.gradient[i], one, zero);
         let inward_high = stand.sums.gradient[i].select_less(zero, one, zero);
         let off_lower = stand.lower[i].select_less(stand.theta[i], one, inward_low);
         let off_upper = stand.theta[i].select_less(stand.upper[i], one, inward_high);
-        room.moves[i] = off_lower * off_upper;
+        let width = stand.upper[i] - stand.lower[i];
+        let influence = stand.sums.normal[triangle(i, i)] * width * width;
+        room.moves[i] = energy.select_less(influence, off_lower * off_upper, zero);
     }
     room.follows.copy_from_slice(&stand.sums.free);
     room.shift.fill(zero);
@@ -219,12 +231,11 @@ fn work_out<S: Scalar>(
         }
         forward(c, factor, plain);
         forward(c, factor, bent);
-        gradient[i] = moves[i] * (gradient[i] + product(c, factor, bent, along));
         // Of the Gauss–Newton matrix of the sum of squares as a function of the nonlinear parameters alone.
         diagonal[i] = (normals[triangle(i, i)] - product(c, factor, plain, plain)).max(zero);
+        gradient[i] = moves[i] * (gradient[i] + product(c, factor, bent, along));
     }
     // A parameter held has a unit row and no gradient.
-    let held = |i: usize| (one - moves[i]) + S::lit(TINY);
     let mut indefinite = one;
     if second_order {
         for i in 0..k {
@@ -233,7 +244,7 @@ fn work_out<S: Scalar>(
                 let entry = normals[triangle(i, l)] - bend[triangle(i, l)] - curved;
                 newton[triangle(i, l)] = moves[i] * moves[l] * entry;
             }
-            newton[triangle(i, i)] = newton[triangle(i, i)] + moves[i] * damping * diagonal[i] + held(i);
+            newton[triangle(i, i)] = newton[triangle(i, i)] + moves[i] * damping * diagonal[i] + (one - moves[i]);
             by[i] = gradient[i];
         }
         indefinite = one - factorise(k, newton);
@@ -246,7 +257,7 @@ fn work_out<S: Scalar>(
                 let straight = product(c, factor, &plain[i * c..(i + 1) * c], &plain[l * c..(l + 1) * c]);
                 gauss[triangle(i, l)] = moves[i] * moves[l] * (normals[triangle(i, l)] - straight);
             }
-            gauss[triangle(i, i)] = moves[i] * (diagonal[i] + damping * diagonal[i]) + held(i);
+            gauss[triangle(i, i)] = moves[i] * (diagonal[i] + damping * diagonal[i]) + (one - moves[i]);
             by_gauss[i] = gradient[i];
         }
         factorise(k, gauss);

@@ -289,7 +289,8 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         if separated.shares {
             sums.linear_from_shares(c);
         }
-        sums.solve(c, &lower, &upper, |_| true);
+        // What more rounds would find is left to the continuation in f64: each is a page of the shader.
+        sums.solve(c, &lower, &upper, 1, |_| true);
         let level = (0..c).map(|j| match separated.shares && j + 1 < c {
             true => sums.solution[j] - sums.solution[c - 1],
             false => sums.solution[j],

@@ -10,7 +10,7 @@ use crate::backend::cpu::{Cpu, descend_from};
 use crate::fit::block::{Block, Ready};
 use crate::fit::layout::Layout;
 use crate::fit::scan::Scan;
-use crate::fit::{CurveSet, Fit, FitSettings, Refit};
+use crate::fit::{CurveSet, Fit, FitSettings, Refit, Status};
 use crate::model::CurveModel;
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -239,6 +239,8 @@ pub(super) fn fit(
     let mut again = Vec::new();
     for (curve, (mut fit, first_offset)) in continued.into_iter().enumerate() {
         match answers.evaluations[curve] {
+            // The device's beginning may be one where f64 has no number.
+            _ if fit.status == Status::NoFiniteStart => again.push(curve),
             _ if !fit.status.is_fitted() => {}
             Some(evaluations) => {
                 fit.iterations += evaluations;

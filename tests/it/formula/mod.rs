@@ -4,6 +4,7 @@ mod mistakes;
 mod nist;
 mod nist_fit;
 mod nist_higher;
+mod units;
 
 use isobole::math::{Dual, Lanes, Scalar};
 use isobole::model::formula::{FormulaFile, LN_DOSE_OF_ZERO, MAX_STARTING_POINTS, PointVariables};
