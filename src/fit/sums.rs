@@ -392,8 +392,8 @@ mod tests {
                 let upper: Vec<f64> = (0..n).map(|j| 1.0 / scale[j]).collect();
                 sums.solve(n, &lower, &upper, rounds, |mask| mask > 0.0);
                 let inside = (0..n).all(|i| sums.solution[i] >= lower[i] && sums.solution[i] <= upper[i]);
-                let (found, best) = (height(&sums, &sums.solution[..n].to_vec()), by_all_faces(&sums, &lower, &upper));
-                !inside || !(found <= best + 1e-9 * (1.0 + best.abs()))
+                let (found, best) = (height(&sums, &sums.solution[..n]), by_all_faces(&sums, &lower, &upper));
+                !inside || found.is_nan() || found > best + 1e-9 * (1.0 + best.abs())
             })
             .count()
     }
