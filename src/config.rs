@@ -205,7 +205,7 @@ impl Settings {
         let model = model.map_or(Ok(ModelId::Hill4), |choice| choice.model())?;
         let synergy = match synergy {
             Some(models) => distinct(models)?,
-            None => SynergyModel::ALL.to_vec(),
+            None => SynergyModel::REFERENCES.to_vec(),
         };
         let rank_by = match rank_by {
             Some(model) if !synergy.contains(&model) => {
@@ -307,7 +307,7 @@ mod tests {
     fn nothing_said_gives_the_documented_defaults() {
         let settings = resolve("").unwrap();
         assert_eq!(settings.model, ModelId::Hill4);
-        assert_eq!(settings.synergy, SynergyModel::ALL);
+        assert_eq!(settings.synergy, SynergyModel::REFERENCES);
         assert_eq!(settings.rank_by, SynergyModel::Bliss);
         assert_eq!(settings.anchor, "clofarabine");
         assert!(!settings.csv && settings.vehicle_point && !settings.low_control_blank);

@@ -56,6 +56,14 @@ pub struct Layout {
     pub upper: Vec<f64>,
     /// Lowest and highest natural-log dose above zero, centred.
     pub ln_range: (f64, f64),
+    /// The same of the second variable, where it is a natural-log dose.
+    pub second_range: (f64, f64),
+}
+
+/// Lowest and highest; zeros where there is none.
+fn range(all: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    if low <= high { (low, high) } else { (0.0, 0.0) }
 }
 
 impl Layout {
@@ -80,11 +88,10 @@ impl Layout {
             return Err(Status::OneDose);
         }
         let unit = libm::log(model.dose_unit);
-        let logs = || kept.iter().filter(|&&k| dose[k] > 0.0).map(|&k| ln_dose[k] - unit);
-        let (low, high) = logs().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-        let (low, high) = if low <= high { (low, high) } else { (0.0, 0.0) };
+        let (low, high) = range(kept.iter().filter(|&&k| dose[k] > 0.0).map(|&k| ln_dose[k] - unit));
         let centre = if model.location.is_some() { 0.5 * (low + high) } else { 0.0 };
         let ln_range = (low - centre, high - centre);
+        let second_range = range(kept.iter().filter_map(|&k| x2.get(k).copied()).filter(|x| *x > LN_DOSE_ZERO));
         let mut lower = Vec::with_capacity(model.parameters.len());
         let mut upper = Vec::with_capacity(model.parameters.len());
         for (i, parameter) in model.parameters.iter().enumerate() {
@@ -92,6 +99,7 @@ impl Layout {
             let (from, to) = match parameter.axis {
                 Axis::Plain => (bound.lower, bound.upper),
                 Axis::LnDose | Axis::Dose => (ln_range.0 + bound.lower, ln_range.1 + bound.upper),
+                Axis::LnSecond => (second_range.0 + bound.lower, second_range.1 + bound.upper),
             };
             lower.push(from);
             upper.push(to);
@@ -133,6 +141,7 @@ impl Layout {
             lower,
             upper,
             ln_range,
+            second_range,
             kept,
         })
     }
@@ -152,7 +161,7 @@ impl Layout {
     /// A parameter as the descent moves it: logarithms of doses, centred.
     pub fn inner(&self, model: &CurveModel, parameter: usize, value: f64) -> f64 {
         match model.parameters[parameter].axis {
-            Axis::Plain => value,
+            Axis::Plain | Axis::LnSecond => value,
             Axis::LnDose => value - self.centre,
             Axis::Dose => libm::log(value.max(f64::MIN_POSITIVE)),
         }
@@ -161,7 +170,7 @@ impl Layout {
     /// A parameter as the model has it, from [`Layout::inner`].
     pub fn outer(&self, model: &CurveModel, parameter: usize, inner: f64) -> f64 {
         match model.parameters[parameter].axis {
-            Axis::Plain => inner,
+            Axis::Plain | Axis::LnSecond => inner,
             Axis::LnDose => inner + self.centre,
             Axis::Dose => libm::exp(inner),
         }
@@ -204,7 +213,7 @@ impl Layout {
                     (0..count).map(position).collect()
                 }
                 Starts::Places(places) => {
-                    let (from, to) = self.ln_range;
+                    let (from, to) = if parameter.axis == Axis::LnSecond { self.second_range } else { self.ln_range };
                     places.iter().map(|place| from + place * (to - from)).collect()
                 }
             };

@@ -120,12 +120,12 @@ impl Vectorised {
             }
             steps.push(Step { operation: *operation, operands, to, slope: None });
         }
-        let outputs: Vec<Place> = program.outputs.iter().map(|v| place(&places, *v)).collect();
+        let mut outputs: Vec<Place> = program.outputs.iter().map(|v| place(&places, *v)).collect();
         Self {
+            columns: reuse_columns(wanted.len(), columns, &mut point_steps, &mut outputs),
             constants,
             curve_inputs,
             flat,
-            columns,
             hoisted,
             curve_steps,
             point_steps,
@@ -267,13 +267,30 @@ impl Vectorised {
             Place::Flat(n) => n,
             Place::Column(c) => self.column(c, points),
         };
-        // Results lie behind their operands, and the slope of a logistic behind its value.
-        let (known, rest) = arena.split_at_mut(at(step.to));
-        let operand = |n: usize| match step.operands[n] {
-            Place::Flat(n) => Column::Same(known[n]),
-            Place::Column(_) => Column::Each(&known[at(step.operands[n])..][..length]),
-        };
+        // No result takes the place of an operand of its own, and the slope of a logistic lies behind its value.
+        let to = at(step.to);
+        let (before, rest) = arena.split_at_mut(to);
         let (out, after) = rest.split_at_mut(length);
+        let behind = to + length;
+        if let (Op::Logistic(_), Some(slope)) = (step.operation, step.slope) {
+            let (between, rest) = after.split_at_mut(at(slope) - behind);
+            let (slopes, after) = rest.split_at_mut(length);
+            let a = match (step.operands[0], at(step.operands[0])) {
+                (Place::Flat(n), _) => Column::Same(before[n]),
+                (_, from) if from < to => Column::Each(&before[from..][..length]),
+                (_, from) if from < at(slope) => Column::Each(&between[from - behind..][..length]),
+                (_, from) => Column::Each(&after[from - at(slope) - length..][..length]),
+            };
+            for (k, (value, slope)) in out.iter_mut().zip(slopes).enumerate() {
+                (*value, *slope) = a.at(k).logistic_and_slope();
+            }
+            return;
+        }
+        let operand = |n: usize| match (step.operands[n], at(step.operands[n])) {
+            (Place::Flat(n), _) => Column::Same(before[n]),
+            (_, from) if from < to => Column::Each(&before[from..][..length]),
+            (_, from) => Column::Each(&after[from - behind..][..length]),
+        };
         match step.operation {
             Op::Input(_) => {}
             Op::Add(..) => binary(out, operand(0), operand(1), |a, b| a + b),
@@ -290,17 +307,7 @@ impl Vectorised {
             Op::Cos(_) => unary(out, operand(0), Scalar::cos),
             Op::Atan(_) => unary(out, operand(0), Scalar::atan),
             Op::Abs(_) => unary(out, operand(0), Scalar::abs),
-            Op::Logistic(_) => match step.slope {
-                None => unary(out, operand(0), Scalar::logistic),
-                Some(slope) => {
-                    let from = at(slope) - at(step.to) - length;
-                    let slopes = &mut after[from..from + length];
-                    let a = operand(0);
-                    for (k, (value, slope)) in out.iter_mut().zip(slopes).enumerate() {
-                        (*value, *slope) = a.at(k).logistic_and_slope();
-                    }
-                }
-            },
+            Op::Logistic(_) => unary(out, operand(0), Scalar::logistic),
             Op::LogisticSlope(_) => unary(out, operand(0), |a| a.logistic_and_slope().1),
             Op::SelectLess(..) => {
                 let [a, b, c, d] = [operand(0), operand(1), operand(2), operand(3)];
@@ -315,6 +322,65 @@ impl Vectorised {
     pub fn curve_inputs(&self) -> usize {
         self.curve_inputs
     }
+}
+
+/// Lets results take the columns of what no later step and no output needs, so that an arena of many points stays in a
+/// near cache. The first `fixed` of the `columns` are given and stay. Gives how many are left.
+fn reuse_columns(fixed: usize, columns: usize, steps: &mut [Step], outputs: &mut [Place]) -> usize {
+    let mut last_use = vec![0; columns];
+    for (n, step) in steps.iter().enumerate() {
+        for place in step.operands {
+            if let Place::Column(column) = place {
+                last_use[column] = n;
+            }
+        }
+    }
+    for place in outputs.iter() {
+        if let Place::Column(column) = place {
+            last_use[*column] = usize::MAX;
+        }
+    }
+    let mut moved: Vec<usize> = (0..columns).collect();
+    let mut free: Vec<usize> = Vec::new();
+    let mut count = fixed;
+    for (n, step) in steps.iter_mut().enumerate() {
+        let given = step.operands;
+        let mut results = [Some(&mut step.to), step.slope.as_mut()].map(|place| match place {
+            Some(Place::Column(column)) => Some(column),
+            _ => None,
+        });
+        let mut taken: Vec<usize> = results
+            .iter()
+            .flatten()
+            .map(|_| {
+                free.pop().unwrap_or_else(|| {
+                    count += 1;
+                    count - 1
+                })
+            })
+            .collect();
+        taken.sort_unstable();
+        for (result, to) in results.iter_mut().flatten().zip(taken) {
+            moved[**result] = to;
+            **result = to;
+        }
+        let mut freed = Vec::new();
+        for (operand, from) in step.operands.iter_mut().zip(given) {
+            if let (Place::Column(operand), Place::Column(from)) = (operand, from) {
+                *operand = moved[from];
+                if last_use[from] == n && from >= fixed && !freed.contains(operand) {
+                    freed.push(*operand);
+                }
+            }
+        }
+        free.extend(freed);
+    }
+    for place in outputs {
+        if let Place::Column(column) = place {
+            *column = moved[*column];
+        }
+    }
+    count
 }
 
 /// Values of the points: each its own, or all the same.

@@ -1,7 +1,7 @@
 //! A curve model at run time: what it is called, its parameters and boxes, and its arithmetic as recorded programs.
 //! Built-in models and formulas from files are the same thing from here on.
 
-use super::{LN_DOSE_ZERO, Model, exchange};
+use super::{LN_DOSE_ZERO, Model, SurfaceModel, exchange};
 use crate::fit::{Bound, MAX_PARAMETERS};
 use crate::math::program::{Given, Program, Recorded};
 use crate::math::{Dual, Interval, Scalar, Vectorised};
@@ -14,6 +14,8 @@ pub enum Axis {
     /// A natural-log dose: the box reaches from `lower` beyond the lowest to `upper` beyond the highest dose tested,
     /// in natural-log units.
     LnDose,
+    /// The same for the second variable, which is a natural-log dose itself.
+    LnSecond,
     /// A dose: the same box, but the parameter is the dose itself, in the model's unit. The fitter moves its logarithm.
     Dose,
 }
@@ -186,7 +188,7 @@ pub(super) fn given(parameters: &[Parameter], any_dose: bool, logarithmic: bool)
     all.extend(parameters.iter().map(|p| match p.axis {
         Axis::Plain => Given { range: Interval::new(p.bound.lower, p.bound.upper), ..Given::NOTHING },
         Axis::Dose if !logarithmic => Given { range: Interval::POSITIVE, ..Given::NOTHING },
-        Axis::Dose | Axis::LnDose => Given::NOTHING,
+        Axis::Dose | Axis::LnDose | Axis::LnSecond => Given::NOTHING,
     }));
     all
 }
@@ -388,6 +390,27 @@ impl CurveModel {
             any_dose: false,
             dose_unit: 1.0,
             uses_x2: false,
+        };
+        Self::new(description, value)
+    }
+
+    /// A built-in surface, recorded from its one definition.
+    pub fn surface<M: SurfaceModel<N>, const N: usize>() -> Self {
+        let value = Program::record(POINT_INPUTS + N, |inputs| {
+            vec![M::response(inputs[0], inputs[2], std::array::from_fn(|i| inputs[POINT_INPUTS + i]))]
+        });
+        let description = Description {
+            name: M::NAME,
+            formula: M::FORMULA,
+            file_text: None,
+            parameters: M::PARAMETERS.to_vec(),
+            baseline: Some(0),
+            levels_off: true,
+            exchanges: &[],
+            descents: 1,
+            any_dose: false,
+            dose_unit: 1.0,
+            uses_x2: true,
         };
         Self::new(description, value)
     }

@@ -1,11 +1,13 @@
 //! Dose-response and surface models: one generic function each, from which every back end is made.
 
 pub mod biphasic;
+pub mod braid;
 pub mod curve_model;
 pub mod exchange;
 pub mod formula;
 pub mod hill;
 pub mod hormesis;
+pub mod musyc;
 pub mod richards;
 pub mod straight;
 pub mod surface;
@@ -49,13 +51,33 @@ pub trait Model<const N: usize> {
     }
 }
 
+/// A response surface of two drugs with `N` parameters. Doses are natural logs, [`LN_DOSE_ZERO`] for none; those of the
+/// second drug are the model's second variable.
+pub trait SurfaceModel<const N: usize> {
+    /// The name used in flags and tables.
+    const NAME: &'static str;
+    /// The formula as people write it, and its reference.
+    const FORMULA: &'static str;
+    /// Parameters in order; the first is the response without any drug.
+    const PARAMETERS: [Parameter; N];
+
+    /// The response.
+    fn response<S: Scalar>(ln_dose_a: S, ln_dose_b: S, parameters: [S; N]) -> S;
+}
+
+/// A place on the ln-dose axis of the second drug.
+const fn location_second(name: &'static str, places: &'static [f64]) -> Parameter {
+    let bound = Bound { lower: -3.0 * LN_10, upper: 3.0 * LN_10 };
+    Parameter { name, unit: "ln M", bound, axis: Axis::LnSecond, starts: Starts::Places(places) }
+}
+
 macro_rules! models {
     ($($(#[$doc:meta])* $id:ident => $model:ty, $n:literal;)+) => {
         /// A curve model: a built-in one, or a formula that was read.
         #[derive(Debug, Clone, Copy)]
         pub enum ModelId {
             $($(#[$doc])* $id,)+
-            /// A model from a file.
+            /// A model from a file, or a surface.
             Formula(&'static CurveModel),
         }
 
@@ -100,6 +122,27 @@ models! {
     Flat => straight::Flat, 1;
     /// Growth-rate inhibition.
     GrowthRate => hill::GrowthRate, 3;
+}
+
+macro_rules! surfaces {
+    ($($(#[$doc:meta])* $name:ident: $model:ty, $n:literal;)+) => {
+        impl ModelId {
+            $($(#[$doc])*
+            pub fn $name() -> Self {
+                static MODEL: LazyLock<CurveModel> = LazyLock::new(CurveModel::surface::<$model, $n>);
+                ModelId::Formula(&MODEL)
+            })+
+        }
+    };
+}
+
+surfaces! {
+    /// MuSyC with the cooperativities that the drugs have alone.
+    musyc: musyc::Musyc, 10;
+    /// MuSyC with cooperativities that change too.
+    musyc_gamma: musyc::MusycGamma, 12;
+    /// BRAID.
+    braid: braid::Braid, 9;
 }
 
 impl PartialEq for ModelId {
@@ -158,11 +201,12 @@ impl ModelId {
         let mut text = format!("{}\n  {}\n", self.name(), self.formula());
         for (i, ((shown, _), parameter)) in self.shown_parameters().iter().zip(&model.parameters).enumerate() {
             let Parameter { unit, bound, axis, .. } = parameter;
-            let unit = if model.is_built_in && *axis == Axis::LnDose { "log10 molar" } else { unit };
+            let unit =
+                if model.is_built_in && matches!(axis, Axis::LnDose | Axis::LnSecond) { "log10 molar" } else { unit };
             let (lower, upper) = (bound.lower / model.box_unit(i), bound.upper / model.box_unit(i));
             let comma = if unit.is_empty() { "" } else { ", " };
             text += &match axis {
-                Axis::LnDose | Axis::Dose => format!(
+                Axis::LnDose | Axis::LnSecond | Axis::Dose => format!(
                     "  {shown:16} {unit}{comma}from {} decades below the lowest to {upper} above the highest dose",
                     -lower
                 ),

@@ -220,6 +220,9 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
         tables.push(synergy::table::synergy_table(scores, &settings.synergy, screen));
         tables.push(synergy::table::surfaces_table(scores, &settings.synergy, screen));
+        if settings.synergy.iter().any(|model| model.surface().is_some()) {
+            tables.push(synergy::interaction_table::interactions_table(scores, screen));
+        }
         tables.push(matrices_table(analysis, screen));
         tables.push(resistance::table(resistances, screen));
         tables.push(rank::table(pairs, screen));

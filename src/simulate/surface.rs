@@ -177,6 +177,8 @@ impl MusycSurface {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SurfaceModel;
+    use crate::model::musyc::MusycGamma;
 
     const DOSES: [f64; 8] = [0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 1000.0];
 
@@ -276,5 +278,34 @@ mod tests {
         assert!((curve.ic50_um().unwrap() - 0.03).abs() < 1e-15);
         assert_eq!(TrueCurve::from_ic50(1.0, 1.0, 0.9).ic50_um(), None);
         assert_eq!(curve.shifted(10.0).ic50_um().map(|x| (x * 1e9).round()), Some(3e8));
+    }
+
+    #[test]
+    fn the_model_that_is_fitted_is_the_same_surface() {
+        let s = example();
+        let parameters = [
+            s.e0,
+            s.e1,
+            s.e2,
+            s.e3,
+            s.ec50_1.ln(),
+            s.ec50_2.ln(),
+            s.hill1,
+            s.hill2,
+            s.alpha12.ln(),
+            s.alpha21.ln(),
+            s.gamma12.ln(),
+            s.gamma21.ln(),
+        ];
+        let mut swapped = parameters;
+        swapped.swap(8, 9);
+        let largest = |parameters: [f64; 12]| {
+            let pairs = DOSES[1..].iter().flat_map(|a| DOSES[1..].iter().map(move |b| (*a, *b)));
+            let difference =
+                |(a, b): (f64, f64)| (MusycGamma::response(a.ln(), b.ln(), parameters) - s.viability(a, b)).abs();
+            pairs.map(difference).fold(0.0, f64::max)
+        };
+        assert!(largest(parameters) < 1e-13, "{}", largest(parameters));
+        assert!(largest(swapped) > 0.01, "the comparison can fail");
     }
 }

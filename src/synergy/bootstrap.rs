@@ -4,6 +4,7 @@
 //! doi 10.1038/s41598-017-18068-5).
 
 use super::design::{Design, Responses};
+use super::interaction::Effort;
 use super::noise::matrix_hash;
 use super::score::{BATCH_CURVES, Evaluator, mean};
 use super::{Margins, MatrixScore, SynergyModel};
@@ -87,7 +88,7 @@ pub fn add_intervals(
         return Ok(());
     }
     let fit = &FitSettings { starts: 1, max_iterations: RESAMPLED_ITERATIONS.min(fit.max_iterations), ..fit.clone() };
-    let evaluator = Evaluator { models, margins, fit, backend };
+    let evaluator = Evaluator { models, margins, fit, effort: Effort::Draw, backend };
     let draws = resampling.draws.min(u32::MAX as usize);
     let mut spreads = vec![vec![Spread::default(); models.len()]; matrices.len()];
     let noisy = |i: usize| scores.get(i).and_then(|score| score.sigma).filter(|sigma| *sigma > ROUNDING);

@@ -4,6 +4,8 @@
 pub mod bootstrap;
 pub mod design;
 pub mod flagged;
+pub mod interaction;
+pub mod interaction_table;
 pub mod margins;
 pub mod noise;
 pub mod score;
@@ -11,6 +13,7 @@ pub mod table;
 pub mod zip;
 
 use crate::screen::dose_matrix::MatrixKey;
+use interaction::{Interaction, Surface};
 
 /// A reference model of non-interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,11 +26,28 @@ pub enum SynergyModel {
     Loewe,
     /// Zero interaction potency (Yadav 2015, doi 10.1016/j.csbj.2015.09.001).
     Zip,
+    /// A MuSyC surface fitted to the whole matrix, against itself without interaction.
+    Musyc,
+    /// The same with cooperativities that change too.
+    MusycGamma,
+    /// A BRAID surface, in the same way.
+    Braid,
 }
 
 impl SynergyModel {
     /// Every model: the one list that flags, tables, tests and benches walk.
-    pub const ALL: [SynergyModel; 4] = [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Loewe, SynergyModel::Zip];
+    pub const ALL: [SynergyModel; 7] = [
+        SynergyModel::Hsa,
+        SynergyModel::Bliss,
+        SynergyModel::Loewe,
+        SynergyModel::Zip,
+        SynergyModel::Musyc,
+        SynergyModel::MusycGamma,
+        SynergyModel::Braid,
+    ];
+    /// Those that follow from the single drugs alone, and are computed unless others are asked for.
+    pub const REFERENCES: [SynergyModel; 4] =
+        [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Loewe, SynergyModel::Zip];
 
     /// The name used in flags and columns.
     pub fn name(self) -> &'static str {
@@ -36,6 +56,19 @@ impl SynergyModel {
             SynergyModel::Bliss => "bliss",
             SynergyModel::Loewe => "loewe",
             SynergyModel::Zip => "zip",
+            SynergyModel::Musyc => "musyc",
+            SynergyModel::MusycGamma => "musyc_gamma",
+            SynergyModel::Braid => "braid",
+        }
+    }
+
+    /// The surface that is fitted, where the model is one.
+    pub fn surface(self) -> Option<Surface> {
+        match self {
+            SynergyModel::Musyc => Some(Surface::Musyc),
+            SynergyModel::MusycGamma => Some(Surface::MusycGamma),
+            SynergyModel::Braid => Some(Surface::Braid),
+            _ => None,
         }
     }
 
@@ -69,7 +102,7 @@ pub struct SurfaceCell {
     /// Expected viability by each model; `None` where it is not defined.
     pub expected: Vec<Option<f64>>,
     /// Excess by each model (positive: synergy); `None` on margins and where not defined. For ZIP the excess is
-    /// reference minus the *fitted* surface, as its authors define it.
+    /// reference minus the *fitted* surface, as its authors define it, and so it is for MuSyC and BRAID.
     pub excess: Vec<Option<f64>>,
 }
 
@@ -119,6 +152,8 @@ pub struct MatrixScore {
     pub qc_burden: Option<f64>,
     /// Codes joined by `;`: `margin_a_flat`, `no_margins`, `few_cells`, …
     pub flags: String,
+    /// The fitted surface of each model asked for that is one.
+    pub interactions: Vec<Interaction>,
     /// Every dose pair, margins included, ascending by (dose_a, dose_b).
     pub cells: Vec<SurfaceCell>,
 }

@@ -1,15 +1,17 @@
 //! Scores of dose matrices: expected surfaces, excess, and its summaries.
 
 use super::design::{Design, Responses};
+use super::interaction::{Effort, Fitted, Interaction, Surface, fit_surfaces, points_of, profiles, standard_errors};
 use super::margins::{Margin, fit_margins, margin_flags, response};
 use super::noise::{Noise, lacks_replicates};
 use super::zip::{FittedSurface, fit_slices};
 use super::{Margins, MatrixScore, Score, SurfaceCell, SynergyModel};
 use crate::Result;
 use crate::backend::{Backend, Expected, SurfaceBatch, SurfacePoint};
-use crate::fit::FitSettings;
+use crate::fit::{Fit, FitSettings};
 use crate::model::surface::HillCurve;
 use crate::screen::dose_matrix::DoseMatrix;
+use rayon::prelude::*;
 
 /// Fewer combinations than this are flagged: their mean is hardly a surface.
 const FEW_CELLS: usize = 4;
@@ -25,6 +27,8 @@ pub struct Evaluation {
     pub margins: [Margin; 2],
     /// The ZIP slices, where asked for.
     pub surface: FittedSurface,
+    /// The surfaces with parameters of interaction that were asked for.
+    pub interactions: Vec<(Surface, Fit)>,
     /// By model, by combination: expected viability.
     pub expected: Vec<Vec<Option<f64>>>,
     /// By model, by combination: expected minus observed (ZIP: minus fitted) viability.
@@ -41,6 +45,8 @@ pub struct Evaluator<'a> {
     pub margins: Margins,
     /// The margins' model, box and effort.
     pub fit: &'a FitSettings,
+    /// What fits of whole surfaces are worth.
+    pub effort: Effort,
     /// Where it is computed.
     pub backend: &'a dyn Backend,
 }
@@ -55,6 +61,10 @@ impl Evaluator<'_> {
         let margins = fit_margins(items, self.fit, self.backend)?;
         let zip = self.models.contains(&SynergyModel::Zip);
         let surfaces = fit_slices(items, &margins, |i| zip || slices(i), self.fit, self.backend)?;
+        let wanted = self.models.iter().filter_map(|model| model.surface());
+        let interactions: Vec<(Surface, Vec<Fit>)> = wanted
+            .map(|wanted| (wanted, fit_surfaces(wanted, items, &margins, self.fit.max_iterations, self.effort)))
+            .collect();
         let mut batch = SurfaceBatch::default();
         let mut alone = Vec::new();
         let mut observed_instead = vec![[false; 2]; items.len()];
@@ -85,8 +95,8 @@ impl Evaluator<'_> {
         let expected = self.backend.score_surfaces(&batch)?;
         let mut cells = expected.iter().zip(&alone);
         let mut evaluations = Vec::with_capacity(items.len());
-        for (((_, responses), (margins, surface)), observed_instead) in
-            items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead)
+        for (item, (((design, responses), (margins, surface)), observed_instead)) in
+            items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead).enumerate()
         {
             let n = responses.combinations.len();
             let cells: Vec<(&Expected, &[Option<f64>; 2])> = cells.by_ref().take(n).collect();
@@ -94,11 +104,22 @@ impl Evaluator<'_> {
             let mut evaluation = Evaluation {
                 margins,
                 surface,
+                interactions: interactions
+                    .iter()
+                    .filter_map(|(which, fits)| Some((*which, *fits.get(item)?)))
+                    .collect(),
                 expected: Vec::with_capacity(self.models.len()),
                 excess: Vec::with_capacity(self.models.len()),
                 observed_instead,
             };
             for model in self.models {
+                if let Some(which) = model.surface() {
+                    let fit = evaluation.interactions.iter().find(|(other, _)| *other == which).map(|(_, fit)| fit);
+                    let (expected, excess) = of_surface(which, fit, design);
+                    evaluation.expected.push(expected);
+                    evaluation.excess.push(excess);
+                    continue;
+                }
                 let reference = |(expected, alone): &(&Expected, &[Option<f64>; 2])| {
                     let both = alone[0].is_some() && alone[1].is_some();
                     match model {
@@ -106,6 +127,7 @@ impl Evaluator<'_> {
                         SynergyModel::Bliss => both.then_some(expected.bliss),
                         SynergyModel::Loewe => curves.then_some(expected.loewe),
                         SynergyModel::Zip => curves.then_some(expected.zip),
+                        SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid => None,
                     }
                     .filter(|value| value.is_finite())
                 };
@@ -120,6 +142,20 @@ impl Evaluator<'_> {
         }
         Ok(evaluations)
     }
+}
+
+/// What a fitted surface expects without interaction at each combination, and how far below that it lies itself.
+fn of_surface(which: Surface, fit: Option<&Fit>, design: &Design) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+    let Some(fit) = fit.filter(|fit| fit.status.is_fitted()) else {
+        let none = vec![None; design.combinations.len()];
+        return (none.clone(), none);
+    };
+    let reference = which.without_interaction(&fit.parameters);
+    let at = |ln_dose: [f64; 2]| {
+        let (expected, fitted) = (which.response(ln_dose, &reference), which.response(ln_dose, &fit.parameters));
+        (Some(expected).filter(|e| e.is_finite()), Some(expected - fitted).filter(|e| e.is_finite()))
+    };
+    design.combinations.iter().map(|combination| at(combination.ln_dose)).unzip()
 }
 
 /// Mean of the values that are there.
@@ -162,7 +198,7 @@ pub fn score_matrices(
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<Vec<MatrixScore>> {
-    let evaluator = Evaluator { models, margins, fit, backend };
+    let evaluator = Evaluator { models, margins, fit, effort: Effort::Data, backend };
     let mut scores = Vec::with_capacity(matrices.len());
     let mut from = 0;
     while from < matrices.len() {
@@ -175,13 +211,19 @@ pub fn score_matrices(
         from += items.len();
         let items: Vec<(&Design, Responses)> = items.iter().map(|design| (design, design.observed())).collect();
         let evaluations = evaluator.evaluate(&items, |i| lacks_replicates(items[i].0))?;
-        let scored = items.iter().zip(&evaluations);
-        scores.extend(scored.map(|((design, _), evaluation)| score(design, evaluation, models)));
+        let interactions = interactions(&items, &evaluations);
+        let scored = items.par_iter().zip(&evaluations).zip(interactions);
+        scores.par_extend(scored.map(|(((design, _), evaluation), own)| score(design, evaluation, own, models)));
     }
     Ok(scores)
 }
 
-fn score(design: &Design, evaluation: &Evaluation, models: &[SynergyModel]) -> MatrixScore {
+fn score(
+    design: &Design,
+    evaluation: &Evaluation,
+    interactions: Vec<Interaction>,
+    models: &[SynergyModel],
+) -> MatrixScore {
     let matrix = design.matrix;
     let windows = design.windows();
     let mut flags = margin_flags(design, &evaluation.margins);
@@ -238,9 +280,46 @@ fn score(design: &Design, evaluation: &Evaluation, models: &[SynergyModel]) -> M
         efficacy,
         sigma: noise.sigma,
         qc_burden: None,
+        interactions,
         flags: flags.join(";"),
         cells: surface_cells(design, evaluation, models.len()),
     }
+}
+
+/// The fitted surfaces of each item, with what the data say of their parameters.
+fn interactions(items: &[(&Design, Responses)], evaluations: &[Evaluation]) -> Vec<Vec<Interaction>> {
+    let mut all: Vec<Vec<Interaction>> =
+        items.par_iter().zip(evaluations).map(|(item, e)| unprofiled(item, e)).collect();
+    let surfaces = evaluations.first().map(|e| e.interactions.iter().map(|(surface, _)| *surface));
+    for (which, surface) in surfaces.into_iter().flatten().enumerate() {
+        let variance = |i: usize| Noise::estimate(items[i].0, &evaluations[i]).sigma.map(|sigma| sigma * sigma);
+        let (mut known, mut fitted) = (Vec::new(), Vec::new());
+        for (i, (design, responses)) in items.iter().enumerate() {
+            let fit = evaluations[i].interactions[which].1;
+            if let Some(variance) = variance(i).filter(|variance| *variance > 0.0 && fit.status.is_fitted()) {
+                known.push(i);
+                fitted.push(Fitted { design, responses, fit, variance });
+            }
+        }
+        for (i, profiles) in known.into_iter().zip(profiles(surface, &fitted)) {
+            all[i][which].profiles = profiles;
+        }
+    }
+    all
+}
+
+fn unprofiled((design, responses): &(&Design, Responses), evaluation: &Evaluation) -> Vec<Interaction> {
+    let of = |&(surface, fit): &(Surface, Fit)| Interaction {
+        surface,
+        fit,
+        standard_errors: match fit.status.is_fitted() {
+            true => standard_errors(surface, design, responses, &fit),
+            false => Vec::new(),
+        },
+        profiles: Vec::new(),
+        points: points_of(design),
+    };
+    evaluation.interactions.iter().map(of).collect()
 }
 
 fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) -> &'static str {
@@ -251,6 +330,9 @@ fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) ->
     match model {
         SynergyModel::Loewe | SynergyModel::Zip => failed(0).or_else(|| failed(1)).unwrap_or("not_finite"),
         SynergyModel::Hsa | SynergyModel::Bliss => "no_margins",
+        SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid => {
+            evaluation.interactions.iter().find_map(|(_, fit)| fit.status.reason()).unwrap_or("not_finite")
+        }
     }
 }
 

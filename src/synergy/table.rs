@@ -9,7 +9,7 @@ use crate::screen::dose_matrix::MatrixKey;
 type Value = fn(&Score) -> Option<f64>;
 
 /// A table with the columns that say which matrix a row belongs to.
-fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixKey> + Clone) -> Table {
+pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixKey> + Clone) -> Table {
     let line = |key: &MatrixKey| Some(screen.lines.name(key.line).to_owned()).filter(|name| !name.is_empty());
     Table::new(name)
         .text("block", keys.clone().map(|key| key.block.map(|id| screen.blocks.name(id).to_owned())))

@@ -16,6 +16,7 @@ mod identifiability;
 mod import;
 mod inference;
 mod ingest;
+mod interaction;
 mod intervals;
 mod kernels;
 mod model_choice;

@@ -243,6 +243,7 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
                 efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
                 sigma: None,
                 qc_burden: None,
+                interactions: Vec::new(),
                 flags: String::new(),
                 cells: cells(|a, b| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)))),
             });

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Rows of the named numeric columns; a null is a NaN.
-fn rows<const N: usize>(path: &Path, columns: [&str; N]) -> Vec<[f64; N]> {
+pub fn rows<const N: usize>(path: &Path, columns: [&str; N]) -> Vec<[f64; N]> {
     let file = std::fs::File::open(path).unwrap();
     let mut rows = Vec::new();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
@@ -40,16 +40,16 @@ fn rows<const N: usize>(path: &Path, columns: [&str; N]) -> Vec<[f64; N]> {
     rows
 }
 
-fn key(block: u32) -> MatrixKey {
+pub fn key(block: u32) -> MatrixKey {
     MatrixKey { block: Some(block), line: 0, drug_a: 0, drug_b: 1, schedule: None }
 }
 
-fn observation(dose_a: f64, dose_b: f64, response: f64) -> Observation {
+pub fn observation(dose_a: f64, dose_b: f64, response: f64) -> Observation {
     Observation { dose_a, dose_b, response, weight: 1.0 }
 }
 
 /// The peers' input matrices, by their number.
-fn peer_matrices(path: &Path) -> Vec<DoseMatrix> {
+pub fn peer_matrices(path: &Path) -> Vec<DoseMatrix> {
     let mut by_id: BTreeMap<u32, Vec<Observation>> = BTreeMap::new();
     for [id, a, b, y] in rows(path, ["matrix_id", "dose1", "dose2", "response"]) {
         by_id.entry(id as u32).or_default().push(observation(a, b, y));
@@ -66,7 +66,7 @@ fn means(matrices: Vec<DoseMatrix>) -> Vec<DoseMatrix> {
     matrices.into_iter().map(one).collect()
 }
 
-fn score(matrices: &[DoseMatrix], models: &[SynergyModel], margins: Margins) -> Vec<MatrixScore> {
+pub fn score(matrices: &[DoseMatrix], models: &[SynergyModel], margins: Margins) -> Vec<MatrixScore> {
     score_matrices(matrices, models, margins, &FitSettings::new(ModelId::Hill4), &Cpu).unwrap()
 }
 
@@ -236,7 +236,7 @@ fn the_real_blocks_with_a_saturated_margin_are_sane() {
     assert!(!ours[1].flags.contains("saturated"), "{}", ours[1].flags);
 }
 
-fn swapped(matrix: &DoseMatrix) -> DoseMatrix {
+pub fn swapped(matrix: &DoseMatrix) -> DoseMatrix {
     let MatrixKey { drug_a, drug_b, .. } = matrix.key;
     let cells = matrix.cells.iter().map(|c| Observation {
         dose_a: c.dose_b,
@@ -262,14 +262,14 @@ proptest! {
     #[test]
     fn order_of_drugs_and_units_of_dose_do_not_matter(seed in 0u64..1000, scale in prop::sample::select(vec![1e-3, 0.125, 1e3, 1e6])) {
         let matrix = bliss_matrix(3, 6, 1, |place| 0.05 * standard_normal(seed, 1, 0, place));
-        let plain = score(std::slice::from_ref(&matrix), &SynergyModel::ALL, Margins::Fitted);
-        let exchanged = score(&[swapped(&matrix)], &SynergyModel::ALL, Margins::Fitted);
+        let plain = score(std::slice::from_ref(&matrix), &SynergyModel::REFERENCES, Margins::Fitted);
+        let exchanged = score(&[swapped(&matrix)], &SynergyModel::REFERENCES, Margins::Fitted);
         prop_assert!(largest_difference(&plain, &exchanged) < 1e-9);
         let scaled = |factor: f64, power: f64| {
             let cells: Vec<_> = matrix.cells.iter()
                 .map(|c| observation(libm::pow(c.dose_a * factor, power), c.dose_b, c.response))
                 .collect();
-            score(&[matrix_from_cells(matrix.key, &cells).unwrap()], &SynergyModel::ALL, Margins::Fitted)
+            score(&[matrix_from_cells(matrix.key, &cells).unwrap()], &SynergyModel::REFERENCES, Margins::Fitted)
         };
         // A noisy curve fitted from doses that differ in the last bit ends within 1e-4 standard errors.
         prop_assert!(largest_difference(&plain, &scaled(scale, 1.0)) < 1e-4);
@@ -285,14 +285,14 @@ fn a_drug_with_itself_is_loewe_additive_and_independent_drugs_are_bliss() {
     let at = |d: f64| if d > 0.0 { response(curve, libm::log(d)) } else { curve.top };
     let cells: Vec<_> = (0..36).map(|i| observation(dose(i / 6), dose(i % 6), at(dose(i / 6) + dose(i % 6)))).collect();
     let sham = matrix_from_cells(MatrixKey { drug_b: 0, ..key(0) }, &cells).unwrap();
-    let scores = score(&[sham], &SynergyModel::ALL, Margins::Fitted);
-    let of = |name| SynergyModel::ALL.iter().position(|m| m.name() == name).unwrap();
+    let scores = score(&[sham], &SynergyModel::REFERENCES, Margins::Fitted);
+    let of = |name| SynergyModel::REFERENCES.iter().position(|m| m.name() == name).unwrap();
     assert!(scores[0].scores[of("loewe")].score.unwrap().abs() < 1e-6);
     assert!(scores[0].scores[of("loewe")].peak.unwrap().abs() < 1e-6);
     for other in ["hsa", "bliss", "zip"] {
         assert!(scores[0].scores[of(other)].score.unwrap().abs() > 0.01, "{other}");
     }
-    let independent = score(&[bliss_matrix(0, 6, 1, |_| 0.0)], &SynergyModel::ALL, Margins::Fitted);
+    let independent = score(&[bliss_matrix(0, 6, 1, |_| 0.0)], &SynergyModel::REFERENCES, Margins::Fitted);
     for zero in ["bliss", "zip"] {
         assert!(independent[0].scores[of(zero)].score.unwrap().abs() < 1e-6, "{zero}");
     }
@@ -322,7 +322,7 @@ fn every_missing_score_has_a_reason() {
         only(&|a, b| (a == 0.0 || a == low) || b == 0.0 && a < 2.0 * low),
         only(&|a, b| a == 0.0 || b == 0.0),
     ];
-    let scores = score(&matrices, &SynergyModel::ALL, Margins::Fitted);
+    let scores = score(&matrices, &SynergyModel::REFERENCES, Margins::Fitted);
     let reasons = |matrix: usize| -> Vec<_> {
         scores[matrix].scores.iter().map(|s| if s.score.is_none() { s.reason } else { None }).collect()
     };
@@ -394,7 +394,7 @@ fn p_of_independent_drugs_is_uniform() {
 
 #[test]
 fn intervals_do_not_depend_on_the_rest_of_the_screen_and_cover_the_score() {
-    let models = SynergyModel::ALL;
+    let models = SynergyModel::REFERENCES;
     let matrices: Vec<DoseMatrix> =
         (0..3).map(|b| bliss_matrix(b, 5, 2, |place| 0.05 * standard_normal(9, u64::from(b), 0, place))).collect();
     let resampling = Resampling { draws: 20, seed: 3 };

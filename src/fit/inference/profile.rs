@@ -123,6 +123,8 @@ fn limits(settings: &FitSettings, curve: &Curve, parameter: usize) -> Option<(f6
     match model.parameters[parameter].axis {
         Axis::Plain => Some((bound.lower, bound.upper)),
         Axis::LnDose => ends(),
+        // Profiles are of curves.
+        Axis::LnSecond => None,
         Axis::Dose => ends().map(|(low, high)| (libm::exp(low), libm::exp(high))),
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn reference(model: SynergyModel) -> &'static str {
         SynergyModel::Bliss => "Bliss",
         SynergyModel::Loewe => "Loewe",
         SynergyModel::Zip => "ZIP",
+        SynergyModel::Musyc | SynergyModel::MusycGamma => "MuSyC",
+        SynergyModel::Braid => "BRAID",
     }
 }
 
@@ -42,6 +44,10 @@ pub(super) fn reference_meaning(model: SynergyModel) -> &'static str {
         SynergyModel::Bliss => "if the two drugs acted independently (Bliss: surviving shares multiply)",
         SynergyModel::Loewe => "if each drug merely replaced an equally effective dose of the other (Loewe)",
         SynergyModel::Zip => "if neither drug changed the potency of the other (zero interaction potency)",
+        SynergyModel::Musyc | SynergyModel::MusycGamma => {
+            "by the MuSyC surface of the pair if neither drug changed the potency of the other, nor both did more than the better one"
+        }
+        SynergyModel::Braid => "by the BRAID surface of the pair with no interaction (kappa 0)",
     }
 }
 

@@ -16,6 +16,7 @@ use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::interaction_table::{interactions_table, rows_of};
 use crate::synergy::score::score_matrices;
 use crate::synergy::table::{surfaces_table, synergy_table};
 use crate::{Error, Result};
@@ -149,10 +150,16 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcom
         backend: format!("{} ({}; {})", backend.name(), backend.device(), chosen.reason),
         ..PlainOutcome::default()
     };
-    for (computed, groups) in [
+    let rows = names.iter().zip(&scores).flat_map(|(name, score)| std::iter::repeat_n(*name, rows_of(score)));
+    let rows: Vec<&Vec<String>> = rows.collect();
+    let mut tables = vec![
         (synergy_table(&scores, &settings.synergy, &screen), &names),
         (surfaces_table(&scores, &settings.synergy, &screen), &cells),
-    ] {
+    ];
+    if settings.synergy.iter().any(|model| model.surface().is_some()) {
+        tables.push((interactions_table(&scores, &screen), &rows));
+    }
+    for (computed, groups) in tables {
         let mut result = keyed(&computed.name, &mapping.group, groups);
         let own = ["block", "cell_line", "drug_a", "drug_b", "schedule"];
         result.columns.extend(computed.columns.into_iter().filter(|c| !own.contains(&c.name.as_str())));

@@ -198,6 +198,7 @@ pub fn matrix(
         efficacy: Some(0.94),
         sigma: Some(0.05),
         qc_burden: Some(0.0),
+        interactions: Vec::new(),
         flags,
         cells,
     }
