@@ -22,7 +22,8 @@ const SHARES: (f64, f64) = (0.05, 0.98);
 const LESS: f64 = 0.6;
 /// Half-effect doses begin no further beyond the doses tested than this, in natural-log units.
 const BEYOND: f64 = 1.0;
-/// Every beginning is followed for so many evaluations, and the best so many of them to the end.
+/// Every beginning of MuSyC is followed for so many evaluations, and the best so many of them to the end: a fold change
+/// of potency has minima on either side of 1. BRAID's one parameter of interaction has not.
 const HEAT: (u32, usize) = (6, 2);
 /// Steps of a profile on either side, up to the width of the parameter's box, and how far the sum of squares must rise, in
 /// units of the noise: the 95 % point of chi-squared with one degree of freedom, and its 90 % point for one side.
@@ -133,6 +134,20 @@ pub struct Interaction {
     pub points: usize,
 }
 
+impl Interaction {
+    /// The flag of a surface none of whose parameters of interaction the data tell, not even to one side: its excess is
+    /// then no more than one way among many to explain them.
+    pub fn flag(&self) -> Option<&'static str> {
+        let says_nothing = |profile: &Profile| profile.bounds == [None; 2];
+        let unknown = !self.profiles.is_empty() && self.profiles.iter().all(says_nothing);
+        unknown.then_some(match self.surface {
+            Surface::Musyc => "musyc_not_identified",
+            Surface::MusycGamma => "musyc_gamma_not_identified",
+            Surface::Braid => "braid_not_identified",
+        })
+    }
+}
+
 /// One parameter of interaction and what the data say of it. On the scale of the fit (natural logarithms).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Profile {
@@ -238,7 +253,7 @@ pub fn fit_surfaces(
             contenders
                 .extend(surface.beginnings(alone, if top > 0.0 { top } else { 1.0 }).into_iter().map(|b| (item, b)));
         }
-        let (iterations, kept) = if effort == Effort::Data { HEAT } else { (1, 1) };
+        let (iterations, kept) = if effort == Effort::Data && surface != Surface::Braid { HEAT } else { (1, 1) };
         let best = heat(&settings, &set, &contenders, iterations, kept);
         let begin = |fit: &Fit| nonlinear.iter().map(|p| fit.parameters[*p]).collect();
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();

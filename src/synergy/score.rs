@@ -241,6 +241,7 @@ fn score(
     if models.contains(&SynergyModel::Zip) && evaluation.surface.slices_observed > 0 {
         flags.push("zip_slices_observed");
     }
+    flags.extend(interactions.iter().filter_map(Interaction::flag));
     let scores: Vec<Score> = models
         .iter()
         .zip(&evaluation.excess)

@@ -215,6 +215,14 @@ fn a_fold_change_of_potency_is_told_only_where_the_data_tell_it() {
     let score = &fitted(&[inert], SynergyModel::Musyc)[0];
     let alpha = row(&score.interactions[0], "log10_alpha21");
     assert!(alpha.value.is_none() && alpha.reason.is_some(), "{alpha:?}");
+    // Two inert drugs say next to nothing; a surface that says nothing at all is flagged.
+    let nothing = matrix(9, 0.05, 3, |_, _| 1.0);
+    let mut silent = fitted(&[nothing], SynergyModel::Braid)[0].interactions[0].clone();
+    let kappa = row(&silent, "kappa");
+    assert!(kappa.value.is_none() && kappa.reason.is_some(), "{kappa:?}");
+    silent.profiles.iter_mut().for_each(|p| (p.interval, p.bounds) = ([None; 2], [None; 2]));
+    assert_eq!((silent.flag(), row(&silent, "kappa").reason), (Some("braid_not_identified"), Some("not_identified")));
+    assert!(!scores.iter().any(|score| score.flags.contains("musyc_not_identified")));
     // Without noise there is no interval, and it says so.
     let silent = matrix(9, 0.0, 1, |a, b| musyc::Musyc::response(a, b, truth(9, 1.0)));
     let score = &fitted(&[silent], SynergyModel::Musyc)[0];

@@ -11,6 +11,8 @@ pub(super) fn explain(code: &str) -> String {
         "no_parent" => "no parental line to compare with",
         "discordant_models" => "the reference models disagree",
         "margin_a_flat" => "the first drug alone has no effect",
+        "musyc_not_identified" | "musyc_gamma_not_identified" => "the data do not tell a change of potency",
+        "braid_not_identified" => "the data do not tell kappa",
         "margin_b_flat" => "the second drug alone has no effect",
         "no_margins" => "single-drug wells are missing",
         "few_cells" => "few dose pairs",
