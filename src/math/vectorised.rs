@@ -6,6 +6,9 @@ use super::program::{Operation as Op, Program, Recorded};
 use super::{Instructions, Lanes, Scalar};
 use Recorded::{Literal, Value};
 
+/// Programs with fewer columns are short, as are the curves that they are run for: all their columns are near.
+const MANY_COLUMNS: usize = 100;
+
 /// Where an operand lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {
@@ -324,9 +327,12 @@ impl Vectorised {
     }
 }
 
-/// Lets results take the columns of what no later step and no output needs, so that an arena of many points stays in a
-/// near cache. The first `fixed` of the `columns` are given and stay. Gives how many are left.
+/// Lets results take the columns of what no later step and no output needs, where there are so many that the arena of a
+/// surface would leave the near cache. The first `fixed` of the `columns` are given and stay. Gives how many are left.
 fn reuse_columns(fixed: usize, columns: usize, steps: &mut [Step], outputs: &mut [Place]) -> usize {
+    if columns < MANY_COLUMNS {
+        return columns;
+    }
     let mut last_use = vec![0; columns];
     for (n, step) in steps.iter().enumerate() {
         for place in step.operands {
