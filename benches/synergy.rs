@@ -1,5 +1,7 @@
 //! Matrices per second on one thread of the CPU: 8 × 8 doses, 3 wells each, MuSyC truths.
 
+#![expect(clippy::expect_used, reason = "what is made here is as it should be")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use isobole::backend::cpu::Cpu;
 use isobole::fit::FitSettings;
