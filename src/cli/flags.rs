@@ -49,7 +49,7 @@ pub struct AnalysisFlags {
     /// Whether the vehicle wells are each curve's point at dose zero [default: true]
     #[arg(long, value_name = "BOOL")]
     pub vehicle_point: Option<bool>,
-    /// Reference models of non-interaction [default: all]
+    /// Models of non-interaction, and surfaces with parameters of interaction [default: hsa,bliss,loewe,zip]
     #[arg(long, value_delimiter = ',', value_parser = choice::<SynergyModel>(), value_name = "MODEL,…")]
     pub synergy: Option<Vec<SynergyModel>>,
     /// The reference model that ranks [default: bliss]

@@ -45,23 +45,23 @@ const PARAMETERS: [Parameter; 12] = [
     ratio("ln_gamma21", LN_GAMMA, &[0.0]),
 ];
 
-/// The logarithm of a ratio of rates beyond which a state is as good as full: products of three of them must not overflow
-/// in single precision, and what is left out is less than 1e-12.
-const FULL: f64 = 28.0;
-
-/// The response, from the logarithms of the ratios of rates `x = (d1/C1)^h1`, `y = (d2/C2)^h2`, and of the same with the
-/// other drug bound, `X = (α21 d1/C1)^(γ21 h1)`, `Y = (α12 d2/C2)^(γ12 h2)`. The states are in the proportions
-/// `U = 2 + X + Y`, `A1 = x (2 + X) + y X`, `A2 = y (2 + Y) + x Y`, `A3 = x Y (1 + X) + y X (1 + Y)`.
+/// The response, from the ratios of rates `x = (d1/C1)^h1`, `y = (d2/C2)^h2`, and of the same with the other drug bound,
+/// `X = (α21 d1/C1)^(γ21 h1)`, `Y = (α12 d2/C2)^(γ12 h2)`, as logarithms. The states are in the proportions
+/// `U = 2 + X + Y`, `A1 = x (2 + X) + y X`, `A2 = y (2 + Y) + x Y`, `A3 = x Y (1 + X) + y X (1 + Y)`; all are divided
+/// by `(1 + x)(1 + y)(1 + X)(1 + Y)` here, so that nothing overflows.
 #[inline(always)]
-fn states<S: Scalar>([e0, e1, e2, e3]: [S; 4], ln_ratios: [S; 4]) -> S {
-    let [x, y, bound_x, bound_y] = ln_ratios.map(|ln| ln.min(S::lit(FULL)).exp());
-    let two = S::lit(2.0);
-    let (x_then_y, y_then_x) = (x * bound_y, y * bound_x);
-    let none = two + bound_x + bound_y;
-    let first = x * (two + bound_x) + y_then_x;
-    let second = y * (two + bound_y) + x_then_y;
-    let both = x_then_y + y_then_x + bound_x * bound_y * (x + y);
-    let share = S::lit(1.0) / (none + first + second + both);
+fn states<S: Scalar>([e0, e1, e2, e3]: [S; 4], [ln_x, ln_y, ln_bound_x, ln_bound_y]: [S; 4]) -> S {
+    let (x, not_x) = (ln_x.logistic(), (-ln_x).logistic());
+    let (y, not_y) = (ln_y.logistic(), (-ln_y).logistic());
+    let (bound_x, not_bound_x) = (ln_bound_x.logistic(), (-ln_bound_x).logistic());
+    let (bound_y, not_bound_y) = (ln_bound_y.logistic(), (-ln_bound_y).logistic());
+    let one = S::lit(1.0);
+    let (only_x, only_y) = (x * not_y, y * not_x);
+    let none = not_x * not_y * (not_bound_x + not_bound_y);
+    let first = not_bound_y * (only_x * (one + not_bound_x) + only_y * bound_x);
+    let second = not_bound_x * (only_y * (one + not_bound_y) + only_x * bound_y);
+    let both = only_x * bound_y + only_y * bound_x;
+    let share = one / (none + first + second + both);
     none * share * e0 + first * share * e1 + second * share * e2 + both * share * e3
 }
 

@@ -161,6 +161,7 @@ fn clear_previous(out: &Path) {
         "curves",
         "matrices",
         "surfaces",
+        "interactions",
         "synergy",
         "resistance",
         "pairs",

@@ -5,7 +5,7 @@
 
 use super::design::{Design, Responses};
 use super::interaction::Effort;
-use super::noise::matrix_hash;
+use super::noise::{ROUNDING, matrix_hash};
 use super::score::{BATCH_CURVES, Evaluator, mean};
 use super::{Margins, MatrixScore, SynergyModel};
 use crate::Result;
@@ -19,8 +19,6 @@ use rayon::prelude::*;
 
 /// The 97.5 % quantile of the normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
-/// Noise below this (of a viability of 1) is rounding: the data were computed, not measured.
-const ROUNDING: f64 = 1e-9;
 /// Iterations of a fit to resampled data, from its best start alone: a standard error needs no digit beyond its
 /// third, and the slow crawl along flat valleys changes the curve by less than the noise that was just added.
 const RESAMPLED_ITERATIONS: u32 = 60;

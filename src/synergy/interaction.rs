@@ -3,9 +3,10 @@
 
 use super::design::{Design, Responses};
 use super::margins::Margin;
+use super::profile::{Profile, Walk, walk};
 use crate::backend::cpu::descend_from;
 use crate::fit::inference::infer_with;
-use crate::fit::{CurveSet, Fit, FitSettings, MAX_PARAMETERS};
+use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::{LN_DOSE_ZERO, ModelId, SurfaceModel, braid, musyc};
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use rayon::prelude::*;
@@ -25,12 +26,6 @@ const BEYOND: f64 = 1.0;
 /// Every beginning of MuSyC is followed for so many evaluations, and the best so many of them to the end: a fold change
 /// of potency has minima on either side of 1. BRAID's one parameter of interaction has not.
 const HEAT: (u32, usize) = (6, 2);
-/// Steps of a profile on either side, up to the width of the parameter's box, and how far the sum of squares must rise, in
-/// units of the noise: the 95 % point of chi-squared with one degree of freedom, and its 90 % point for one side.
-const PROFILE_STEPS: usize = 12;
-const TWO_SIDED: f64 = 3.841_458_820_694_124;
-const ONE_SIDED: f64 = 2.705_543_454_095_404;
-
 /// A surface with parameters of interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
@@ -45,7 +40,7 @@ pub enum Surface {
 /// How much work a fit is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// The data: every beginning is followed for a while.
+    /// The data: no better minimum is known when all was tried, and how the sum of squares rises about it.
     Data,
     /// One draw of many: the best beginning alone.
     Draw,
@@ -128,8 +123,8 @@ pub struct Interaction {
     pub fit: Fit,
     /// Standard error of each parameter, or why there is none.
     pub standard_errors: Vec<(Option<f64>, Option<&'static str>)>,
-    /// What the data say of the parameters of interaction; empty where the noise is not known.
-    pub profiles: Vec<Profile>,
+    /// What the data say of the parameters of interaction, or why they say nothing.
+    pub profiles: Result<Vec<Profile>, &'static str>,
     /// Dose pairs and single doses fitted.
     pub points: usize,
 }
@@ -138,27 +133,14 @@ impl Interaction {
     /// The flag of a surface none of whose parameters of interaction the data tell, not even to one side: its excess is
     /// then no more than one way among many to explain them.
     pub fn flag(&self) -> Option<&'static str> {
-        let says_nothing = |profile: &Profile| profile.bounds == [None; 2];
-        let unknown = !self.profiles.is_empty() && self.profiles.iter().all(says_nothing);
+        let says_nothing = |profile: &Profile| profile.interval == [None; 2];
+        let unknown = self.profiles.as_ref().is_ok_and(|profiles| profiles.iter().all(says_nothing));
         unknown.then_some(match self.surface {
             Surface::Musyc => "musyc_not_identified",
             Surface::MusycGamma => "musyc_gamma_not_identified",
             Surface::Braid => "braid_not_identified",
         })
     }
-}
-
-/// One parameter of interaction and what the data say of it. On the scale of the fit (natural logarithms).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Profile {
-    /// The parameter's number.
-    pub parameter: usize,
-    /// Where the sum of squares is lowest.
-    pub best: f64,
-    /// Two-sided 95 % interval by the profile likelihood; an end that the box does not reach is `None`.
-    pub interval: [Option<f64>; 2],
-    /// One-sided 95 % bounds: at least, at most.
-    pub bounds: [Option<f64>; 2],
 }
 
 /// Points that a surface of a design is fitted to: combinations, doses of either drug alone, the untreated once.
@@ -173,7 +155,9 @@ fn push(set: &mut CurveSet, design: &Design, responses: &Responses) {
     let combinations = design.combinations.iter().zip(&responses.combinations);
     let mut points: Vec<([f64; 2], f64, f64)> =
         combinations.map(|(c, response)| (c.ln_dose, *response, c.weight)).collect();
-    let mut untreated: Option<(bool, f64, f64)> = None;
+    // Untreated cells are the same for both drugs: what is measured counts, not what is assumed, and two means that
+    // differ, as those of curves pooled apart, count by their weights.
+    let mut untreated: Vec<(bool, f64, f64)> = Vec::new();
     for k in 0..2 {
         let margin = &design.margins[k];
         for (i, (ln_dose, response)) in margin.ln_dose.iter().zip(&responses.margins[k]).enumerate() {
@@ -181,12 +165,19 @@ fn push(set: &mut CurveSet, design: &Design, responses: &Responses) {
                 let mut at = [f64::NEG_INFINITY; 2];
                 at[k] = *ln_dose;
                 points.push((at, *response, margin.weight[i]));
-            } else if untreated.is_none_or(|(assumed, ..)| assumed && !margin.untreated_assumed) {
-                untreated = Some((margin.untreated_assumed, *response, margin.weight[i]));
+            } else {
+                untreated.push((margin.untreated_assumed, *response, margin.weight[i]));
             }
         }
     }
-    points.extend(untreated.map(|(_, response, weight)| ([f64::NEG_INFINITY; 2], response, weight)));
+    if untreated.iter().any(|(assumed, ..)| !assumed) {
+        untreated.retain(|(assumed, ..)| !assumed);
+    }
+    let weight = untreated.iter().map(|(.., weight)| weight).sum::<f64>();
+    if weight > 0.0 {
+        let response = untreated.iter().map(|(_, response, weight)| response * weight).sum::<f64>() / weight;
+        points.push(([f64::NEG_INFINITY; 2], response, weight / untreated.len() as f64));
+    }
     set.push_at_ln_dose(None, points.iter().map(|(at, response, weight)| (at[0], *response, *weight)));
     set.x2.extend(points.iter().map(|(at, ..)| at[1].max(LN_DOSE_ZERO)));
 }
@@ -230,15 +221,23 @@ fn heat(
     best
 }
 
-/// Fits a surface to every item, on the CPU in f64; results in their order. The sum of squares is over means, weighted
-/// with their wells.
+/// A surface fitted to one item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    /// The fit. The sum of squares is over means, weighted with their wells.
+    pub fit: Fit,
+    /// How the sum of squares rises about it, for each parameter of interaction; empty for draws and failed fits.
+    pub walks: Vec<Walk>,
+}
+
+/// Fits a surface to every item, on the CPU in f64; results in their order.
 pub fn fit_surfaces(
     surface: Surface,
     items: &[(&Design, Responses)],
     margins: &[[Margin; 2]],
     max_iterations: u32,
     effort: Effort,
-) -> Vec<Fit> {
+) -> Vec<Fitted> {
     let model = surface.model();
     let nonlinear = &model.curve_model().nonlinear;
     let settings = FitSettings::new(model);
@@ -257,18 +256,26 @@ pub fn fit_surfaces(
         let best = heat(&settings, &set, &contenders, iterations, kept);
         let begin = |fit: &Fit| nonlinear.iter().map(|p| fit.parameters[*p]).collect();
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
-        heat(&settings, &set, &contenders, max_iterations, 1).into_iter().map(|(_, fit)| fit).collect::<Vec<Fit>>()
+        let ends = heat(&settings, &set, &contenders, max_iterations, 1);
+        let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
+        let walks = match effort {
+            Effort::Data => walk(surface, &set, &mut fits),
+            Effort::Draw => vec![Vec::new(); fits.len()],
+        };
+        fits.into_iter().zip(walks).map(|(fit, walks)| Fitted { fit, walks }).collect::<Vec<Fitted>>()
     };
-    let parts: Vec<Vec<Fit>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
+    let parts: Vec<Vec<Fitted>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
     parts.concat()
 }
 
-/// The standard error of each parameter of one fitted item, or why there is none.
+/// The standard error of each parameter of one fitted item, or why there is none. `sigma` is the noise of a single well
+/// where it is known better than from the residuals.
 pub fn standard_errors(
     surface: Surface,
     design: &Design,
     responses: &Responses,
     fit: &Fit,
+    sigma: Option<f64>,
 ) -> Vec<(Option<f64>, Option<&'static str>)> {
     let mut set = CurveSet::new();
     push(&mut set, design, responses);
@@ -283,110 +290,7 @@ pub fn standard_errors(
     let curve = Curve { key, points: (0..set.dose.len()).map(point).collect() };
     let found = infer_with(&curve, &set.x2, fit, surface.model());
     let count = surface.model().parameters().len();
-    found.standard_errors.into_iter().zip(found.standard_error_reasons).take(count).collect()
-}
-
-/// A fitted item to be profiled.
-pub struct Fitted<'a> {
-    /// Its design.
-    pub design: &'a Design<'a>,
-    /// What was measured.
-    pub responses: &'a Responses,
-    /// The fit.
-    pub fit: Fit,
-    /// Variance of a single well of weight 1.
-    pub variance: f64,
-}
-
-/// One side of one profile, walked outwards.
-struct Walk {
-    item: usize,
-    profile: usize,
-    side: usize,
-    /// Where the last fit was held, the root of its rise, and where it ended.
-    at: f64,
-    rise: f64,
-    parameters: [f64; MAX_PARAMETERS],
-    is_over: bool,
-}
-
-/// Profiles the parameters of interaction of fitted items, in their order. The roots of the rise of the sum of squares
-/// are nearly straight, so the ends are interpolated in them.
-pub fn profiles(surface: Surface, items: &[Fitted<'_>]) -> Vec<Vec<Profile>> {
-    let model = surface.model();
-    let curve_model = model.curve_model();
-    let settings = FitSettings::new(model);
-    let mut own = CurveSet::new();
-    let mut found: Vec<Vec<Profile>> = Vec::with_capacity(items.len());
-    let mut walks = Vec::new();
-    for (item, fitted) in items.iter().enumerate() {
-        push(&mut own, fitted.design, fitted.responses);
-        let profile = |(profile, &parameter): (usize, &usize)| {
-            let best = fitted.fit.parameters[parameter];
-            walks.extend([0, 1].map(|side| Walk {
-                item,
-                profile,
-                side,
-                at: best,
-                rise: 0.0,
-                parameters: fitted.fit.parameters,
-                is_over: false,
-            }));
-            Profile { parameter, best, interval: [None; 2], bounds: [None; 2] }
-        };
-        found.push(surface.interactions().iter().enumerate().map(profile).collect());
-    }
-    for n in 1..=PROFILE_STEPS {
-        let mut trials: Vec<(usize, f64)> = Vec::new();
-        for (walk, own) in walks.iter_mut().enumerate().filter(|(_, own)| !own.is_over) {
-            let profile = &found[own.item][own.profile];
-            let bound = curve_model.bounds[profile.parameter];
-            // Fine steps near the minimum, coarse ones further out.
-            let reach = (bound.upper - bound.lower) * ((n * n) as f64 / (PROFILE_STEPS * PROFILE_STEPS) as f64);
-            let sign = if own.side == 0 { -1.0 } else { 1.0 };
-            let at = (profile.best + sign * reach).clamp(bound.lower, bound.upper);
-            own.is_over = at == own.at;
-            if !own.is_over {
-                trials.push((walk, at));
-            }
-        }
-        if trials.is_empty() {
-            break;
-        }
-        let which: Vec<usize> = trials.iter().map(|(walk, _)| walks[*walk].item).collect();
-        let mut set = own.select(&which);
-        set.held = trials
-            .iter()
-            .map(|&(walk, at)| Some((found[walks[walk].item][walks[walk].profile].parameter, at)))
-            .collect();
-        let begins: Vec<f64> = trials
-            .iter()
-            .flat_map(|&(walk, at)| {
-                let own = &walks[walk];
-                let parameter = found[own.item][own.profile].parameter;
-                curve_model.nonlinear.iter().map(move |p| if *p == parameter { at } else { own.parameters[*p] })
-            })
-            .collect();
-        let fits = descend_from(&settings, &set, &begins);
-        for (&(walk, at), (held, _)) in trials.iter().zip(&fits) {
-            let own = &mut walks[walk];
-            if !held.status.is_fitted() {
-                own.is_over = true;
-                continue;
-            }
-            let fitted = &items[own.item];
-            let rise = ((held.sse - fitted.fit.sse).max(0.0) / fitted.variance).sqrt();
-            let profile = &mut found[own.item][own.profile];
-            for (limit, end) in [(TWO_SIDED, &mut profile.interval), (ONE_SIDED, &mut profile.bounds)] {
-                let limit = limit.sqrt();
-                if end[own.side].is_none() && rise >= limit {
-                    let share = (limit - own.rise) / (rise - own.rise).max(f64::MIN_POSITIVE);
-                    end[own.side] = Some(own.at + share.clamp(0.0, 1.0) * (at - own.at));
-                }
-            }
-            own.is_over = profile.interval[own.side].is_some();
-            (own.at, own.rise, own.parameters) = (at, rise, held.parameters);
-        }
-    }
-    found
+    let scale = sigma.zip(found.sigma).map_or(1.0, |(known, residual)| known / residual);
+    let scaled = found.standard_errors.into_iter().map(|error| error.map(|e| scale * e).filter(|e| e.is_finite()));
+    scaled.zip(found.standard_error_reasons).take(count).collect()
 }

@@ -1,7 +1,7 @@
 //! The table `interactions`: what fitted surfaces say of how two drugs act together, one row a parameter.
 
 use super::MatrixScore;
-use super::interaction::{Interaction, Profile, Surface};
+use super::interaction::{Interaction, Surface};
 use super::table::keyed;
 use crate::model::{braid, musyc};
 use crate::report::table::Table;
@@ -12,13 +12,13 @@ use crate::screen::Screen;
 pub struct Row {
     /// As shown: decimal logarithms of doses and of fold changes.
     pub parameter: String,
-    /// The estimate; null where the data do not tell it.
+    /// The estimate; null for a parameter of interaction that the data do not tell.
     pub value: Option<f64>,
-    /// Its standard error, from the curvature at the minimum.
+    /// Its standard error, from the curvature at the minimum and the noise of the wells.
     pub standard_error: Option<f64>,
     /// 95 % interval by the profile likelihood: parameters of interaction alone have one.
     pub interval: [Option<f64>; 2],
-    /// One-sided 95 % bounds, where a parameter of interaction is not told: at least, at most.
+    /// One-sided 95 % bound, where a parameter of interaction is told on one side: at least, at most.
     pub bounds: [Option<f64>; 2],
     /// Why something is missing.
     pub reason: Option<&'static str>,
@@ -29,51 +29,78 @@ impl Interaction {
     /// do more than the better one (Wooten 2021), and BRAID's `kappa` in place of `epsilon`.
     pub fn rows(&self) -> Vec<Row> {
         let model = self.surface.model();
-        let parameters = &self.fit.parameters;
-        let mut rows = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         for (p, (name, unit)) in model.shown_parameters().into_iter().enumerate() {
-            if !self.fit.status.is_fitted() {
-                rows.push(Row { parameter: name, reason: self.fit.status.reason(), ..Row::default() });
-                continue;
-            }
-            if self.surface.interactions().contains(&p) {
-                let kappa = self.surface == Surface::Braid && p == braid::EPSILON;
-                let shown = |x: f64| if kappa { 2.0 * x.exp() - 2.0 } else { x / unit };
-                let name = if kappa { "kappa".to_owned() } else { name };
-                rows.push(told(name, self.profiles.iter().find(|profile| profile.parameter == p), shown));
-                continue;
-            }
+            let is_kappa = self.surface == Surface::Braid && p == braid::EPSILON;
+            let row = Row { parameter: if is_kappa { "kappa".to_owned() } else { name }, ..Row::default() };
+            let kappa = |epsilon: f64| 2.0 * epsilon.exp() - 2.0;
+            let shown = |x: f64| if is_kappa { kappa(x) } else { x / unit };
+            let value = self.fit.parameters[p];
             let (error, reason) = self.standard_errors.get(p).copied().unwrap_or((None, None));
-            rows.push(Row {
-                parameter: name,
-                value: Some(parameters[p] / unit),
-                standard_error: error.map(|e| e / unit),
-                reason: reason.or(error.is_none().then_some("unidentified")),
-                ..Row::default()
+            // By the delta method where it is not a multiple.
+            let error = error.map(|e| if is_kappa { (kappa(value) + 2.0) * e } else { e / unit });
+            rows.push(if !self.fit.status.is_fitted() {
+                Row { reason: self.fit.status.reason(), ..row }
+            } else if self.surface.interactions().contains(&p) {
+                self.told(p, Row { standard_error: error, ..row }, shown)
+            } else {
+                let reason = reason.or(error.is_none().then_some("unidentified"));
+                Row { value: Some(shown(value)), standard_error: error, reason, ..row }
             });
         }
         if self.surface != Surface::Braid {
-            let [e0, better] = [parameters[0], parameters[musyc::E1].min(parameters[musyc::E2])];
-            let beta = (better - parameters[musyc::E3]) / (e0 - better);
-            let beta = Some(beta).filter(|b| b.is_finite() && e0 > better && self.fit.status.is_fitted());
-            let reason = if beta.is_some() { "no_interval" } else { "no_effect_alone" };
-            rows.push(Row { parameter: "beta".into(), value: beta, reason: Some(reason), ..Row::default() });
+            rows.push(self.beta());
         }
         rows
     }
-}
 
-/// The row of a parameter of interaction.
-fn told(parameter: String, profile: Option<&Profile>, shown: impl Fn(f64) -> f64) -> Row {
-    let Some(profile) = profile else {
-        return Row { parameter, reason: Some("no_noise_estimate"), ..Row::default() };
-    };
-    let interval = profile.interval.map(|end| end.map(&shown));
-    let bounds = profile.bounds.map(|end| end.map(&shown));
-    match (interval, bounds) {
-        ([Some(_), Some(_)], _) => Row { parameter, value: Some(shown(profile.best)), interval, ..Row::default() },
-        (_, [None, None]) => Row { parameter, reason: Some("not_identified"), ..Row::default() },
-        _ => Row { parameter, bounds, reason: Some("one_sided"), ..Row::default() },
+    /// A parameter of interaction, as far as its profile tells it.
+    fn told(&self, parameter: usize, row: Row, shown: impl Fn(f64) -> f64) -> Row {
+        let silent = Row { standard_error: None, ..row.clone() };
+        let profiles = match &self.profiles {
+            Ok(profiles) => profiles,
+            Err(reason) => return Row { reason: Some(reason), ..silent },
+        };
+        let Some(profile) = profiles.iter().find(|profile| profile.parameter == parameter) else {
+            return Row { reason: Some("not_identified"), ..silent };
+        };
+        let interval = profile.interval.map(|end| end.map(&shown));
+        let [at_least, at_most] = profile.bounds.map(|end| end.map(&shown));
+        match interval {
+            [Some(_), Some(_)] => {
+                let reason = row.standard_error.is_none().then_some("unidentified");
+                Row { value: Some(shown(profile.best)), interval, reason, ..row }
+            }
+            [Some(_), None] => Row { bounds: [at_least, None], reason: Some("one_sided"), ..silent },
+            [None, Some(_)] => Row { bounds: [None, at_most], reason: Some("one_sided"), ..silent },
+            [None, None] => Row { reason: Some("not_identified"), ..silent },
+        }
+    }
+
+    /// MuSyC's `beta`; none where an effect that it is made of is not told.
+    fn beta(&self) -> Row {
+        let row = Row { parameter: "beta".into(), ..Row::default() };
+        let p = &self.fit.parameters;
+        let better = if p[musyc::E1] < p[musyc::E2] { musyc::E1 } else { musyc::E2 };
+        let untold = |parameter: usize| match self.standard_errors.get(parameter) {
+            Some((Some(_), _)) => None,
+            Some((None, reason)) => Some(reason.unwrap_or("unidentified")),
+            None => Some("unidentified"),
+        };
+        let reason = if !self.fit.status.is_fitted() {
+            self.fit.status.reason()
+        } else if p[0] <= p[better] {
+            Some("no_effect_alone")
+        } else {
+            untold(musyc::E3).or(untold(better))
+        };
+        match reason {
+            Some(reason) => Row { reason: Some(reason), ..row },
+            None => {
+                let beta = (p[better] - p[musyc::E3]) / (p[0] - p[better]);
+                Row { value: Some(beta), reason: Some("no_interval"), ..row }
+            }
+        }
     }
 }
 
@@ -85,7 +112,7 @@ pub fn rows_of(score: &MatrixScore) -> usize {
 /// The table: one row a parameter of each fitted surface. Doses molar, effects viability fractions. `alpha12` is the fold
 /// change of the second drug's potency by the first one (above 1, a decimal logarithm above 0: synergy), `alpha21` the
 /// reverse. A parameter of interaction that the data do not tell is null: `one_sided` where they say at least or at most,
-/// `not_identified` where they say nothing.
+/// `not_identified` where they say nothing. `fit_reason` is that of the whole surface.
 pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
     let all: Vec<(&MatrixScore, &Interaction, Row)> = scores
         .iter()
@@ -95,6 +122,7 @@ pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
     keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
         .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.model().name())))
         .code("status", all.iter().map(|(_, interaction, _)| Some(interaction.fit.status.name())))
+        .code("fit_reason", all.iter().map(|(_, interaction, _)| interaction.fit.status.reason()))
         .integer("n_points", all.iter().map(|(_, interaction, _)| Some(interaction.points as i64)))
         .number(
             "sse",

@@ -8,6 +8,7 @@ pub mod interaction;
 pub mod interaction_table;
 pub mod margins;
 pub mod noise;
+pub mod profile;
 pub mod score;
 pub mod table;
 pub mod zip;

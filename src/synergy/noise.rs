@@ -6,6 +6,8 @@ use crate::screen::Screen;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey};
 use crate::screen::names::{NameId, Names};
 
+/// Noise below this (of a viability of 1) is rounding: the data were computed, not measured.
+pub const ROUNDING: f64 = 1e-9;
 /// Pure error on fewer degrees of freedom is too uncertain an estimate to go by.
 const FEWEST_DEGREES: usize = 6;
 
@@ -14,6 +16,8 @@ const FEWEST_DEGREES: usize = 6;
 pub struct Noise {
     /// Standard deviation of a single well of weight 1; `None` where nothing tells.
     pub sigma: Option<f64>,
+    /// Degrees of freedom behind it.
+    pub degrees_of_freedom: usize,
     /// Whether replicates tell, rather than the residuals of the fits.
     pub from_replicates: bool,
 }
@@ -46,7 +50,7 @@ impl Noise {
             df += evaluation.surface.degrees_of_freedom;
         }
         let sigma = (df > 0).then(|| (squares / df as f64).sqrt()).filter(|sigma| sigma.is_finite());
-        Self { sigma, from_replicates }
+        Self { sigma, degrees_of_freedom: df, from_replicates }
     }
 
     /// The code for tables.

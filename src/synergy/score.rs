@@ -1,9 +1,10 @@
 //! Scores of dose matrices: expected surfaces, excess, and its summaries.
 
 use super::design::{Design, Responses};
-use super::interaction::{Effort, Fitted, Interaction, Surface, fit_surfaces, points_of, profiles, standard_errors};
+use super::interaction::{Effort, Fitted, Interaction, Surface, fit_surfaces, points_of, standard_errors};
 use super::margins::{Margin, fit_margins, margin_flags, response};
-use super::noise::{Noise, lacks_replicates};
+use super::noise::{Noise, ROUNDING, lacks_replicates};
+use super::profile::Profile;
 use super::zip::{FittedSurface, fit_slices};
 use super::{Margins, MatrixScore, Score, SurfaceCell, SynergyModel};
 use crate::Result;
@@ -28,13 +29,20 @@ pub struct Evaluation {
     /// The ZIP slices, where asked for.
     pub surface: FittedSurface,
     /// The surfaces with parameters of interaction that were asked for.
-    pub interactions: Vec<(Surface, Fit)>,
+    pub interactions: Vec<(Surface, Fitted)>,
     /// By model, by combination: expected viability.
     pub expected: Vec<Vec<Option<f64>>>,
     /// By model, by combination: expected minus observed (ZIP: minus fitted) viability.
     pub excess: Vec<Vec<Option<f64>>>,
     /// Which drugs' observed single-agent responses stood in for a curve that could not be fitted.
     pub observed_instead: [bool; 2],
+}
+
+impl Evaluation {
+    /// The fit of a surface that was asked for.
+    fn fit_of(&self, surface: Surface) -> Option<&Fit> {
+        self.interactions.iter().find(|(other, _)| *other == surface).map(|(_, fitted)| &fitted.fit)
+    }
 }
 
 /// How to evaluate: the same for the data and for every draw.
@@ -62,8 +70,11 @@ impl Evaluator<'_> {
         let zip = self.models.contains(&SynergyModel::Zip);
         let surfaces = fit_slices(items, &margins, |i| zip || slices(i), self.fit, self.backend)?;
         let wanted = self.models.iter().filter_map(|model| model.surface());
-        let interactions: Vec<(Surface, Vec<Fit>)> = wanted
-            .map(|wanted| (wanted, fit_surfaces(wanted, items, &margins, self.fit.max_iterations, self.effort)))
+        let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = wanted
+            .map(|surface| {
+                let fits = fit_surfaces(surface, items, &margins, self.fit.max_iterations, self.effort);
+                (surface, fits.into_iter())
+            })
             .collect();
         let mut batch = SurfaceBatch::default();
         let mut alone = Vec::new();
@@ -95,8 +106,8 @@ impl Evaluator<'_> {
         let expected = self.backend.score_surfaces(&batch)?;
         let mut cells = expected.iter().zip(&alone);
         let mut evaluations = Vec::with_capacity(items.len());
-        for (item, (((design, responses), (margins, surface)), observed_instead)) in
-            items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead).enumerate()
+        for (((design, responses), (margins, surface)), observed_instead) in
+            items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead)
         {
             let n = responses.combinations.len();
             let cells: Vec<(&Expected, &[Option<f64>; 2])> = cells.by_ref().take(n).collect();
@@ -105,8 +116,8 @@ impl Evaluator<'_> {
                 margins,
                 surface,
                 interactions: interactions
-                    .iter()
-                    .filter_map(|(which, fits)| Some((*which, *fits.get(item)?)))
+                    .iter_mut()
+                    .filter_map(|(which, fits)| Some((*which, fits.next()?)))
                     .collect(),
                 expected: Vec::with_capacity(self.models.len()),
                 excess: Vec::with_capacity(self.models.len()),
@@ -114,7 +125,7 @@ impl Evaluator<'_> {
             };
             for model in self.models {
                 if let Some(which) = model.surface() {
-                    let fit = evaluation.interactions.iter().find(|(other, _)| *other == which).map(|(_, fit)| fit);
+                    let fit = evaluation.fit_of(which);
                     let (expected, excess) = of_surface(which, fit, design);
                     evaluation.expected.push(expected);
                     evaluation.excess.push(excess);
@@ -211,19 +222,13 @@ pub fn score_matrices(
         from += items.len();
         let items: Vec<(&Design, Responses)> = items.iter().map(|design| (design, design.observed())).collect();
         let evaluations = evaluator.evaluate(&items, |i| lacks_replicates(items[i].0))?;
-        let interactions = interactions(&items, &evaluations);
-        let scored = items.par_iter().zip(&evaluations).zip(interactions);
-        scores.par_extend(scored.map(|(((design, _), evaluation), own)| score(design, evaluation, own, models)));
+        let scored = items.par_iter().zip(&evaluations);
+        scores.par_extend(scored.map(|((design, responses), evaluation)| score(design, responses, evaluation, models)));
     }
     Ok(scores)
 }
 
-fn score(
-    design: &Design,
-    evaluation: &Evaluation,
-    interactions: Vec<Interaction>,
-    models: &[SynergyModel],
-) -> MatrixScore {
+fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models: &[SynergyModel]) -> MatrixScore {
     let matrix = design.matrix;
     let windows = design.windows();
     let mut flags = margin_flags(design, &evaluation.margins);
@@ -241,6 +246,7 @@ fn score(
     if models.contains(&SynergyModel::Zip) && evaluation.surface.slices_observed > 0 {
         flags.push("zip_slices_observed");
     }
+    let interactions = interactions(design, responses, evaluation, &noise);
     flags.extend(interactions.iter().filter_map(Interaction::flag));
     let scores: Vec<Score> = models
         .iter()
@@ -287,38 +293,33 @@ fn score(
     }
 }
 
-/// The fitted surfaces of each item, with what the data say of their parameters.
-fn interactions(items: &[(&Design, Responses)], evaluations: &[Evaluation]) -> Vec<Vec<Interaction>> {
-    let mut all: Vec<Vec<Interaction>> =
-        items.par_iter().zip(evaluations).map(|(item, e)| unprofiled(item, e)).collect();
-    let surfaces = evaluations.first().map(|e| e.interactions.iter().map(|(surface, _)| *surface));
-    for (which, surface) in surfaces.into_iter().flatten().enumerate() {
-        let variance = |i: usize| Noise::estimate(items[i].0, &evaluations[i]).sigma.map(|sigma| sigma * sigma);
-        let (mut known, mut fitted) = (Vec::new(), Vec::new());
-        for (i, (design, responses)) in items.iter().enumerate() {
-            let fit = evaluations[i].interactions[which].1;
-            if let Some(variance) = variance(i).filter(|variance| *variance > 0.0 && fit.status.is_fitted()) {
-                known.push(i);
-                fitted.push(Fitted { design, responses, fit, variance });
+/// The fitted surfaces of an item, with what the data say of their parameters. Where nothing else tells the noise, the
+/// residuals of the surface do.
+fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation, noise: &Noise) -> Vec<Interaction> {
+    let points = points_of(design);
+    let of = |(surface, Fitted { fit, walks }): &(Surface, Fitted)| {
+        let residual = points.saturating_sub(surface.model().parameters().len());
+        let (variance, degrees_of_freedom) = match noise.sigma {
+            Some(sigma) => (Some(sigma * sigma), noise.degrees_of_freedom),
+            None => ((residual > 0).then(|| fit.sse / residual as f64), residual),
+        };
+        let profiles = match variance {
+            None => Err("no_noise_estimate"),
+            Some(variance) if variance.sqrt() <= ROUNDING => Err("no_noise"),
+            Some(variance) => {
+                Ok(walks.iter().map(|walk| Profile::new(walk, fit.sse, variance, degrees_of_freedom)).collect())
             }
+        };
+        Interaction {
+            surface: *surface,
+            fit: *fit,
+            standard_errors: match fit.status.is_fitted() {
+                true => standard_errors(*surface, design, responses, fit, noise.sigma.filter(|s| *s > ROUNDING)),
+                false => Vec::new(),
+            },
+            profiles,
+            points,
         }
-        for (i, profiles) in known.into_iter().zip(profiles(surface, &fitted)) {
-            all[i][which].profiles = profiles;
-        }
-    }
-    all
-}
-
-fn unprofiled((design, responses): &(&Design, Responses), evaluation: &Evaluation) -> Vec<Interaction> {
-    let of = |&(surface, fit): &(Surface, Fit)| Interaction {
-        surface,
-        fit,
-        standard_errors: match fit.status.is_fitted() {
-            true => standard_errors(surface, design, responses, &fit),
-            false => Vec::new(),
-        },
-        profiles: Vec::new(),
-        points: points_of(design),
     };
     evaluation.interactions.iter().map(of).collect()
 }
@@ -332,7 +333,8 @@ fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) ->
         SynergyModel::Loewe | SynergyModel::Zip => failed(0).or_else(|| failed(1)).unwrap_or("not_finite"),
         SynergyModel::Hsa | SynergyModel::Bliss => "no_margins",
         SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid => {
-            evaluation.interactions.iter().find_map(|(_, fit)| fit.status.reason()).unwrap_or("not_finite")
+            let fit = model.surface().and_then(|surface| evaluation.fit_of(surface));
+            fit.and_then(|fit| fit.status.reason()).unwrap_or("not_finite")
         }
     }
 }

@@ -221,7 +221,9 @@ fn both_back_ends_agree_on_curves_of_every_shape() {
             // Hill curves end in the same minimum; of others a few have two that differ by little.
             let allowed = if model.name().starts_with("hill") { 0.01 } else { 0.03 };
             assert!(worse <= allowed && polished <= 60);
-            assert!(cpu.iter().zip(&single).all(|(a, b)| a.status == b.status));
+            // At a kink one may go on where the other has come to an end of its steps; none may lack what the other has.
+            let as_good = |a: &Fit, b: &Fit| a.status == b.status || a.status.is_fitted() && b.status.is_fitted();
+            assert!(cpu.iter().zip(&single).all(|(a, b)| as_good(a, b)));
         }
     }
 }
@@ -317,7 +319,7 @@ fn chunks_and_two_dimensional_dispatch_change_nothing() {
     let tight = Gpu::with_limits(ChunkLimits { units: 700, bytes: 1 << 16, groups: 3 }).unwrap();
     let expected = whole.fit(&settings, &curves).unwrap();
     assert_eq!(tight.fit(&settings, &curves).unwrap(), expected);
-    assert!(expected.iter().all(|f| f.status == Status::Converged || f.status == Status::MaxIterations));
+    assert!(expected.iter().all(|f| f.status.is_fitted()));
 }
 
 #[test]
