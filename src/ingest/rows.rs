@@ -88,6 +88,8 @@ struct Columns<'a> {
     schedule: Option<Texts<'a>>,
     replicate: Option<Texts<'a>>,
     batch: Option<Texts<'a>>,
+    signal_t0: Option<Float64Array>,
+    time_h: Option<Float64Array>,
     only: Vec<(StringArray, &'a [String])>,
 }
 
@@ -185,6 +187,8 @@ impl<'a> RowReader<'a> {
             schedule: optional(&header.schedule)?,
             replicate: optional(&header.replicate)?,
             batch: optional(&header.batch)?,
+            signal_t0: header.signal_t0.map(numbers).transpose()?,
+            time_h: header.time_h.map(numbers).transpose()?,
             only: header
                 .only
                 .iter()
@@ -311,6 +315,9 @@ impl<'a> RowReader<'a> {
         let intern = |texts: &Option<Texts<'_>>, names: &mut Names| {
             texts.as_ref().and_then(|texts| texts.get(row)).map(|name| names.intern(&name))
         };
+        let beyond = |column: &Option<Float64Array>, least: f64| {
+            column.as_ref().and_then(|column| number(column, row)).filter(|x| x.is_finite() && *x >= least)
+        };
         Ok(Well {
             plate,
             position,
@@ -330,6 +337,8 @@ impl<'a> RowReader<'a> {
                 .as_ref()
                 .and_then(|texts| texts.get(row))
                 .map(|name| self.last_batch.id(&mut screen.batches, &name)),
+            signal_t0: beyond(&columns.signal_t0, 0.0),
+            time_h: beyond(&columns.time_h, f64::MIN_POSITIVE),
         })
     }
 

@@ -1,0 +1,247 @@
+//! Scores, growth, spatial correction and weights: against definitions computed elsewhere and simulated truth.
+
+use super::*;
+use isobole::backend::cpu::Cpu;
+use isobole::backend::{Backend, SpatialBatch};
+use isobole::config::SpatialCorrection;
+use isobole::plate::run;
+
+fn settings(normalization: Normalization) -> PlateSettings {
+    PlateSettings { normalization, ..PlateSettings::default() }
+}
+
+/// A number near normal, the same for the same arguments: the sum of twelve uniform ones.
+fn noise(seed: u64) -> f64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
+    let mut uniform = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..24).map(|_| uniform()).skip(12).sum::<f64>() - 6.0
+}
+
+/// A simulated 384-well plate: vehicles scattered, a fifth of the samples active, 5 % noise, and `factor` of each place.
+fn plate_of(number: u32, factor: impl Fn(u16, u16) -> f64) -> Vec<Well> {
+    let mut wells = Vec::new();
+    for (row, column) in (1..=16u16).flat_map(|r| (1..=24u16).map(move |c| (r, c))) {
+        let id = u64::from(number) * 1000 + u64::from(row) * 24 + u64::from(column);
+        let shuffled = (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) % 20;
+        let (role, viability) = match shuffled {
+            0 | 1 => (Role::Vehicle, 1.0),
+            2 => (Role::Blank, 0.0),
+            3..=6 => (Role::Sample, 0.1 + 0.15 * (shuffled - 3) as f64),
+            _ => (Role::Sample, 1.0),
+        };
+        let signal = 500.0 + 5e4 * viability * factor(row, column) * (1.0 + 0.05 * noise(id));
+        wells.push(Well { position: WellPosition::new(row, column), ..well(number, "A1", role, signal) });
+    }
+    wells
+}
+
+/// The outer ring reads up to 25 % low and it fades inwards, and one side is 8 % above the other.
+fn edge(row: u16, column: u16) -> f64 {
+    let ring = [row - 1, 16 - row, column - 1, 24 - column].into_iter().min().unwrap_or(0);
+    (1.0 - 0.25 * (-f64::from(ring)).exp()) * (1.0 + 0.08 * (f64::from(column) / 24.0 - 0.5))
+}
+
+fn responses(wells: Vec<Well>, spatial: SpatialCorrection) -> Vec<f64> {
+    let settings = PlateSettings { spatial, ..PlateSettings::default() };
+    let stage = run(&screen(wells), settings, &Cpu).unwrap();
+    stage.wells.iter().filter(|w| w.well.role == Role::Sample).map(|w| w.response).collect()
+}
+
+/// Mean square of relative differences; small responses count as 0.1.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| ((a - b) / b.abs().max(0.1)).powi(2)).sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn spatial_correction_removes_edge_effects_and_leaves_clean_plates_alone() {
+    // A median of neighbours flattens a fall at the edge: it is for gradual surfaces.
+    for (kind, least) in [(SpatialCorrection::LocalRegression, 0.8), (SpatialCorrection::Median, 0.3)] {
+        let (mut added, mut left, mut changed) = (0.0, 0.0, 0.0);
+        let plates = 20;
+        for number in 0..plates {
+            // Each plate by itself: the plate's own controls are all it has.
+            let clean = responses(plate_of(number, |_, _| 1.0), SpatialCorrection::None);
+            let bent = responses(plate_of(number, edge), SpatialCorrection::None);
+            added += distance(&bent, &clean);
+            left += distance(&responses(plate_of(number, edge), kind), &clean);
+            changed += distance(&responses(plate_of(number, |_, _| 1.0), kind), &clean);
+        }
+        let removed = 1.0 - left / added;
+        let change = (changed / f64::from(plates)).sqrt();
+        println!(
+            "{kind:?}: removes {:.1} % of the added variance, changes clean plates by {:.2} %",
+            100.0 * removed,
+            100.0 * change
+        );
+        assert!(removed >= least, "{kind:?}: {removed}");
+        assert!(change < 0.01, "{kind:?}: {change}");
+        // The planted fault: without a correction nothing is removed.
+        assert!(
+            distance(
+                &responses(plate_of(0, edge), SpatialCorrection::None),
+                &responses(plate_of(0, |_, _| 1.0), SpatialCorrection::None)
+            ) > 1e-3
+        );
+    }
+}
+
+#[test]
+fn a_plane_is_its_own_surface_and_its_coefficients_are_those_of_least_squares() {
+    let mut batch = SpatialBatch { offsets: vec![0], ..SpatialBatch::default() };
+    for (row, column) in (1..=8u16).flat_map(|r| (1..=12u16).map(move |c| (r, c))) {
+        batch.place.push((row, column));
+        batch.value.push(0.9 + 0.01 * f64::from(row) - 0.02 * f64::from(column));
+        batch.used.push(true);
+    }
+    batch.offsets.push(batch.value.len());
+    let points = Cpu.spatial(SpatialCorrection::LocalRegression, &batch).unwrap();
+    for (i, point) in points.iter().enumerate() {
+        // The ridge bends a plane near the edge by a few thousandths of a step.
+        assert!((point.value - batch.value[i]).abs() < 5e-4, "{i}");
+    }
+    // Coefficients by changing one value at a time.
+    let at = 12 * 3 + 5;
+    let coefficient = |j: usize| {
+        let mut other = batch.clone();
+        other.value[j] += 1.0;
+        Cpu.spatial(SpatialCorrection::LocalRegression, &other).unwrap()[at].value - points[at].value
+    };
+    let squares: f64 = (0..batch.value.len()).map(|j| coefficient(j).powi(2)).sum();
+    assert!((squares - points[at].squares).abs() < 1e-9 && (coefficient(at) - points[at].own).abs() < 1e-9);
+}
+
+#[test]
+fn surfaces_are_the_same_on_both_back_ends() {
+    let Some(gpu) = crate::gpu() else { return };
+    let mut batch = SpatialBatch { offsets: vec![0], ..SpatialBatch::default() };
+    for (number, keep) in [(1u32, 1), (2, 3), (3, 40)] {
+        for (i, w) in plate_of(number, edge).iter().enumerate() {
+            let at = w.position.unwrap();
+            batch.place.push((at.row, at.column));
+            batch.value.push(w.signal / 5e4);
+            batch.used.push(i % keep == 0);
+        }
+        batch.offsets.push(batch.value.len());
+    }
+    for kind in [SpatialCorrection::LocalRegression, SpatialCorrection::Median] {
+        let (cpu, single) = (Cpu.spatial(kind, &batch).unwrap(), gpu.spatial(kind, &batch).unwrap());
+        assert_eq!(cpu.len(), single.len());
+        for (a, b) in cpu.iter().zip(&single) {
+            let near = |x: f64, y: f64| (x - y).abs() < 2e-5;
+            assert!(near(a.value, b.value) && near(a.squares, b.squares) && near(a.own, b.own), "{kind:?} {a:?} {b:?}");
+            assert!(!near(a.value + 1e-4, b.value));
+        }
+    }
+}
+
+#[test]
+fn b_scores_are_refused_where_doses_follow_rows_or_columns() {
+    let placed = |arranged: bool| -> Vec<Well> {
+        let mut wells = plate_of(0, |_, _| 1.0);
+        for (i, w) in wells.iter_mut().enumerate().filter(|(_, w)| w.role == Role::Sample) {
+            let column = w.position.unwrap().column;
+            let step = if arranged { i32::from(column) % 8 } else { ((noise(i as u64 + 1) + 6.0) * 1e4) as i32 % 8 };
+            w.treatments[0] = Some(Treatment { drug: 0, dose: 1e-9 * 10f64.powi(step) });
+        }
+        wells
+    };
+    let reasons = |arranged: bool, force: bool| {
+        let settings = PlateSettings { force_b_score: force, ..settings(Normalization::BScore) };
+        let stage = stage(&screen(placed(arranged)), settings);
+        (stage.wells.len(), stage.rejected.iter().filter(|r| r.reason == "structured_layout").count())
+    };
+    assert_eq!(reasons(true, false), (0, 384));
+    assert_eq!(reasons(false, false), (384, 0));
+    assert_eq!(reasons(true, true), (384, 0));
+}
+
+#[test]
+fn growth_needs_a_beginning_or_a_doubling_time() {
+    let mut wells = small_plate(0);
+    for w in wells.iter_mut() {
+        (w.signal_t0, w.time_h) = (Some(if w.role == Role::Blank { 4.5 } else { 29.5 }), Some(48.0));
+    }
+    let growth = settings(Normalization::GrowthRateInhibition);
+    let found = stage(&screen(wells.clone()), growth);
+    let sample = found.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
+    let vehicle = VEHICLE.iter().sum::<f64>() / 8.0 - 4.5;
+    let expected = isobole::fit::inference::growth::gr_value(49.0, 25.0, vehicle).unwrap();
+    assert!((sample.response - expected).abs() < 1e-12);
+    let fold = stage(&screen(wells.clone()), settings(Normalization::Log2FoldPerDay));
+    let sample = fold.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
+    assert!((sample.response - (49.0f64 / 25.0).log2() / 2.0).abs() < 1e-12);
+    assert!(fold.rejected.iter().filter(|r| r.reason == "signal_t0_not_above_background").count() >= BLANK.len());
+
+    wells.iter_mut().for_each(|w| w.signal_t0 = None);
+    let without = stage(&screen(wells.clone()), growth);
+    assert!(without.wells.is_empty() && without.rejected.iter().all(|r| r.reason == "no_doubling_time"));
+    let mut known = screen(wells);
+    known.annotations = vec![Default::default(); 2];
+    known.annotations[0].doubling_time_h = Some(24.0);
+    let by_line = stage(&known, growth);
+    let sample = by_line.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
+    let expected = isobole::fit::inference::growth::gr_value_from_end_point(49.0 / vehicle, 2.0).unwrap();
+    assert!((sample.response - expected).abs() < 1e-12);
+    known.annotations[0].doubling_time_h = Some(80.0);
+    assert!(stage(&known, growth).rejected.iter().any(|r| r.reason == "doubling_time_too_long"));
+    for w in known.wells.iter_mut().filter(|w| w.role != Role::Blank) {
+        w.signal_t0 = Some(500.0);
+    }
+    assert!(stage(&known, growth).rejected.iter().any(|r| r.reason == "vehicle_not_growing"));
+}
+
+#[test]
+fn a_plate_with_few_or_noisy_vehicle_wells_weighs_less() {
+    let plate = |number: u32, vehicles: &[f64]| -> Vec<Well> {
+        let named = |i: usize| format!("A{}", i + 1);
+        let controls = vehicles.iter().enumerate().map(|(i, v)| well(number, &named(i), Role::Vehicle, *v));
+        controls.chain([well(number, "C3", Role::Sample, 50.0)]).collect()
+    };
+    let quiet = [96.0, 104.0, 97.0, 103.0, 95.0, 105.0, 100.0, 100.0];
+    let noisy = [60.0, 140.0, 70.0, 130.0, 50.0, 150.0, 100.0, 100.0];
+    let wells = [plate(0, &quiet), plate(1, &quiet), plate(2, &noisy), plate(3, &quiet[..2])].concat();
+    let stage = run(&screen(wells), PlateSettings::default(), &Cpu).unwrap();
+    // Variances: quiet 100 / 7e-4, noisy 8400 / 7e-4, two wells 32e-4. The median of four is the mean of the middle two.
+    let quiet_variance = 100.0 / 7.0 * 1e-4;
+    let typical = (quiet_variance + 32e-4) / 2.0;
+    let expected = |variance: f64, n: f64| {
+        let drawn = (4.0 * typical + (n - 1.0) * variance) / (3.0 + n);
+        typical / (typical + drawn / n)
+    };
+    let weights = [
+        expected(quiet_variance, 8.0),
+        expected(quiet_variance, 8.0),
+        expected(1e4 / 7.0 * 1e-4, 8.0),
+        expected(32e-4, 2.0),
+    ];
+    for w in &stage.wells {
+        assert!((w.weight - weights[w.well.plate as usize]).abs() < 1e-9, "{} {}", w.well.plate, w.weight);
+    }
+    assert!(weights[2] < 0.2 && weights[3] < weights[0]);
+}
+
+#[test]
+fn what_a_place_reads_on_all_plates_is_taken_out_of_scores() {
+    let wells: Vec<Well> = (0..12).flat_map(|p| plate_of(p, |r, c| if (r, c) == (5, 7) { 0.6 } else { 1.0 })).collect();
+    let at_place = |across_plates: bool| {
+        let settings = PlateSettings { across_plates, ..settings(Normalization::RobustZScore) };
+        let stage = run(&screen(wells.clone()), settings, &Cpu).unwrap();
+        let mut scores: Vec<f64> = stage
+            .wells
+            .iter()
+            .filter(|w| w.well.role == Role::Sample && w.well.position == WellPosition::new(5, 7))
+            .map(|w| w.response)
+            .collect();
+        assert!(scores.len() >= 8);
+        scores.sort_by(f64::total_cmp);
+        scores[scores.len() / 2]
+    };
+    assert!(at_place(false) < -3.0, "{}", at_place(false));
+    assert!(at_place(true).abs() < 0.5, "{}", at_place(true));
+}
