@@ -1,9 +1,14 @@
-// B-scores, one workgroup a plate: two-way median polish of the sample wells in shared memory (an invocation takes
-// whole rows, then whole columns), then the MAD of the residuals.
+// B-scores, one workgroup a plate: two-way median polish of the sample wells in shared memory, an invocation a well,
+// then the MAD of the residuals.
 //
 // Reads `input`: for each of `config.n` plates its first well, number of wells, rows and columns, then in
 // regions of `config.wells` the signals (from the plate's mean, relative to its largest deviation), the classes
-// (0 sample) and the places (row * COLUMNS + column). Writes a score a well, the largest number where there is none.
+// (0 sample) and the places (row * COLUMNS + column), one well a place. Writes a score a well, the largest number where
+// there is none, and its negative for all of a plate that is to be scored in double precision: one where rounding could
+// decide whether the polish has ended, or where there is hardly any spread.
+//
+// A polish of MOST_ITERATIONS on the largest plate takes an invocation through some 40,000 rounds of loops: llvmpipe ends
+// every loop once an invocation has been through 65,535.
 
 struct Config {
     n: u32,
@@ -16,106 +21,81 @@ struct Config {
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
-// Residuals of the sample wells by place; the largest number where there is none.
-var<workgroup> residual: array<f32, ROWS * COLUMNS>;
-var<workgroup> row_effect: array<f32, ROWS>;
-var<workgroup> column_effect: array<f32, COLUMNS>;
+const WELLS = ROWS * COLUMNS;
+// Where the effects of rows and columns lie, behind the residuals.
+const ROW_EFFECTS = WELLS;
+const COLUMN_EFFECTS = WELLS + ROWS;
+// Stands for no well, and for the effect of a row or column without any: as the largest number it sorts behind all.
+const NONE = 0x1.fffffep+127f;
+
+var<workgroup> values: array<f32, WELLS + ROWS + COLUMNS>;
 var<workgroup> row_count: array<u32, ROWS>;
 var<workgroup> column_count: array<u32, COLUMNS>;
+var<workgroup> filled_rows: atomic<u32>;
+var<workgroup> filled_columns: atomic<u32>;
+// The middle two values of each row or column, and of the effects.
+var<workgroup> lower: array<f32, COLUMNS>;
+var<workgroup> upper: array<f32, COLUMNS>;
 var<workgroup> parts: array<f32, GROUP>;
 var<workgroup> overall: f32;
+// 1: the polish has ended; 2: whether it has is in doubt.
 var<workgroup> ended: u32;
 var<workgroup> samples: atomic<u32>;
 
-const NONE = 0x1.fffffep+127f;
-
 fn value_at(k: u32) -> f32 {
-    return residual[k];
+    return values[k];
 }
 
 fn is_counted(k: u32) -> bool {
-    return residual[k] != NONE;
+    return values[k] != NONE;
 }
 
-// Median of `n` of the residuals from `start` in steps of `step`, by rank.
-fn line_median(start: u32, step: u32, length: u32, n: u32) -> f32 {
-    let upper_rank = n / 2u;
-    let lower_rank = (n - 1u) / 2u;
-    var lower = 0.0;
-    var upper = 0.0;
-    for (var i = 0u; i < length; i++) {
-        let value = residual[start + i * step];
-        if (value == NONE) {
-            continue;
-        }
-        var rank = 0u;
-        for (var j = 0u; j < length; j++) {
-            let other = residual[start + j * step];
-            rank += select(0u, 1u, other < value || (other == value && j < i));
-        }
-        if (rank == lower_rank) {
-            lower = value;
-        }
-        if (rank == upper_rank) {
-            upper = value;
-        }
-    }
-    return lower + (upper - lower) * 0.5;
+fn sorts_before(k: u32, at: u32, value: f32) -> u32 {
+    return select(0u, 1u, values[k] < value || (values[k] == value && k < at));
 }
 
-// Median of the effects of those rows that have wells; 0 where none has.
-fn row_effects_median(rows: u32) -> f32 {
-    var n = 0u;
-    for (var i = 0u; i < rows; i++) {
-        n += select(0u, 1u, row_count[i] > 0u);
+// The rank, from 0, of the value at `at` among `length` values from `start` in steps of `step`; four at a time, as
+// what lies behind a short row or column is NONE.
+fn rank_of(at: u32, start: u32, step: u32, length: u32) -> u32 {
+    let value = values[at];
+    var rank = 0u;
+    for (var i = 0u; i < length; i += 4u) {
+        let k = start + i * step;
+        rank += sorts_before(k, at, value) + sorts_before(k + step, at, value)
+            + sorts_before(k + 2u * step, at, value) + sorts_before(k + 3u * step, at, value);
     }
-    var lower = 0.0;
-    var upper = 0.0;
-    for (var i = 0u; i < rows; i++) {
-        if (row_count[i] == 0u) {
-            continue;
-        }
-        let value = row_effect[i];
-        var rank = 0u;
-        for (var j = 0u; j < rows; j++) {
-            let before = row_effect[j] < value || (row_effect[j] == value && j < i);
-            rank += select(0u, 1u, row_count[j] > 0u && before);
-        }
-        if (rank == (n - 1u) / 2u) {
-            lower = value;
-        }
-        if (rank == n / 2u) {
-            upper = value;
-        }
-    }
-    return lower + (upper - lower) * 0.5;
+    return rank;
 }
 
-fn column_effects_median(columns: u32) -> f32 {
-    var n = 0u;
-    for (var i = 0u; i < columns; i++) {
-        n += select(0u, 1u, column_count[i] > 0u);
+// Keeps the value for the median of line `line` of `n` values, if it is one of the middle two.
+fn offer(line: u32, n: u32, rank: u32, value: f32) {
+    if (n > 0u && rank == (n - 1u) / 2u) {
+        lower[line] = value;
     }
-    var lower = 0.0;
-    var upper = 0.0;
-    for (var i = 0u; i < columns; i++) {
-        if (column_count[i] == 0u) {
-            continue;
-        }
-        let value = column_effect[i];
-        var rank = 0u;
-        for (var j = 0u; j < columns; j++) {
-            let before = column_effect[j] < value || (column_effect[j] == value && j < i);
-            rank += select(0u, 1u, column_count[j] > 0u && before);
-        }
-        if (rank == (n - 1u) / 2u) {
-            lower = value;
-        }
-        if (rank == n / 2u) {
-            upper = value;
-        }
+    if (rank == n / 2u) {
+        upper[line] = value;
     }
-    return lower + (upper - lower) * 0.5;
+}
+
+fn middle_of(line: u32) -> f32 {
+    return lower[line] + (upper[line] - lower[line]) * 0.5;
+}
+
+// Moves the median of the `n` effects that are any out of `length` effects from `start`.
+fn centre(thread: u32, start: u32, length: u32, n: u32) {
+    workgroupBarrier();
+    for (var i = thread; i < length; i += GROUP) {
+        offer(0u, n, rank_of(start + i, start, 1u, length), values[start + i]);
+    }
+    workgroupBarrier();
+    for (var i = thread; i < length; i += GROUP) {
+        let effect = values[start + i];
+        values[start + i] = select(effect - middle_of(0u), NONE, effect == NONE);
+    }
+    if (thread == 0u && n > 0u) {
+        overall += middle_of(0u);
+    }
+    workgroupBarrier();
 }
 
 @compute @workgroup_size(GROUP)
@@ -128,11 +108,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let count = select(0u, u32(input[HEAD * safe_plate + 1u]), inside);
     let rows = min(u32(input[HEAD * safe_plate + 2u]), ROWS);
     let columns = min(u32(input[HEAD * safe_plate + 3u]), COLUMNS);
+    let places_used = rows * columns;
     let signals = HEAD * config.n + first;
     let classes = signals + config.wells;
     let places = classes + config.wells;
-    for (var k = thread; k < ROWS * COLUMNS; k += GROUP) {
-        residual[k] = NONE;
+    for (var k = thread; k < WELLS + ROWS + COLUMNS; k += GROUP) {
+        values[k] = NONE;
     }
     if (thread == 0u) {
         overall = 0.0;
@@ -142,70 +123,80 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var mine = 0u;
     for (var k = thread; k < count; k += GROUP) {
         if (input[classes + k] == 0.0) {
-            residual[u32(input[places + k])] = input[signals + k];
+            values[u32(input[places + k])] = input[signals + k];
             mine += 1u;
         }
     }
     atomicAdd(&samples, mine);
     workgroupBarrier();
     for (var r = thread; r < rows; r += GROUP) {
-        row_effect[r] = 0.0;
         var n = 0u;
         for (var c = 0u; c < columns; c++) {
-            n += select(0u, 1u, residual[r * COLUMNS + c] != NONE);
+            n += select(0u, 1u, values[r * COLUMNS + c] != NONE);
         }
         row_count[r] = n;
+        if (n > 0u) {
+            values[ROW_EFFECTS + r] = 0.0;
+            atomicAdd(&filled_rows, 1u);
+        }
     }
     for (var c = thread; c < columns; c += GROUP) {
-        column_effect[c] = 0.0;
         var n = 0u;
         for (var r = 0u; r < rows; r++) {
-            n += select(0u, 1u, residual[r * COLUMNS + c] != NONE);
+            n += select(0u, 1u, values[r * COLUMNS + c] != NONE);
         }
         column_count[c] = n;
+        if (n > 0u) {
+            values[COLUMN_EFFECTS + c] = 0.0;
+            atomicAdd(&filled_columns, 1u);
+        }
     }
-    workgroupBarrier();
+    let n_rows = workgroupUniformLoad(&filled_rows);
+    let n_columns = workgroupUniformLoad(&filled_columns);
     var before = 0.0;
     for (var iteration = 0u; iteration < MOST_ITERATIONS; iteration++) {
-        if (workgroupUniformLoad(&ended) == 1u) {
+        if (workgroupUniformLoad(&ended) > 0u) {
             break;
+        }
+        for (var i = thread; i < places_used; i += GROUP) {
+            let r = i / columns;
+            let k = r * COLUMNS + i % columns;
+            offer(r, row_count[r], rank_of(k, r * COLUMNS, 1u, columns), values[k]);
+        }
+        workgroupBarrier();
+        for (var i = thread; i < places_used; i += GROUP) {
+            let r = i / columns;
+            let k = r * COLUMNS + i % columns;
+            values[k] = select(values[k] - middle_of(r), NONE, values[k] == NONE);
         }
         for (var r = thread; r < rows; r += GROUP) {
             if (row_count[r] > 0u) {
-                let middle = line_median(r * COLUMNS, 1u, columns, row_count[r]);
-                for (var c = 0u; c < columns; c++) {
-                    let value = residual[r * COLUMNS + c];
-                    residual[r * COLUMNS + c] = select(value - middle, NONE, value == NONE);
-                }
-                row_effect[r] += middle;
+                values[ROW_EFFECTS + r] += middle_of(r);
             }
         }
-        workgroupBarrier();
-        let of_columns = column_effects_median(columns);
-        workgroupBarrier();
-        for (var c = thread; c < columns; c += GROUP) {
-            column_effect[c] -= of_columns;
-            if (column_count[c] > 0u) {
-                let middle = line_median(c, COLUMNS, rows, column_count[c]);
-                for (var r = 0u; r < rows; r++) {
-                    let value = residual[r * COLUMNS + c];
-                    residual[r * COLUMNS + c] = select(value - middle, NONE, value == NONE);
-                }
-                column_effect[c] += middle;
-            }
+        centre(thread, COLUMN_EFFECTS, columns, n_columns);
+        for (var i = thread; i < places_used; i += GROUP) {
+            let c = i % columns;
+            let k = (i / columns) * COLUMNS + c;
+            offer(c, column_count[c], rank_of(k, c, COLUMNS, rows), values[k]);
         }
         workgroupBarrier();
-        let of_rows = row_effects_median(rows);
-        workgroupBarrier();
-        for (var r = thread; r < rows; r += GROUP) {
-            row_effect[r] -= of_rows;
-        }
         var part = 0.0;
-        for (var k = thread; k < rows * COLUMNS; k += GROUP) {
-            part += select(abs(residual[k]), 0.0, residual[k] == NONE);
+        for (var i = thread; i < places_used; i += GROUP) {
+            let c = i % columns;
+            let k = (i / columns) * COLUMNS + c;
+            let value = values[k];
+            let left = value - middle_of(c);
+            values[k] = select(left, NONE, value == NONE);
+            part += select(abs(left), 0.0, value == NONE);
+        }
+        for (var c = thread; c < columns; c += GROUP) {
+            if (column_count[c] > 0u) {
+                values[COLUMN_EFFECTS + c] += middle_of(c);
+            }
         }
         parts[thread] = part;
-        workgroupBarrier();
+        centre(thread, ROW_EFFECTS, rows, n_rows);
         for (var half = GROUP / 2u; half > 0u; half /= 2u) {
             if (thread < half) {
                 parts[thread] += parts[thread + half];
@@ -214,8 +205,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         let now = parts[0];
         if (thread == 0u) {
-            overall += of_columns + of_rows;
-            ended = select(0u, 1u, now == 0.0 || abs(now - before) < TOLERANCE * now);
+            let beyond = abs(now - before) - TOLERANCE * now;
+            ended = select(select(0u, 1u, beyond < 0.0), 2u, abs(beyond) <= DOUBT * now);
         }
         before = now;
     }
@@ -227,16 +218,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         return;
     }
-    let middle = median_of(thread, ROWS * COLUMNS, n, 0.0, false);
-    let spread = MAD_SCALE * median_of(thread, ROWS * COLUMNS, n, middle, true);
+    let middle = median_of(thread, WELLS, n, 0.0, false);
+    let spread = MAD_SCALE * median_of(thread, WELLS, n, middle, true);
+    let in_doubt = workgroupUniformLoad(&ended) == 2u || spread < LEAST_SPREAD;
     for (var k = thread; k < count; k += GROUP) {
         let place = u32(input[places + k]);
         let row = place / COLUMNS;
         let column = place % COLUMNS;
-        let fitted = overall + select(0.0, row_effect[row], row_count[row] > 0u)
-            + select(0.0, column_effect[column], column_count[column] > 0u);
-        let known = row_count[row] > 0u || column_count[column] > 0u;
-        let score = standard_score(input[signals + k] - fitted, 0.0, select(1.0, spread, spread > 0.0));
-        output[first + k] = select(NONE, score, spread > 0.0 && known);
+        let in_row = values[ROW_EFFECTS + row];
+        let in_column = values[COLUMN_EFFECTS + column];
+        let known = in_row != NONE || in_column != NONE;
+        let fitted = overall + select(in_row, 0.0, in_row == NONE) + select(in_column, 0.0, in_column == NONE);
+        let score = standard_score(input[signals + k] - fitted, 0.0, select(spread, 1.0, in_doubt));
+        output[first + k] = select(select(NONE, score, known), -NONE, in_doubt);
     }
 }

@@ -1,9 +1,10 @@
 //! What a normalisation asks of wells beyond signal and controls, and the wells that cannot give it.
 
-use super::normalization::{FEWEST_DOUBLINGS, background_t0, controls};
+use super::normalization::{background_t0, controls};
 use super::{Group, PlateSettings, dose_layout, reject};
 use crate::backend::{PlateBatch, WellClass};
 use crate::config::Normalization;
+use crate::fit::inference::growth::FEWEST_DOUBLINGS;
 use crate::screen::well::{Role, Well};
 use crate::screen::{Rejected, Screen};
 

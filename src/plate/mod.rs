@@ -117,25 +117,45 @@ pub struct PlateStage {
 /// # Errors
 /// What the back end answers, or [`Error::Screen`] if it gives another number of responses than there are wells.
 pub fn run(screen: &Screen, settings: PlateSettings, backend: &dyn Backend) -> Result<PlateStage> {
-    let mut stage = run_with(screen, settings, |normalization, plates| backend.normalise(normalization, plates))?;
+    let mut stage = normalised(screen, settings, |normalization, plates| backend.normalise(normalization, plates))?;
     if settings.across_plates {
         across_plates::correct(&mut stage, backend)?;
     }
     if settings.spatial != SpatialCorrection::None {
         stage.spatial = spatial_correction::correct(&mut stage, settings.spatial, backend)?;
+        stage.judge_responses_again();
     }
+    // After the corrections: an effect that was taken out is no reason to doubt a well.
+    review::review(screen, settings, &mut stage)?;
     if settings.normalization.is_viability() {
         stage.vehicle_noise = vehicle_noise::weigh(&mut stage);
     }
     Ok(stage)
 }
 
-/// [`run`] with the normalising step alone in place of a back end.
+/// [`run`] without corrections, and with the normalising step alone in place of a back end.
 pub fn run_with(
     screen: &Screen,
     settings: PlateSettings,
     normalise: impl FnOnce(Normalization, &PlateBatch) -> Result<Vec<f64>>,
 ) -> Result<PlateStage> {
+    let mut stage = normalised(screen, settings, normalise)?;
+    review::review(screen, settings, &mut stage)?;
+    Ok(stage)
+}
+
+/// Plates judged by their controls and wells with their responses, before anything is said of the responses.
+fn normalised(
+    screen: &Screen,
+    settings: PlateSettings,
+    normalise: impl FnOnce(Normalization, &PlateBatch) -> Result<Vec<f64>>,
+) -> Result<PlateStage> {
+    if screen.orientation != Orientation::Signal && !settings.normalization.is_viability() {
+        let name = settings.normalization.name();
+        let problem = format!("`{name}` is made of raw signals, and these wells come as viability or inhibition");
+        let hint = Some("leave it out, or give the signals".into());
+        return Err(Error::Setting { key: "normalize".into(), problem, hint });
+    }
     let mut order: Vec<u32> = (0..screen.wells.len() as u32).collect();
     let well = |index: u32| &screen.wells[index as usize];
     order.par_sort_unstable_by(|a, b| by_place(well(*a), well(*b)));
@@ -168,7 +188,6 @@ pub fn run_with(
     stage.plates.extend(plates_without_wells(screen, &set_aside));
     stage.plates.sort_by_key(|quality| quality.plate);
     if batch.signal.is_empty() {
-        review::review(screen, settings, &mut stage)?;
         return Ok(stage);
     }
     let responses = normalise(settings.normalization, &batch)?;
@@ -185,7 +204,6 @@ pub fn run_with(
             stage.rejected.push(reject(&well, "response_not_finite", detail));
         }
     }
-    review::review(screen, settings, &mut stage)?;
     Ok(stage)
 }
 
@@ -202,6 +220,13 @@ impl PlateStage {
         } else {
             let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
             self.rejected.push(reject(&well, "implausible_response", detail));
+        }
+    }
+
+    /// The same for viabilities that a correction has changed.
+    fn judge_responses_again(&mut self) {
+        for NormalisedWell { well, response, .. } in std::mem::take(&mut self.wells) {
+            self.accept(well, response, true);
         }
     }
 }

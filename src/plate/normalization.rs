@@ -6,9 +6,10 @@
 use super::scores::{PlacedWells, scores};
 use crate::backend::{PlateBatch, WellClass};
 use crate::config::Normalization;
+use crate::fit::inference::growth::{LEAST_RATIO, growth_rate_inhibition, growth_rate_inhibition_at_end};
 use crate::math::Scalar;
 use rayon::prelude::*;
-use std::f64::consts::{LN_2, LOG2_E};
+use std::f64::consts::LOG2_E;
 use std::ops::Range;
 
 /// Viability as a share of the vehicle, all in raw signal: 1 for a well that reads as the mean vehicle does, 0 for one
@@ -26,30 +27,6 @@ pub fn percent_of_vehicle<S: Scalar>(signal: S, background: S, vehicle_mean: S) 
 #[inline(always)]
 pub fn normalized_percent_inhibition<S: Scalar>(signal: S, vehicle_mean: S, positive_mean: S) -> S {
     (signal - positive_mean) / (vehicle_mean - positive_mean)
-}
-
-/// Ratios of signals are not taken below this, so that a well without any cell has a logarithm.
-pub const LEAST_RATIO: f64 = 1e-6;
-/// Without a signal at the time of treatment, viabilities above this are cut: noise above the control is no growth.
-const MOST_VIABILITY: f64 = 1.25;
-/// Doublings of the untreated line within the assay below which end points say nothing of growth (gDR's limit: a
-/// doubling time of 1.5 durations).
-pub const FEWEST_DOUBLINGS: f64 = 1.0 / 1.5;
-
-/// Growth-rate inhibition value (Hafner 2016, doi 10.1038/nmeth.3853): 2^(log2(x / x0) / log2(vehicle / x0)) - 1, of
-/// signals above background. 1 grows as the vehicle does, 0 does not grow, below 0 dies. `vehicle` must be above `t0`.
-#[inline(always)]
-pub fn growth_rate_inhibition<S: Scalar>(signal: S, t0: S, vehicle: S) -> S {
-    let log_ratio = |x: S| (x / t0).max(S::lit(LEAST_RATIO)).ln();
-    (S::lit(LN_2) * log_ratio(signal) / log_ratio(vehicle)).exp() - S::lit(1.0)
-}
-
-/// The same from the viability at the end and the untreated line's doublings within the assay:
-/// 2^(1 + log2(min(1.25, viability)) / doublings) - 1.
-#[inline(always)]
-pub fn growth_rate_inhibition_at_end<S: Scalar>(viability: S, doublings: S) -> S {
-    let viability = viability.clamp(S::lit(LEAST_RATIO), S::lit(MOST_VIABILITY));
-    (S::lit(LN_2) + viability.ln() / doublings).exp() - S::lit(1.0)
 }
 
 /// Doublings a day: log2(x / x0) over days, of signals above background.

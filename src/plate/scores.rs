@@ -8,6 +8,10 @@ use crate::backend::WellClass;
 use crate::config::Normalization;
 use crate::math::Scalar;
 
+/// Spread over the largest signal up to which it is rounding: a plate that is rows plus columns and nothing else leaves
+/// residuals of some 1e-16 of its signals.
+const ROUNDING: f64 = 1e-12;
+
 /// Distance from `location` in units of `spread`, which must be above 0.
 #[inline(always)]
 pub fn standard_score<S: Scalar>(value: S, location: S, spread: S) -> S {
@@ -41,7 +45,9 @@ pub fn scores(normalization: Normalization, wells: PlacedWells<'_>) -> Vec<f64> 
         .map(|(value, _)| *value)
         .collect();
     let found = location_and_spread(normalization, samples);
-    let Some((location, spread)) = found.filter(|(_, spread)| *spread > 0.0 && spread.is_finite()) else {
+    let largest = wells.signal.iter().fold(0.0f64, |largest, signal| largest.max(signal.abs()));
+    let has_spread = |(_, spread): &(f64, f64)| *spread > ROUNDING * largest && spread.is_finite();
+    let Some((location, spread)) = found.filter(has_spread) else {
         return vec![f64::NAN; values.len()];
     };
     values.into_iter().map(|value| standard_score(value, location, spread)).collect()
@@ -98,5 +104,11 @@ mod tests {
         for method in [Normalization::ZScore, Normalization::RobustZScore, Normalization::BScore] {
             assert!(scores(method, wells).iter().all(|s| s.is_nan()), "{method:?}");
         }
+        // Rows plus columns, in numbers that leave rounding behind.
+        let place: Vec<(u16, u16)> = (0..8).flat_map(|r| (0..12).map(move |c| (r, c))).collect();
+        let signal: Vec<f64> = place.iter().map(|(r, c)| 0.1 * f64::from(*r) + 0.7 * f64::from(*c).sqrt()).collect();
+        let wells = PlacedWells { signal: &signal, class: &[WellClass::Other; 96], place: &place };
+        assert!(scores(Normalization::BScore, wells).iter().all(|s| s.is_nan()));
+        assert!(scores(Normalization::ZScore, wells).iter().all(|s| s.is_finite()));
     }
 }

@@ -4,10 +4,14 @@
 //! shrunk by the share of its variance that noise alone would have given it (the positive-part rule of James and Stein
 //! 1961), so that a plate without structure is left nearly as it is. Afterwards the vehicle wells have mean 1 again.
 //!
+//! The surface is a local regression, or what rows and columns say by a median polish and the median of what that leaves
+//! around each well: a median of the readings alone would flatten every fall towards the edge.
+//!
 //! It needs no randomised layout, as active wells are left aside, but inactive or vehicle wells near every place; where
 //! few are left, the surface reaches far for them. What lowers all wells of a neighbourhood by less than the wells'
 //! scatter, such as a weak drug in one corner, cannot be told from the plate and is taken for it.
 
+use super::median_polish::polish;
 use super::spread::{mean, median_and_mad};
 use super::{NormalisedWell, PlateStage, groups};
 use crate::Result;
@@ -108,7 +112,7 @@ fn surface(kind: SpatialCorrection, batch: &SpatialBatch, wells: Range<usize>) -
             if kind == SpatialCorrection::Median {
                 values.clear();
                 values.extend(near.map(|(_, _, value)| *value));
-                let n = values.len() as f64;
+                let n = values.len().max(1) as f64;
                 let value = super::spread::median(&mut values).unwrap_or(1.0);
                 return SpatialPoint { value, squares: MEDIAN_VARIANCE / n, own: 1.0 / n };
             }
@@ -159,7 +163,7 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
     let mut batch = SpatialBatch::default();
     for round in 0..=ROUNDS {
         batch = gathered(&stage.wells, &plates);
-        points = backend.spatial(kind, &batch)?;
+        points = points_of(kind, &batch, backend)?;
         if round < ROUNDS {
             choose_again(&stage.wells, &mut plates, &batch, &points);
         }
@@ -223,6 +227,51 @@ fn gathered(wells: &[NormalisedWell], plates: &[Work]) -> SpatialBatch {
         batch.offsets.push(batch.value.len());
     }
     batch
+}
+
+/// The whole surface; of medians the back end gives the local ones.
+fn points_of(kind: SpatialCorrection, batch: &SpatialBatch, backend: &dyn Backend) -> Result<Vec<SpatialPoint>> {
+    if kind != SpatialCorrection::Median {
+        return backend.spatial(kind, batch);
+    }
+    let additive: Vec<Vec<SpatialPoint>> =
+        batch.offsets.par_windows(2).map(|b| rows_and_columns(batch, b[0]..b[1])).collect();
+    let additive = additive.concat();
+    let mut left = batch.clone();
+    // Viabilities again, about 1.
+    left.value.iter_mut().zip(&additive).for_each(|(value, fitted)| *value -= fitted.value - 1.0);
+    let mut points = backend.spatial(kind, &left)?;
+    for (point, fitted) in points.iter_mut().zip(&additive) {
+        point.value += fitted.value - 1.0;
+        point.squares += fitted.squares;
+        point.own += fitted.own;
+    }
+    Ok(points)
+}
+
+/// What rows and columns say of each well by a median polish of the used ones. Variances are those of medians of a
+/// balanced layout: of a row and of a column less that of the plate.
+fn rows_and_columns(batch: &SpatialBatch, wells: Range<usize>) -> Vec<SpatialPoint> {
+    let place = |i: usize| (usize::from(batch.place[i].0), usize::from(batch.place[i].1));
+    let (n_rows, n_columns) = wells.clone().map(place).fold((0, 0), |most, at| (most.0.max(at.0), most.1.max(at.1)));
+    let (mut in_row, mut in_column) = (vec![0.0; n_rows + 1], vec![0.0; n_columns + 1]);
+    let mut used = Vec::with_capacity(wells.len());
+    for i in wells.clone().filter(|i| batch.used[*i]) {
+        let (row, column) = place(i);
+        in_row[row] += 1.0;
+        in_column[column] += 1.0;
+        used.push((row, column, batch.value[i]));
+    }
+    let fitted = polish(n_rows + 1, n_columns + 1, &used);
+    let one_over = |n: f64| if n > 0.0 { 1.0 / n } else { 0.0 };
+    wells
+        .map(|i| {
+            let (row, column) = place(i);
+            let own = one_over(in_row[row]) + one_over(in_column[column]) - one_over(used.len() as f64);
+            let value = fitted.at(row, column).unwrap_or(fitted.overall);
+            SpatialPoint { value, squares: MEDIAN_VARIANCE * own, own }
+        })
+        .collect()
 }
 
 /// Leaves aside what lies far from the surface, and takes up what lies on it.

@@ -2,6 +2,8 @@
 //!
 //! Every well of a plate is divided by one vehicle mean, so an error of that mean moves all of them together. A well at
 //! viability 1 then has the variance σ² of a well plus V, the variance of its plate's mean, and counts σ² / (σ² + V).
+//! Variances add: a well that counts less for a flag already adds V to what it has.
+//!
 //! V is the plate's own vehicle variance over its number of vehicle wells, where the variance is drawn towards σ², the
 //! median plate's, as if [`PRIOR_WELLS`] more wells had shown that.
 //!
@@ -31,7 +33,7 @@ pub struct VehicleNoise {
     pub variance: Option<f64>,
     /// Variance of the plate's vehicle mean; `None` where no plate has two vehicle wells, or this one has none.
     pub variance_of_mean: Option<f64>,
-    /// Weight of the plate's wells, in (0, 1].
+    /// Weight of the plate's wells without flags, in (0, 1].
     pub weight: f64,
 }
 
@@ -66,7 +68,8 @@ pub fn weigh(stage: &mut PlateStage) -> Vec<VehicleNoise> {
         }
     }
     for (members, noise) in groups.iter().zip(&noises) {
-        members.iter().for_each(|i| stage.wells[*i].weight *= noise.weight);
+        let added = 1.0 / noise.weight - 1.0;
+        members.iter().for_each(|i| stage.wells[*i].weight = 1.0 / (1.0 / stage.wells[*i].weight + added));
     }
     noises
 }

@@ -46,12 +46,22 @@ pub fn surfaces() -> Kernel {
 
 /// Floats read of each plate before its wells: first well, number of wells, rows, columns.
 pub const PLATE_HEAD: usize = 4;
-/// Rows and columns of the largest plate, whose values the kernel of the B-score keeps in shared memory.
+/// Floats read of each plate before its wells where a surface is asked for: first well, number of wells.
+pub const SPATIAL_HEAD: usize = 2;
+/// Rows and columns of the largest plate, whose values kernels keep in shared memory.
 pub const LARGEST_PLATE: (usize, usize) = (32, 48);
-
+/// Invocations in a workgroup of the median polish: enough that the largest plate stays below llvmpipe's 65,535 rounds of
+/// loops an invocation, and not more than every device has.
+const POLISH_GROUP: u32 = 256;
+/// Share of the sum of residuals by which single precision may miss the change that ends a median polish: some rounds of
+/// rounding residuals a few times below the largest deviation.
+const POLISH_DOUBT: f64 = 3e-7;
+/// Spread of residuals over the plate's largest deviation below which rounding is part of every score.
+const LEAST_SPREAD: f64 = 1e-4;
 /// The kernel of a plate normalisation.
 pub fn plates(normalization: Normalization) -> Kernel {
-    let mut source = format!("const GROUP = {GROUP}u;\nconst HEAD = {PLATE_HEAD}u;\n");
+    let group = if normalization == Normalization::BScore { POLISH_GROUP } else { GROUP };
+    let mut source = format!("const GROUP = {group}u;\nconst HEAD = {PLATE_HEAD}u;\n");
     let text = if normalization.is_score() {
         let program = Program::record(3, |v| vec![standard_score(v[0], v[1], v[2])]);
         let names = ["value", "location", "spread"].map(String::from);
@@ -68,6 +78,8 @@ pub fn plates(normalization: Normalization) -> Kernel {
                 source += &format!("const ROWS = {rows}u;\nconst COLUMNS = {columns}u;\n");
                 source += &format!("const TOLERANCE = {};\n", literal(median_polish::TOLERANCE));
                 source += &format!("const MOST_ITERATIONS = {}u;\n", median_polish::MOST_ITERATIONS);
+                source += &format!("const DOUBT = {};\n", literal(POLISH_DOUBT));
+                source += &format!("const LEAST_SPREAD = {};\n", literal(LEAST_SPREAD));
                 let polish = include_str!("../../../shaders/polish.wgsl");
                 include_str!("../../../shaders/median.wgsl").to_owned() + polish
             }
@@ -86,13 +98,18 @@ pub fn plates(normalization: Normalization) -> Kernel {
     Kernel { name: format!("plate_{normalization:?}"), source: source + &text }
 }
 
-/// The kernel of a plate's surface.
+/// The kernel of a plate's surface; an invocation a well for the regression, a workgroup a well for the median.
 pub fn spatial(kind: SpatialCorrection) -> Kernel {
-    let mut source = format!("const GROUP = {GROUP}u;\nconst HEAD = {PLATE_HEAD}u;\nconst SUMS = {SUMS}u;\n");
+    let mut source = format!("const GROUP = {GROUP}u;\nconst HEAD = {SPATIAL_HEAD}u;\n");
     source += &format!("const NEAR = {};\nconst ENOUGH = {ENOUGH}u;\n", literal(NEAR));
     source += &format!("const MOST_DOUBLINGS = {MOST_DOUBLINGS}u;\n");
-    source += &format!("const MEDIAN_VARIANCE = {};\n", literal(MEDIAN_VARIANCE));
-    source += &format!("const BY_MEDIAN = {};\n", kind == SpatialCorrection::Median);
+    if kind == SpatialCorrection::Median {
+        source += &format!("const LARGEST = {}u;\n", LARGEST_PLATE.0 * LARGEST_PLATE.1);
+        source += &format!("const MEDIAN_VARIANCE = {};\n", literal(MEDIAN_VARIANCE));
+        source += include_str!("../../../shaders/spatial_median.wgsl");
+        return Kernel { name: "spatial_median".into(), source };
+    }
+    source += &format!("const SUMS = {SUMS}u;\n");
     let names = ["down", "right", "value"];
     let terms = Program::record(names.len(), |v| neighbour(v[0], v[1], v[2]).to_vec());
     let arguments = names.map(|name| format!("{name}: f32")).join(", ");
@@ -100,7 +117,7 @@ pub fn spatial(kind: SpatialCorrection) -> Kernel {
     let height = Program::record(SUMS, |v| plane(from_fn(|i| v[i])).to_vec());
     let sums = entries(SUMS, |i| format!("sums[{i}]"));
     source += &function("plane", &format!("sums: array<f32, {SUMS}>"), "array<f32, 3>", &sums, &height);
-    Kernel { name: format!("spatial_{kind:?}"), source: source + include_str!("../../../shaders/spatial.wgsl") }
+    Kernel { name: "spatial".into(), source: source + include_str!("../../../shaders/spatial.wgsl") }
 }
 
 #[cfg(test)]

@@ -98,18 +98,10 @@ impl Backend for Gpu {
     }
 
     fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>> {
-        // The polish kernel gave other numbers than the CPU on some plates of a software adapter: not to be trusted yet.
-        if normalization == Normalization::BScore {
-            return super::cpu::Cpu.normalise(normalization, plates);
-        }
         plates::normalise(&self.device, normalization, plates)
     }
 
     fn spatial(&self, kind: SpatialCorrection, plates: &SpatialBatch) -> Result<Vec<SpatialPoint>> {
-        // As for B-scores: ranks within a kernel's neighbourhood came out wrong on a software adapter.
-        if kind == SpatialCorrection::Median {
-            return super::cpu::Cpu.spatial(kind, plates);
-        }
         plates::spatial(&self.device, kind, plates)
     }
 

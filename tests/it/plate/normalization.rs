@@ -35,7 +35,8 @@ fn plate_of(number: u32, factor: impl Fn(u16, u16) -> f64) -> Vec<Well> {
             _ => (Role::Sample, 1.0),
         };
         let signal = 500.0 + 5e4 * viability * factor(row, column) * (1.0 + 0.05 * noise(id));
-        wells.push(Well { position: WellPosition::new(row, column), ..well(number, "A1", role, signal) });
+        let name = format!("{}{column}", char::from(b'A' + row as u8 - 1));
+        wells.push(well(number, &name, role, signal));
     }
     wells
 }
@@ -60,8 +61,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn spatial_correction_removes_edge_effects_and_leaves_clean_plates_alone() {
-    // A median of neighbours flattens a fall at the edge: it is for gradual surfaces.
-    for (kind, least) in [(SpatialCorrection::LocalRegression, 0.8), (SpatialCorrection::Median, 0.3)] {
+    for kind in [SpatialCorrection::LocalRegression, SpatialCorrection::Median] {
         let (mut added, mut left, mut changed) = (0.0, 0.0, 0.0);
         let plates = 20;
         for number in 0..plates {
@@ -79,7 +79,7 @@ fn spatial_correction_removes_edge_effects_and_leaves_clean_plates_alone() {
             100.0 * removed,
             100.0 * change
         );
-        assert!(removed >= least, "{kind:?}: {removed}");
+        assert!(removed >= 0.8, "{kind:?}: {removed}");
         assert!(change < 0.01, "{kind:?}: {change}");
         // The planted fault: without a correction nothing is removed.
         assert!(
@@ -120,11 +120,19 @@ fn a_plane_is_its_own_surface_and_its_coefficients_are_those_of_least_squares() 
 fn surfaces_are_the_same_on_both_back_ends() {
     let Some(gpu) = crate::gpu() else { return };
     let mut batch = SpatialBatch { offsets: vec![0], ..SpatialBatch::default() };
-    for (number, keep) in [(1u32, 1), (2, 3), (3, 40)] {
-        for (i, w) in plate_of(number, edge).iter().enumerate() {
-            let at = w.position.unwrap();
-            batch.place.push((at.row, at.column));
-            batch.value.push(w.signal / 5e4);
+    for (number, (rows, columns, keep)) in
+        [(8, 12, 1), (8, 12, 4), (16, 24, 1), (16, 24, 3), (16, 24, 14), (32, 48, 1), (32, 48, 7), (32, 48, 55)]
+            .into_iter()
+            .enumerate()
+    {
+        for (i, (row, column)) in (1..=rows).flat_map(|r| (1..=columns).map(move |c| (r, c))).enumerate() {
+            // Some wells are missing, some neighbours are equal, and no plate has fewer used wells than a surface needs.
+            if i % 17 == 5 {
+                continue;
+            }
+            batch.place.push((row, column));
+            let slope = 1.0 - 0.02 * f64::from(row.min(6)) + 0.003 * f64::from(column);
+            batch.value.push((1e3 * (slope + 0.05 * noise((number * 10_000 + i) as u64))).round() / 1e3);
             batch.used.push(i % keep == 0);
         }
         batch.offsets.push(batch.value.len());
@@ -133,9 +141,11 @@ fn surfaces_are_the_same_on_both_back_ends() {
         let (cpu, single) = (Cpu.spatial(kind, &batch).unwrap(), gpu.spatial(kind, &batch).unwrap());
         assert_eq!(cpu.len(), single.len());
         for (a, b) in cpu.iter().zip(&single) {
-            let near = |x: f64, y: f64| (x - y).abs() < 2e-5;
-            assert!(near(a.value, b.value) && near(a.squares, b.squares) && near(a.own, b.own), "{kind:?} {a:?} {b:?}");
-            assert!(!near(a.value + 1e-4, b.value));
+            // Where a well has few neighbours on one side the plane is drawn out of them, and coefficients are large.
+            let near = |x: f64, y: f64, size: f64| (x - y).abs() < 2e-5 * (1.0 + size.abs());
+            assert!(near(a.value, b.value, 0.0), "{kind:?} {a:?} {b:?}");
+            assert!(near(a.squares, b.squares, a.own * a.own) && near(a.own, b.own, a.own), "{kind:?} {a:?} {b:?}");
+            assert!(!near(a.value + 1e-4, b.value, 0.0) && !near(a.own * 1.001 + 1e-4, b.own, a.own));
         }
     }
 }
@@ -171,7 +181,7 @@ fn growth_needs_a_beginning_or_a_doubling_time() {
     let found = stage(&screen(wells.clone()), growth);
     let sample = found.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
     let vehicle = VEHICLE.iter().sum::<f64>() / 8.0 - 4.5;
-    let expected = isobole::fit::inference::growth::gr_value(49.0, 25.0, vehicle).unwrap();
+    let expected = 2f64.powf((49.0f64 / 25.0).log2() / (vehicle / 25.0).log2()) - 1.0;
     assert!((sample.response - expected).abs() < 1e-12);
     let fold = stage(&screen(wells.clone()), settings(Normalization::Log2FoldPerDay));
     let sample = fold.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
@@ -186,7 +196,7 @@ fn growth_needs_a_beginning_or_a_doubling_time() {
     known.annotations[0].doubling_time_h = Some(24.0);
     let by_line = stage(&known, growth);
     let sample = by_line.wells.iter().find(|w| w.well.signal == 53.5).unwrap();
-    let expected = isobole::fit::inference::growth::gr_value_from_end_point(49.0 / vehicle, 2.0).unwrap();
+    let expected = 2f64.powf(1.0 + (49.0 / vehicle).log2() / 2.0) - 1.0;
     assert!((sample.response - expected).abs() < 1e-12);
     known.annotations[0].doubling_time_h = Some(80.0);
     assert!(stage(&known, growth).rejected.iter().any(|r| r.reason == "doubling_time_too_long"));
@@ -221,7 +231,13 @@ fn a_plate_with_few_or_noisy_vehicle_wells_weighs_less() {
         expected(32e-4, 2.0),
     ];
     for w in &stage.wells {
-        assert!((w.weight - weights[w.well.plate as usize]).abs() < 1e-9, "{} {}", w.well.plate, w.weight);
+        // The noisy plate is bad besides: variances add.
+        assert_eq!(w.flags.any(), w.well.plate == 2);
+        let expected = 1.0 / (1.0 / w.flags.weight() + 1.0 / weights[w.well.plate as usize] - 1.0);
+        assert!((w.weight - expected).abs() < 1e-9, "{} {}", w.well.plate, w.weight);
+        // The planted fault: the next plate's weight.
+        let other = weights[(w.well.plate as usize + 1) % 4];
+        assert!(w.well.plate == 0 || (w.weight - other).abs() > 1e-3);
     }
     assert!(weights[2] < 0.2 && weights[3] < weights[0]);
 }
@@ -244,4 +260,45 @@ fn what_a_place_reads_on_all_plates_is_taken_out_of_scores() {
     };
     assert!(at_place(false) < -3.0, "{}", at_place(false));
     assert!(at_place(true).abs() < 0.5, "{}", at_place(true));
+}
+
+#[test]
+fn an_effect_that_is_corrected_burdens_no_well() {
+    // Column 1 and most other wells are vehicle, and the first columns read up to 28 % low.
+    let fall = |_: u16, column: u16| 1.0 - 0.28 * (-f64::from(column - 1) / 1.5).exp();
+    let wells = || -> Vec<Well> {
+        let mut wells = plate_of(0, fall);
+        for (i, w) in wells.iter_mut().enumerate() {
+            let at = w.position.unwrap();
+            if at.column == 1 {
+                w.signal = 500.0 + 5e4 * fall(at.row, 1) * (1.0 + 0.05 * noise(7_000 + i as u64));
+            }
+            if at.column == 1 || (w.role == Role::Sample && w.signal > 2.5e4) {
+                (w.role, w.treatments) = (Role::Vehicle, [None; 3]);
+            }
+        }
+        wells
+    };
+    let flagged = |spatial: SpatialCorrection| {
+        let stage = run(&screen(wells()), PlateSettings { spatial, ..PlateSettings::default() }, &Cpu).unwrap();
+        let sd = stage.spatial.first().map(|outcome| outcome.sd);
+        let codes: std::collections::BTreeSet<String> = stage.wells.iter().map(|w| w.flags.codes()).collect();
+        (stage.wells.iter().filter(|w| w.flags.any()).count(), format!("{} {codes:?}", stage.plates[0].reason), sd)
+    };
+    let (n, reason, sd) = flagged(SpatialCorrection::None);
+    assert!(n > 10 && reason.contains("contaminated") && sd.is_none(), "{n} {reason}");
+    let (n, reason, sd) = flagged(SpatialCorrection::LocalRegression);
+    assert!(n == 0 && !reason.contains("contaminated") && sd.unwrap() > 0.05, "{n} {reason} {sd:?}");
+}
+
+#[test]
+fn scores_are_not_judged_by_the_limits_of_viability() {
+    let stage = stage(&screen(plate_of(0, |_, _| 1.0)), settings(Normalization::RobustZScore));
+    assert!(stage.wells.iter().any(|w| w.response < -5.0));
+    assert!(stage.wells.iter().all(|w| !w.flags.any() && w.weight == 1.0));
+    assert!(has(&stage.plates[0], "responses_not_reviewed") && stage.plates[0].residual_error.is_none());
+    let mut viabilities = screen(plate_of(0, |_, _| 1.0));
+    viabilities.orientation = isobole::screen::Orientation::Viability;
+    let refused = run(&viabilities, settings(Normalization::RobustZScore), &Cpu).unwrap_err().to_string();
+    assert!(refused.contains("`robust-z-score` is made of raw signals"), "{refused}");
 }
