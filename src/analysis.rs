@@ -129,7 +129,9 @@ pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> Curv
 pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) -> Result<Analysis> {
     let PlateStage { wells, plates, batches, plate_curves, rejected, vehicle_noise, spatial } =
         plate::run(screen, settings.into(), backend)?;
-    let rejected_before = screen.rejected.clone();
+    let mut all_rejected = Vec::with_capacity(screen.rejected.len() + rejected.len());
+    all_rejected.extend_from_slice(&screen.rejected);
+    all_rejected.extend(rejected);
     let mut analysis = Analysis {
         wells,
         plates,
@@ -137,10 +139,9 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
         plate_curves,
         vehicle_noise,
         spatial,
-        rejected: rejected_before,
+        rejected: all_rejected,
         ..Analysis::default()
     };
-    analysis.rejected.extend(rejected);
     analysis.warnings.clone_from(&screen.warnings);
     let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
     let (bad, unusable) = (judged_bad(Verdict::Bad), judged_bad(Verdict::Unusable));

@@ -11,6 +11,7 @@ pub mod long;
 mod parquet_file;
 mod rows;
 mod text_table;
+mod texts;
 mod values;
 
 use crate::config::Mapping;

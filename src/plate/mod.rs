@@ -195,6 +195,7 @@ fn normalised(
         let problem = format!("{} wells went to be normalised and {} came back", batch.signal.len(), responses.len());
         return Err(Error::Screen { problem, hint: None });
     }
+    stage.wells.reserve(responses.len());
     for (index, response) in owners.into_iter().zip(responses) {
         let Some(well) = index.map(|index| *well(index)) else { continue };
         if response.is_finite() {
@@ -349,6 +350,8 @@ impl Plate {
 /// then wells that name none are of that line.
 fn lines<'a>(wells: impl Iterator<Item = &'a Well>) -> Vec<Option<NameId>> {
     let mut lines: Vec<Option<NameId>> = wells.filter(|w| w.role != Role::Blank).map(|w| w.line).collect();
+    // Most plates are of one line: hardly anything is left to sort.
+    lines.dedup();
     lines.sort_unstable();
     lines.dedup();
     if lines.iter().flatten().count() < 2 {
