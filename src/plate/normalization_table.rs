@@ -4,12 +4,14 @@ use super::spatial_correction::SpatialOutcome;
 use super::vehicle_noise::VehicleNoise;
 use crate::report::table::Table;
 use crate::screen::Screen;
+use std::collections::BTreeMap;
 
 /// One row a plate (a plate and line, where a plate holds several lines): the variance of one vehicle well and of the
 /// plate's vehicle mean (squared viability), the weight that follows for its wells, and what was divided out for position
 /// (a fraction; null with a reason where nothing was).
 pub fn table(noise: &[VehicleNoise], spatial: &[SpatialOutcome], screen: &Screen) -> Table {
-    let outcome = |i: usize| spatial.get(i);
+    let by_plate: BTreeMap<_, &SpatialOutcome> = spatial.iter().map(|o| ((o.plate, o.line), o)).collect();
+    let outcome = |i: usize| by_plate.get(&(noise[i].plate, noise[i].line)).copied();
     let done = |i: usize| outcome(i).filter(|o| o.reason.is_empty());
     let rows = || 0..noise.len();
     Table::new("normalization")

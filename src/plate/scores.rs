@@ -10,7 +10,7 @@ use crate::math::Scalar;
 
 /// Spread over the largest signal up to which it is rounding: a plate that is rows plus columns and nothing else leaves
 /// residuals of some 1e-16 of its signals.
-const ROUNDING: f64 = 1e-12;
+pub const ROUNDING: f64 = 1e-12;
 
 /// Distance from `location` in units of `spread`, which must be above 0.
 #[inline(always)]

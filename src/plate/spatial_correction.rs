@@ -175,7 +175,7 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
         let n_wells = plate.used.iter().filter(|used| **used).count();
         let mut outcome = SpatialOutcome {
             plate: first.plate,
-            line: first.line,
+            line: plate.wells.iter().find_map(|i| stage.wells[*i].well.line),
             n_wells,
             sd: 0.0,
             applied: 0.0,

@@ -4,6 +4,7 @@ use super::device::{Chunk, Device, GROUP};
 use super::kernels::{self, LARGEST_PLATE, PLATE_HEAD, SPATIAL_HEAD};
 use crate::backend::{PlateBatch, SpatialBatch, SpatialPoint};
 use crate::config::{Normalization, SpatialCorrection};
+use crate::plate::scores::ROUNDING;
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -84,7 +85,8 @@ fn pack(normalization: Normalization, plates: &PlateBatch, range: &Range<usize>)
         let centre =
             if normalization.is_score() { signal.iter().sum::<f64>() / signal.len().max(1) as f64 } else { 0.0 };
         let largest = signal.iter().fold(0.0f64, |m, s| m.max((s - centre).abs()));
-        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
+        // What is rounding in double precision is no spread, however large it would be drawn.
+        let scale = if largest > ROUNDING * centre.abs() { 1.0 / largest } else { 0.0 };
         scales.push(scale);
         input.extend(signal.iter().map(|s| ((s - centre) * scale) as f32));
     }

@@ -5,6 +5,7 @@ use isobole::backend::cpu::Cpu;
 use isobole::backend::{Backend, SpatialBatch};
 use isobole::config::SpatialCorrection;
 use isobole::plate::run;
+use isobole::report::table::Values;
 
 fn settings(normalization: Normalization) -> PlateSettings {
     PlateSettings { normalization, ..PlateSettings::default() }
@@ -301,4 +302,23 @@ fn scores_are_not_judged_by_the_limits_of_viability() {
     viabilities.orientation = isobole::screen::Orientation::Viability;
     let refused = run(&viabilities, settings(Normalization::RobustZScore), &Cpu).unwrap_err().to_string();
     assert!(refused.contains("`robust-z-score` is made of raw signals"), "{refused}");
+}
+
+#[test]
+fn the_table_says_of_each_plate_what_was_done() {
+    let mut wells = [plate_of(0, edge), plate_of(1, edge), plate_of(2, |_, _| 1.0)].concat();
+    wells.iter_mut().filter(|w| w.plate == 0).for_each(|w| w.position = None);
+    let screen = screen(wells);
+    let settings = PlateSettings { spatial: SpatialCorrection::LocalRegression, ..PlateSettings::default() };
+    let stage = run(&screen, settings, &Cpu).unwrap();
+    let table = isobole::plate::normalization_table::table(&stage.vehicle_noise, &stage.spatial, &screen);
+    let column = |name: &str| table.columns.iter().find(|c| c.name == name).map(|c| &c.values).unwrap();
+    let (Values::Text(plates), Values::Text(reasons)) = (column("plate_id"), column("reason")) else { panic!("text") };
+    let (Values::Number(sd), Values::Number(weight)) = (column("spatial_sd"), column("weight")) else {
+        panic!("numbers")
+    };
+    assert_eq!(plates.iter().flatten().collect::<Vec<_>>(), ["plate 0", "plate 1", "plate 2"]);
+    assert_eq!(reasons.iter().flatten().collect::<Vec<_>>(), ["no_position", "", ""]);
+    assert!(sd[0].is_none() && sd[1].unwrap() > 0.05 && sd[2].unwrap() < 0.01, "{sd:?}");
+    assert!(weight.iter().flatten().all(|w| *w > 0.8 && *w < 1.0) && weight.len() == 3, "{weight:?}");
 }
