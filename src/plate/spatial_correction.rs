@@ -7,13 +7,14 @@
 //! The surface is a local regression, or what rows and columns say by a median polish and the median of what that leaves
 //! around each well: a median of the readings alone would flatten every fall towards the edge.
 //!
-//! It needs no randomised layout, as active wells are left aside, but inactive or vehicle wells near every place; where
-//! few are left, the surface reaches far for them. What lowers all wells of a neighbourhood by less than the wells'
+//! Active wells are left aside. Where doses follow rows or columns, low doses that do a little lie together, and the surface
+//! would be theirs: it then rests on vehicle wells alone. It is not drawn out over places that have none of its
+//! wells around: such a plate stays as it is, with the reason. What lowers all wells of a neighbourhood by less than the wells'
 //! scatter, such as a weak drug in one corner, cannot be told from the plate and is taken for it.
 
 use super::median_polish::polish;
 use super::spread::{mean, median_and_mad};
-use super::{NormalisedWell, PlateStage, groups};
+use super::{NormalisedWell, PlateStage, dose_layout, groups};
 use crate::Result;
 use crate::backend::{Backend, SpatialBatch, SpatialPoint};
 use crate::config::SpatialCorrection;
@@ -31,6 +32,11 @@ pub const ENOUGH: usize = 12;
 pub const MOST_DOUBLINGS: usize = 9;
 /// Wells that a plate's surface needs at least. Ours: with fewer, one well in two would be its own surface.
 pub const FEWEST_WELLS: usize = 24;
+/// Squared distance in wells within which every sample well must have [`ENOUGH`] wells of the surface. Ours: nine wells,
+/// over which a plate's temperature or evaporation changes little but for its edge.
+const FARTHEST: f64 = 8.0 * NEAR;
+/// The surface's variance over that of one well, from which it is drawn out rather than laid through wells.
+const MOST_SQUARES: f64 = 1.0;
 /// Wells this far below or above viability 1 are active at first sight: the largest edge effects of usable plates.
 const FIRST_SIGHT: f64 = 0.3;
 /// Wells further than this many spreads from the surface are active at second sight.
@@ -141,7 +147,8 @@ pub struct SpatialOutcome {
     pub sd: f64,
     /// Share of the surface that was applied: 1 where noise explains none of it.
     pub applied: f64,
-    /// Why nothing was done: `no_position`, `few_inactive_wells`; empty where something was.
+    /// Why nothing was done: `no_position`, `few_inactive_wells` (on the plate, or around some sample well),
+    /// `structured_layout` (doses follow rows or columns, and vehicle wells are few); empty where something was.
     pub reason: &'static str,
 }
 
@@ -150,6 +157,8 @@ struct Work {
     /// Indices of its wells in the stage.
     wells: Vec<usize>,
     used: Vec<bool>,
+    /// Whether sample wells may belong to the surface.
+    by_samples: bool,
     reason: &'static str,
 }
 
@@ -184,7 +193,12 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
         if plate.reason.is_empty()
             && let Some(bounds) = in_batch.next()
         {
-            apply(&mut stage.wells, plate, &points[bounds[0]..bounds[1]], &mut outcome);
+            let points = &points[bounds[0]..bounds[1]];
+            if covers(&stage.wells, plate, points) {
+                apply(&mut stage.wells, plate, points, &mut outcome);
+            } else {
+                outcome.reason = "few_inactive_wells";
+            }
         }
         outcomes.push(outcome);
     }
@@ -195,23 +209,25 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
 fn work(wells: &[NormalisedWell]) -> Vec<Work> {
     let mut plates = Vec::new();
     for members in groups(wells) {
+        let samples = members.iter().map(|i| &wells[*i].well).filter(|well| well.role == Role::Sample);
+        let by_samples = dose_layout::arranged(samples).is_none();
         let used: Vec<bool> = members
             .iter()
             .map(|i| &wells[*i])
             .map(|w| match w.well.role {
                 Role::Vehicle => true,
-                Role::Sample => (w.response - 1.0).abs() < FIRST_SIGHT,
+                Role::Sample => by_samples && (w.response - 1.0).abs() < FIRST_SIGHT,
                 _ => false,
             })
             .collect();
         let reason = if members.iter().any(|i| wells[*i].well.position.is_none()) {
             "no_position"
         } else if used.iter().filter(|used| **used).count() < FEWEST_WELLS {
-            "few_inactive_wells"
+            if by_samples { "few_inactive_wells" } else { "structured_layout" }
         } else {
             ""
         };
-        plates.push(Work { wells: members, used, reason });
+        plates.push(Work { wells: members, used, by_samples, reason });
     }
     plates
 }
@@ -285,14 +301,26 @@ fn choose_again(wells: &[NormalisedWell], plates: &mut [Work], batch: &SpatialBa
         let mut residuals: Vec<f64> = (0..wells.len()).filter(|&i| plate.used[i]).map(away).collect();
         let Some((middle, spread)) = median_and_mad(&mut residuals) else { continue };
         let limit = SECOND_SIGHT * spread;
-        let chosen: Vec<bool> = (0..wells.len())
-            .map(|i| matches!(wells[i].well.role, Role::Vehicle | Role::Sample) && (away(i) - middle).abs() <= limit)
-            .collect();
+        let may_be_used = |role: Role| role == Role::Vehicle || (role == Role::Sample && plate.by_samples);
+        let chosen: Vec<bool> =
+            (0..wells.len()).map(|i| may_be_used(wells[i].well.role) && (away(i) - middle).abs() <= limit).collect();
         // With too few left the first sight stands.
         if chosen.iter().filter(|used| **used).count() >= FEWEST_WELLS {
             plate.used = chosen;
         }
     }
+}
+
+/// Whether the surface has wells around every sample well.
+fn covers(wells: &[NormalisedWell], plate: &Work, points: &[SpatialPoint]) -> bool {
+    let place = |i: &usize| wells[*i].well.position.map_or((0.0, 0.0), |at| (f64::from(at.row), f64::from(at.column)));
+    let used: Vec<(f64, f64)> =
+        plate.wells.iter().zip(&plate.used).filter(|(_, used)| **used).map(|(i, _)| place(i)).collect();
+    let samples = plate.wells.iter().zip(points).filter(|(i, _)| wells[**i].well.role == Role::Sample);
+    samples.map(|(i, point)| (place(i), point.squares)).all(|((row, column), squares)| {
+        let near = |(r, c): &&(f64, f64)| (r - row) * (r - row) + (c - column) * (c - column) < FARTHEST;
+        squares <= MOST_SQUARES && used.iter().filter(near).count() >= ENOUGH
+    })
 }
 
 /// Divides the shrunk surface out and brings the vehicle wells back to 1.

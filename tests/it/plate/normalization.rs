@@ -322,3 +322,38 @@ fn the_table_says_of_each_plate_what_was_done() {
     assert!(sd[0].is_none() && sd[1].unwrap() > 0.05 && sd[2].unwrap() < 0.01, "{sd:?}");
     assert!(weight.iter().flatten().all(|w| *w > 0.8 && *w < 1.0) && weight.len() == 3, "{weight:?}");
 }
+
+#[test]
+fn doses_that_follow_columns_are_not_taken_for_the_plate() {
+    // A clean plate on which the drug does more from column to column.
+    let viability = |column: u16| 1.0 / (1.0 + (f64::from(column) / 16.0).powi(3));
+    let arranged = |kept: bool, vehicles: bool| {
+        let mut wells = plate_of(0, |_, _| 1.0);
+        for (i, w) in wells.iter_mut().enumerate() {
+            let column = w.position.unwrap().column;
+            if w.role == Role::Vehicle && !vehicles && i > 60 {
+                w.role = Role::Empty;
+            }
+            if w.role == Role::Sample {
+                let drug = if kept { 0 } else { i as u32 };
+                w.treatments[0] = Some(Treatment { drug, dose: 1e-9 * 2f64.powi(i32::from(column)) });
+                w.signal = 500.0 + 5e4 * viability(column) * (1.0 + 0.05 * noise(90_000 + i as u64));
+            }
+        }
+        screen(wells)
+    };
+    let changed = |screen: &Screen, kind: SpatialCorrection| {
+        let stage = |spatial| run(screen, PlateSettings { spatial, ..PlateSettings::default() }, &Cpu).unwrap();
+        let (before, after) = (stage(SpatialCorrection::None), stage(kind));
+        let of = |stage: &PlateStage| -> Vec<f64> { stage.wells.iter().map(|w| w.response).collect() };
+        (distance(&of(&after), &of(&before)).sqrt(), after.spatial[0].reason)
+    };
+    for kind in [SpatialCorrection::LocalRegression, SpatialCorrection::Median] {
+        let (by_vehicles, reason) = changed(&arranged(true, true), kind);
+        assert!(by_vehicles < 0.02 && matches!(reason, "" | "few_inactive_wells"), "{by_vehicles} {reason}");
+        assert_eq!(changed(&arranged(true, false), kind), (0.0, "structured_layout"));
+        // The planted fault: were the samples not known to follow the columns, low doses would be taken for the plate.
+        let (by_samples, reason) = changed(&arranged(false, true), kind);
+        assert!(by_samples > 0.05 || reason == "few_inactive_wells", "{by_samples} {reason}");
+    }
+}
