@@ -230,7 +230,7 @@ fn however_texts_are_stored_the_wells_are_the_same() {
         let path = folder.path().join("plates.parquet");
         let file = std::fs::File::create(&path).unwrap();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
-        writer.write(&batch).unwrap();
+        writer.write(batch).unwrap();
         writer.close().unwrap();
         let screen = read_screen(&[path], &mapping(""), None).unwrap();
         let names = |names: &isobole::screen::names::Names| names.iter().map(str::to_owned).collect::<Vec<_>>();
