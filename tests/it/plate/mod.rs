@@ -1,5 +1,6 @@
 //! The plate stage: constructed plates with answers computed elsewhere, properties, and real plates.
 
+mod both_back_ends;
 mod constructed;
 mod mtt;
 mod normalization;
