@@ -6,6 +6,8 @@ use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
 use crate::fit::inference::{self, Inference, Intervals};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
+use crate::plate::spatial_correction::SpatialOutcome;
+use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWell, PlateCurve, PlateQuality, PlateStage, Verdict};
 use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::{self, Resistance};
@@ -69,6 +71,10 @@ pub struct Analysis {
     pub batches: Vec<BatchQuality>,
     /// Drugs that are alone on several plates, plate by plate.
     pub plate_curves: Vec<PlateCurve>,
+    /// Noise of each plate's vehicle mean, and the weight that follows.
+    pub vehicle_noise: Vec<VehicleNoise>,
+    /// What was done about position on each plate.
+    pub spatial: Vec<SpatialOutcome>,
     /// Wells left out by any stage, each with its reason.
     pub rejected: Vec<Rejected>,
     /// Single-agent curves.
@@ -121,10 +127,21 @@ pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> Curv
 /// # Errors
 /// Those of the back end.
 pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) -> Result<Analysis> {
-    let PlateStage { wells, plates, batches, plate_curves, rejected } = plate::run(screen, settings.into(), backend)?;
-    let mut analysis =
-        Analysis { wells, plates, batches, plate_curves, rejected: screen.rejected.clone(), ..Analysis::default() };
-    analysis.rejected.extend(rejected);
+    let PlateStage { wells, plates, batches, plate_curves, rejected, vehicle_noise, spatial } =
+        plate::run(screen, settings.into(), backend)?;
+    let mut all_rejected = Vec::with_capacity(screen.rejected.len() + rejected.len());
+    all_rejected.extend_from_slice(&screen.rejected);
+    all_rejected.extend(rejected);
+    let mut analysis = Analysis {
+        wells,
+        plates,
+        batches,
+        plate_curves,
+        vehicle_noise,
+        spatial,
+        rejected: all_rejected,
+        ..Analysis::default()
+    };
     analysis.warnings.clone_from(&screen.warnings);
     let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
     let (bad, unusable) = (judged_bad(Verdict::Bad), judged_bad(Verdict::Unusable));

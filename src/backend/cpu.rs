@@ -1,8 +1,8 @@
 //! The CPU back end: f64, blocks of curves over the thread pool, lanes within a block. The reference.
 
-use super::{Backend, Expected, PlateBatch, SurfaceBatch, SurfacePoint};
+use super::{Backend, Expected, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
 use crate::Result;
-use crate::config::Normalization;
+use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::block::{continue_block, fit_block};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::math::instructions::{InstructionSet, Vectorisable};
@@ -34,6 +34,10 @@ impl Backend for Cpu {
 
     fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>> {
         Ok(crate::plate::normalization::normalise(normalization, plates))
+    }
+
+    fn spatial(&self, kind: SpatialCorrection, plates: &SpatialBatch) -> Result<Vec<SpatialPoint>> {
+        Ok(crate::plate::spatial_correction::surfaces(kind, plates))
     }
 
     fn curves_a_call(&self) -> usize {

@@ -5,7 +5,7 @@ pub mod cpu;
 pub mod gpu;
 
 use crate::Result;
-use crate::config::Normalization;
+use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::surface::HillCurve;
 
@@ -32,6 +32,13 @@ pub struct PlateBatch {
     pub signal: Vec<f64>,
     /// What each well is.
     pub class: Vec<WellClass>,
+    /// Row and column of each well, from 0; empty where no B-scores are asked for.
+    pub place: Vec<(u16, u16)>,
+    /// Raw signal of each well at the time of treatment, 0 where there is none; empty where no growth is asked for.
+    pub signal_t0: Vec<f64>,
+    /// How long each well grew, 0 where unknown: days for log-folds, doublings of the untreated line for growth-rate
+    /// inhibition without a signal at the time of treatment; empty where no growth is asked for.
+    pub growth_time: Vec<f64>,
 }
 
 /// One dose pair to be compared with the reference models.
@@ -71,15 +78,40 @@ pub struct Expected {
     pub zip: f64,
 }
 
+/// Plates whose surface is asked for, concatenated.
+#[derive(Debug, Clone, Default)]
+pub struct SpatialBatch {
+    /// `offsets[i]..offsets[i + 1]` are the wells of plate `i`; one longer than the number of plates.
+    pub offsets: Vec<usize>,
+    /// Row and column of each well.
+    pub place: Vec<(u16, u16)>,
+    /// What the surface is of: viability.
+    pub value: Vec<f64>,
+    /// Whether the surface rests on the well.
+    pub used: Vec<bool>,
+}
+
+/// The surface at one well.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpatialPoint {
+    /// Its height.
+    pub value: f64,
+    /// Its variance over that of one well: the sum of the squares of the wells' coefficients.
+    pub squares: f64,
+    /// The coefficient that a well at this place has.
+    pub own: f64,
+}
+
 /// Where the numbers are computed.
 pub trait Backend: Send + Sync {
     /// `cpu` or `gpu`.
     fn name(&self) -> &'static str;
     /// The device, for `run.json`: name, driver, instruction set.
     fn device(&self) -> String;
-    /// Responses of every well of the batch: background (mean blank, 0 without blanks) subtracted, then divided by
-    /// the mean vehicle, or by vehicle minus positive.
+    /// Responses of every well of the batch, in its order; NaN for a well that has none, which no caller may pass on.
     fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>>;
+    /// The surface of each plate at each of its wells, from the wells that are used.
+    fn spatial(&self, kind: SpatialCorrection, plates: &SpatialBatch) -> Result<Vec<SpatialPoint>>;
     /// How many curves of a long list are best given to one call of [`Backend::fit`]: threads keep what fits their
     /// cache busy from the curve to its row in the table, a device wants as many as there are.
     fn curves_a_call(&self) -> usize {

@@ -2,7 +2,9 @@
 
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
-use crate::config::{BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, TableFormat, bounds};
+use crate::config::{
+    BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, TableFormat, bounds,
+};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
@@ -61,6 +63,15 @@ pub struct AnalysisFlags {
     /// How signals become viability [default: percent-of-vehicle]
     #[arg(long, value_parser = choice::<Normalization>(), value_name = "HOW")]
     pub normalize: Option<Normalization>,
+    /// What is done about position on the plate, from vehicle and inactive wells [default: none]
+    #[arg(long, value_parser = choice::<SpatialCorrection>(), value_name = "HOW")]
+    pub spatial: Option<SpatialCorrection>,
+    /// Correct scores for what each place reads on all plates (randomised screens) [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub across_plates: Option<bool>,
+    /// B-scores even where doses follow rows or columns, which takes the drugs' effect away [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub force_b_score: Option<bool>,
     /// Low control of Z' and its kin [default: positive, and blank where there is none]
     #[arg(long, value_parser = choice::<LowControl>(), value_name = "ROLE")]
     pub low_control: Option<LowControl>,
@@ -106,6 +117,9 @@ impl AnalysisFlags {
             rank_by,
             margins,
             normalize,
+            spatial,
+            across_plates,
+            force_b_score,
             low_control,
             anchor,
             resistant_fold,
@@ -128,6 +142,9 @@ impl AnalysisFlags {
             rank_by,
             margins,
             normalization: normalize,
+            spatial,
+            across_plates,
+            force_b_score,
             low_control,
             anchor,
             resistant_fold,

@@ -1,6 +1,6 @@
 //! Choices by name: one list a choice, walked by flags, `screen.toml`, error messages and `run.json`.
 
-use super::{BackendChoice, LowControl, Normalization, TableFormat};
+use super::{BackendChoice, LowControl, Normalization, SpatialCorrection, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
@@ -96,7 +96,9 @@ macro_rules! serialised_by_name {
 
 choices! {
     "backend" BackendChoice = &[BackendChoice::Auto, BackendChoice::Cpu, BackendChoice::Gpu];
-    "normalization" Normalization = &[Normalization::PercentOfVehicle, Normalization::NormalizedPercentInhibition];
+    "normalization" Normalization = &Normalization::ALL;
+    "spatial correction" SpatialCorrection =
+        &[SpatialCorrection::None, SpatialCorrection::LocalRegression, SpatialCorrection::Median];
     "low control" LowControl = &[LowControl::Positive, LowControl::Blank];
     "interval" IntervalKind = &[IntervalKind::None, IntervalKind::Wald, IntervalKind::Profile];
     "loss" Loss = &[Loss::LeastSquares, Loss::Huber, Loss::Tukey];
@@ -126,6 +128,7 @@ impl Choice for Margins {
 serialised_by_name!(
     BackendChoice,
     Normalization,
+    SpatialCorrection,
     LowControl,
     TableFormat,
     IntervalKind,
@@ -165,6 +168,7 @@ mod tests {
         }
         check::<BackendChoice>();
         check::<Normalization>();
+        check::<SpatialCorrection>();
         check::<LowControl>();
         check::<TableFormat>();
         check::<IntervalKind>();

@@ -1,7 +1,7 @@
 //! `screen.toml`: what a screen's owner says of it. Every key is optional and has a flag.
 
 use super::choice::did_you_mean;
-use super::{BackendChoice, LowControl, ModelChoice, Normalization, TableFormat};
+use super::{BackendChoice, LowControl, ModelChoice, Normalization, SpatialCorrection, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
@@ -93,6 +93,8 @@ pub struct LineEntry {
     pub status: Option<LineStatus>,
     /// Why it is resistant.
     pub mechanism: Option<String>,
+    /// Hours in which untreated cells double: for growth-rate inhibition without a reading at the time of treatment.
+    pub doubling_time_h: Option<f64>,
 }
 
 /// `screen.toml`, and what flags say in the same terms.
@@ -147,6 +149,12 @@ pub struct ScreenFile {
     pub margins: Option<Margins>,
     /// Plate normalisation.
     pub normalization: Option<Normalization>,
+    /// What is done about position on the plate.
+    pub spatial: Option<SpatialCorrection>,
+    /// Whether scores are corrected for what a well's place reads on all plates.
+    pub across_plates: Option<bool>,
+    /// B-scores even where doses follow rows or columns.
+    pub force_b_score: Option<bool>,
     /// Resampled matrices behind each interval.
     pub bootstrap: Option<usize>,
     /// Seed of every random number.
@@ -240,6 +248,9 @@ impl ScreenFile {
             rank_by: self.rank_by.or(base.rank_by),
             margins: self.margins.or(base.margins),
             normalization: self.normalization.or(base.normalization),
+            spatial: self.spatial.or(base.spatial),
+            across_plates: self.across_plates.or(base.across_plates),
+            force_b_score: self.force_b_score.or(base.force_b_score),
             bootstrap: self.bootstrap.or(base.bootstrap),
             seed: self.seed.or(base.seed),
             threads: self.threads.or(base.threads),

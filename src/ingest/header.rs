@@ -54,6 +54,8 @@ pub(super) struct Header {
     pub schedule: Option<Source>,
     pub replicate: Option<Source>,
     pub batch: Option<Source>,
+    pub signal_t0: Option<usize>,
+    pub time_h: Option<usize>,
     pub only: Vec<(usize, Vec<String>)>,
 }
 
@@ -110,6 +112,8 @@ impl Header {
             schedule: finder.text("schedule")?,
             replicate: finder.text("replicate")?,
             batch: finder.text("batch")?,
+            signal_t0: finder.number("signal_t0")?,
+            time_h: finder.number("time_h")?,
             only,
         })
     }
@@ -123,6 +127,7 @@ impl Header {
             }
         }
         let mut columns = vec![self.reading];
+        columns.extend(self.signal_t0.iter().chain(&self.time_h));
         let named = [&self.plate, &self.line, &self.role, &self.block, &self.schedule, &self.replicate, &self.batch];
         for source in named {
             columns.extend(of(source.as_ref()));

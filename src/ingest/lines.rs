@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The columns that are read; others are left to their owner.
-const COLUMNS: [&str; 4] = ["cell_line", "parental", "status", "mechanism"];
+const COLUMNS: [&str; 5] = ["cell_line", "parental", "status", "mechanism", "doubling_time_h"];
 
 /// What `LINES.csv` says, over what the mapping says.
 ///
@@ -33,6 +33,9 @@ pub(super) fn read(path: Option<&Path>, mapping: &Mapping) -> Result<BTreeMap<St
         said.extend(parse(path, &bytes)?);
     }
     for (line, entry) in &said {
+        if let Some(hours) = entry.doubling_time_h.filter(|hours| !(hours.is_finite() && *hours > 0.0)) {
+            return Err(Error::setting("doubling_time_h", format!("{hours} of line `{line}` is not above 0 hours")));
+        }
         if entry.parental.as_ref() == Some(line) {
             return Err(Error::Screen {
                 problem: format!("line `{line}` is said to be its own parent"),
@@ -113,7 +116,13 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, LineEntry>> {
                     wrong(format!("line {number}: {message}"), did_you_mean(&message))
                 })?),
             };
-            let entry = LineEntry { parental: get(1), status, mechanism: get(3) };
+            let doubling_time_h = match get(4) {
+                None => None,
+                Some(hours) => Some(hours.parse().map_err(|_| {
+                    wrong(format!("line {number}: `{hours}` under `doubling_time_h` is not a number of hours"), None)
+                })?),
+            };
+            let entry = LineEntry { parental: get(1), status, mechanism: get(3), doubling_time_h };
             if said.insert(line.clone(), entry).is_some() {
                 return Err(wrong(format!("line {number}: `{line}` is named twice"), None));
             }
@@ -142,7 +151,11 @@ pub(super) fn annotate(screen: &mut Screen, said: &BTreeMap<String, LineEntry>) 
             }
             found
         });
-        screen.annotations[line as usize] =
-            LineAnnotation { parental, status: entry.status, mechanism: entry.mechanism.clone() };
+        screen.annotations[line as usize] = LineAnnotation {
+            parental,
+            status: entry.status,
+            mechanism: entry.mechanism.clone(),
+            doubling_time_h: entry.doubling_time_h,
+        };
     }
 }

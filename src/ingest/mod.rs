@@ -11,6 +11,7 @@ pub mod long;
 mod parquet_file;
 mod rows;
 mod text_table;
+mod texts;
 mod values;
 
 use crate::config::Mapping;
@@ -149,11 +150,13 @@ fn set_duplicates_aside(screen: &mut Screen) {
 }
 
 fn same(a: &Well, b: &Well) -> bool {
-    let Well { plate, position, role, line, treatments, signal, block, schedule, replicate, batch } = *a;
+    let Well { plate, position, role, line, treatments, signal, block, schedule, replicate, batch, signal_t0, time_h } =
+        *a;
     (plate, position, role, line, block, schedule) == (b.plate, b.position, b.role, b.line, b.block, b.schedule)
         && (replicate, batch) == (b.replicate, b.batch)
         && treatments == b.treatments
         && signal.to_bits() == b.signal.to_bits()
+        && (signal_t0, time_h) == (b.signal_t0, b.time_h)
 }
 
 /// Replaces every dose by the level that it stands for among all doses of its drug.

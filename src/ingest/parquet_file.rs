@@ -3,7 +3,7 @@
 use super::{failure, text_table};
 use crate::{Error, Result};
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Rows decoded at a time.
@@ -137,10 +138,50 @@ impl ParquetFile {
     ///
     /// # Errors
     /// [`Error::Format`] naming row group and column where the file cannot be decoded; whatever `each` returns.
-    pub fn read(&self, columns: &[usize], mut each: impl FnMut(u64, &RecordBatch) -> Result<()>) -> Result<()> {
+    pub fn read(&self, columns: &[usize], each: impl FnMut(u64, &RecordBatch) -> Result<()>) -> Result<()> {
+        self.read_as(&self.metadata, columns, each)
+    }
+
+    /// [`ParquetFile::read`] with texts as codes, Arrow's dictionaries, where the file stores them so: most are names that
+    /// come again and again.
+    ///
+    /// # Errors
+    /// As for [`ParquetFile::read`].
+    pub fn read_coded(&self, columns: &[usize], each: impl FnMut(u64, &RecordBatch) -> Result<()>) -> Result<()> {
+        self.read_as(&self.coded(), columns, each)
+    }
+
+    /// What to read texts by that are stored as codes in every row group.
+    fn coded(&self) -> ArrowReaderMetadata {
+        let groups = self.metadata.metadata().row_groups();
+        let fields = self.metadata.schema().fields();
+        let is_coded = |column: usize| groups.iter().all(|g| g.column(column).dictionary_page_offset().is_some());
+        // In a nested schema a field is not the column with its number.
+        if groups.iter().any(|group| group.num_columns() != fields.len()) {
+            return self.metadata.clone();
+        }
+        let read_as = |(column, field): (usize, &Arc<Field>)| match field.data_type() {
+            DataType::Utf8 if is_coded(column) => {
+                let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Arc::new(field.as_ref().clone().with_data_type(coded))
+            }
+            _ => Arc::clone(field),
+        };
+        let schema = Arc::new(Schema::new(fields.iter().enumerate().map(read_as).collect::<Vec<_>>()));
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        ArrowReaderMetadata::try_new(Arc::clone(self.metadata.metadata()), options)
+            .unwrap_or_else(|_| self.metadata.clone())
+    }
+
+    fn read_as(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        columns: &[usize],
+        mut each: impl FnMut(u64, &RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let mut first_row = 0;
         for group in 0..self.groups() {
-            let mut reader = self.group(group, columns, first_row)?;
+            let mut reader = self.group_as(metadata, group, columns, first_row)?;
             while let Some((at, batch)) = reader.next_batch(self)? {
                 each(at, &batch)?;
             }
@@ -156,34 +197,47 @@ impl ParquetFile {
     /// [`Error::File`] if the file cannot be opened again, [`Error::Format`] if it is another one by now, or as for
     /// [`ParquetFile::read`].
     pub fn group(&self, group: usize, columns: &[usize], first_row: u64) -> Result<GroupReader> {
-        let batches = self.batches(group, columns)?.map_err(|problem| self.located(group, columns, problem))?;
+        self.group_as(&self.metadata, group, columns, first_row)
+    }
+
+    fn group_as(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
+        columns: &[usize],
+        first_row: u64,
+    ) -> Result<GroupReader> {
+        let batches = self.batches(metadata, group, columns)?;
+        let batches = batches.map_err(|problem| self.located(group, columns, problem))?;
         Ok(GroupReader { group, columns: columns.to_vec(), batches, first_row, seen: 0 })
     }
 
     fn batches(
         &self,
+        metadata: &ArrowReaderMetadata,
         group: usize,
         columns: &[usize],
     ) -> Result<std::result::Result<ParquetRecordBatchReader, String>> {
         if let Some(bytes) = &self.converted {
-            return Ok(guarded(|| self.build(bytes.clone(), group, columns)));
+            return Ok(guarded(|| self.build(bytes.clone(), metadata, group, columns)));
         }
         let unreadable = |source| Error::File { action: "read", path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(unreadable)?;
         if Stamp::of(&file).map_err(unreadable)? != self.stamp {
             return Err(failure::of_file(&self.path, "was changed while it was read", Some("run it again".into())));
         }
-        Ok(guarded(|| self.build(file, group, columns)))
+        Ok(guarded(|| self.build(file, metadata, group, columns)))
     }
 
     fn build<T: ChunkReader + 'static>(
         &self,
         source: T,
+        metadata: &ArrowReaderMetadata,
         group: usize,
         columns: &[usize],
     ) -> parquet::errors::Result<ParquetRecordBatchReader> {
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
-        ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
+        ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata.clone())
             .with_row_groups(vec![group])
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
@@ -193,7 +247,7 @@ impl ParquetFile {
     /// The error for a row group that could not be decoded: reads its columns one by one to find the one to name.
     fn located(&self, group: usize, columns: &[usize], problem: String) -> Error {
         let read = |column: usize| -> std::result::Result<(), String> {
-            let Ok(batches) = self.batches(group, &[column]) else { return Ok(()) };
+            let Ok(batches) = self.batches(&self.metadata, group, &[column]) else { return Ok(()) };
             let mut batches = batches?;
             while guarded(|| batches.next().transpose())?.is_some() {}
             Ok(())

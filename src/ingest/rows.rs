@@ -3,6 +3,7 @@
 use super::failure;
 use super::header::{Header, PositionSource, Source};
 use super::parquet_file::ParquetFile;
+use super::texts::{Texts, Words};
 use super::values;
 use crate::config::Mapping;
 use crate::config::mapping::known_unit;
@@ -13,7 +14,9 @@ use crate::screen::well::{Role, Treatment, Well, WellPosition};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::{Error, Result};
 use arrow::array::{Array, Float64Array, RecordBatch, StringArray};
-use std::borrow::Cow;
+
+/// Rows for which there is place from the beginning.
+const MOST_ROWS_AT_ONCE: usize = 1 << 20;
 
 /// Why a row is not a well.
 enum Trouble {
@@ -33,46 +36,25 @@ fn reject<T>(reason: &'static str, detail: impl Into<String>) -> std::result::Re
     Err(Trouble::Reject(reason, detail.into()))
 }
 
-/// The columns of a batch that one of ours is made of.
-enum Texts<'a> {
-    Columns(Vec<StringArray>),
-    Constant(&'a str),
-}
-
-impl Texts<'_> {
-    /// The text of a row, trimmed; `None` where it, or a part of it, is missing.
-    fn get(&self, row: usize) -> Option<Cow<'_, str>> {
-        let one = |column: &StringArray| column.is_valid(row).then(|| column.value(row).trim().to_owned());
-        let text = match self {
-            Texts::Constant(text) => Cow::Borrowed(text.trim()),
-            Texts::Columns(columns) => match &columns[..] {
-                [column] => Cow::Borrowed(column.is_valid(row).then(|| column.value(row).trim())?),
-                columns => Cow::Owned(columns.iter().map(one).collect::<Option<Vec<_>>>()?.join("/")),
-            },
-        };
-        (!text.is_empty()).then_some(text)
-    }
-}
-
 fn number(column: &Float64Array, row: usize) -> Option<f64> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The last name seen and its number: neighbouring rows mostly share plate, line and drug.
-#[derive(Default)]
-struct Last(Option<(String, NameId)>);
+/// Names that are given numbers where they are used.
+type NamedWords = Words<Option<NameId>>;
 
-impl Last {
-    fn id(&mut self, names: &mut Names, text: &str) -> NameId {
-        match &self.0 {
-            Some((last, id)) if last == text => *id,
-            _ => {
-                let id = names.intern(text);
-                self.0 = Some((text.to_owned(), id));
-                id
-            }
-        }
-    }
+/// The number of a name, given one where it has none.
+fn id(words: &mut NamedWords, word: usize, names: &mut Names) -> NameId {
+    let word = words.get(word);
+    *word.known.get_or_insert_with(|| names.intern(&word.text))
+}
+
+/// What is known of a drug's name.
+#[derive(Default)]
+struct DrugWord {
+    id: Option<NameId>,
+    /// Whether it means that there is no drug.
+    no_drug: Option<bool>,
 }
 
 /// The columns of a batch, by what they are.
@@ -88,6 +70,8 @@ struct Columns<'a> {
     schedule: Option<Texts<'a>>,
     replicate: Option<Texts<'a>>,
     batch: Option<Texts<'a>>,
+    signal_t0: Option<Float64Array>,
+    time_h: Option<Float64Array>,
     only: Vec<(StringArray, &'a [String])>,
 }
 
@@ -104,14 +88,18 @@ pub(super) struct RowReader<'a> {
     mapping: &'a Mapping,
     /// The plate of a file that names none.
     only_plate: String,
+    only_plate_id: Option<NameId>,
     columns: Vec<usize>,
-    last_plate: Last,
-    last_line: Last,
-    last_replicate: Last,
-    last_batch: Last,
-    last_drug: [Last; 3],
-    last_unit: Option<(String, ConcentrationUnit)>,
-    last_role: Option<(String, Option<Role>)>,
+    plates: NamedWords,
+    lines: NamedWords,
+    blocks: NamedWords,
+    schedules: NamedWords,
+    replicates: NamedWords,
+    batches: NamedWords,
+    drugs: [Words<DrugWord>; 3],
+    units: [Words<Option<ConcentrationUnit>>; 3],
+    roles: Words<Option<Option<Role>>>,
+    positions: Words<Option<Option<WellPosition>>>,
 }
 
 impl<'a> RowReader<'a> {
@@ -121,14 +109,18 @@ impl<'a> RowReader<'a> {
             header,
             mapping,
             only_plate,
+            only_plate_id: None,
             columns: header.columns(),
-            last_plate: Last::default(),
-            last_line: Last::default(),
-            last_replicate: Last::default(),
-            last_batch: Last::default(),
-            last_drug: Default::default(),
-            last_unit: None,
-            last_role: None,
+            plates: Words::default(),
+            lines: Words::default(),
+            blocks: Words::default(),
+            schedules: Words::default(),
+            replicates: Words::default(),
+            batches: Words::default(),
+            drugs: Default::default(),
+            units: Default::default(),
+            roles: Words::default(),
+            positions: Words::default(),
         }
     }
 
@@ -138,8 +130,11 @@ impl<'a> RowReader<'a> {
     /// [`Error::Format`] where the file cannot be decoded or a unit, a molar mass or a role has no meaning.
     pub fn read(mut self, screen: &mut Screen) -> Result<()> {
         let (file, projected) = (self.file, self.columns.clone());
-        file.read(&projected, |first_row, batch| {
+        // A footer may say anything of its rows: what it says is believed up to a few hundred megabytes.
+        screen.wells.reserve(usize::try_from(file.rows()).unwrap_or(usize::MAX).min(MOST_ROWS_AT_ONCE));
+        file.read_coded(&projected, |first_row, batch| {
             let columns = self.bind(batch)?;
+            self.next_batch();
             for row in 0..batch.num_rows() {
                 self.row(&columns, row, first_row + row as u64, screen)?;
             }
@@ -147,18 +142,22 @@ impl<'a> RowReader<'a> {
         })
     }
 
+    fn next_batch(&mut self) {
+        let Self { plates, lines, blocks, schedules, replicates, batches, drugs, units, roles, positions, .. } = self;
+        for names in [plates, lines, blocks, schedules, replicates, batches] {
+            names.next_batch();
+        }
+        drugs.iter_mut().for_each(Words::next_batch);
+        units.iter_mut().for_each(Words::next_batch);
+        roles.next_batch();
+        positions.next_batch();
+    }
+
     fn bind(&self, batch: &RecordBatch) -> Result<Columns<'a>> {
         let (header, file) = (self.header, self.file);
         let at = |column: usize| self.columns.partition_point(|c| *c < column);
         let numbers = |column: usize| values::numbers(file, batch, at(column));
-        let texts = |source: &'a Source| -> Result<Texts<'a>> {
-            Ok(match source {
-                Source::Constant(text) => Texts::Constant(text),
-                Source::Columns(from) => {
-                    Texts::Columns(from.iter().map(|c| values::text(file, batch, at(*c))).collect::<Result<_>>()?)
-                }
-            })
-        };
+        let texts = |source: &'a Source| Texts::bind(source, file, batch, at);
         let optional = |source: &'a Option<Source>| source.as_ref().map(texts).transpose();
         let mut drugs = [None, None, None];
         for (bound, source) in drugs.iter_mut().zip(&header.drugs) {
@@ -185,6 +184,8 @@ impl<'a> RowReader<'a> {
             schedule: optional(&header.schedule)?,
             replicate: optional(&header.replicate)?,
             batch: optional(&header.batch)?,
+            signal_t0: header.signal_t0.map(numbers).transpose()?,
+            time_h: header.time_h.map(numbers).transpose()?,
             only: header
                 .only
                 .iter()
@@ -195,22 +196,23 @@ impl<'a> RowReader<'a> {
 
     fn row(&mut self, columns: &Columns<'_>, row: usize, file_row: u64, screen: &mut Screen) -> Result<()> {
         screen.wells_in += 1;
-        let named = columns.plate.as_ref().map(|plate| plate.get(row));
-        let plate_name: &str = match &named {
-            None => &self.only_plate,
-            Some(Some(name)) => name,
-            Some(None) => "",
+        let plate = match &columns.plate {
+            None => Some(*self.only_plate_id.get_or_insert_with(|| screen.plates.intern(&self.only_plate))),
+            Some(texts) => {
+                let word = self.plates.find(texts, row);
+                word.map(|word| id(&mut self.plates, word, &mut screen.plates))
+            }
         };
-        let plate = self.last_plate.id(&mut screen.plates, plate_name);
         let mut position = None;
-        let outcome = if plate_name.is_empty() {
-            reject("missing_plate", "")
-        } else {
-            self.position(columns, row).and_then(|found| {
+        let outcome = match plate {
+            None => reject("missing_plate", ""),
+            Some(plate) => self.position(columns, row).and_then(|found| {
                 position = found;
                 self.well(columns, row, plate, position, screen)
-            })
+            }),
         };
+        // Rows without a plate are kept under a name that is none.
+        let plate = plate.unwrap_or_else(|| screen.plates.intern(""));
         match outcome {
             Ok(well) => screen.wells.push(well),
             Err(Trouble::Fatal(error)) => return Err(error),
@@ -226,19 +228,21 @@ impl<'a> RowReader<'a> {
         Ok(())
     }
 
-    fn position(&self, columns: &Columns<'_>, row: usize) -> std::result::Result<Option<WellPosition>, Trouble> {
-        if let Some(well) = &columns.well {
-            let Some(name) = well.get(row) else { return reject("bad_well_name", "no well") };
-            return match WellPosition::parse(&name) {
+    fn position(&mut self, columns: &Columns<'_>, row: usize) -> std::result::Result<Option<WellPosition>, Trouble> {
+        if let Some(wells) = &columns.well {
+            let Some(word) = self.positions.find(wells, row) else { return reject("bad_well_name", "no well") };
+            let word = self.positions.get(word);
+            return match *word.known.get_or_insert_with(|| WellPosition::parse(&word.text)) {
                 Some(position) => Ok(Some(position)),
-                None => reject("bad_well_name", format!("`{name}` is no well of a plate of up to 1536")),
+                None => reject("bad_well_name", format!("`{}` is no well of a plate of up to 1536", word.text)),
             };
         }
         let Some((rows, cols)) = &columns.row_and_column else { return Ok(None) };
         let (Some(row_number), Some(column)) = (number(rows, row), number(cols, row)) else {
             return reject("bad_well_name", "no row or no column");
         };
-        let whole = |x: f64| (x.fract() == 0.0 && (1.0..=48.0).contains(&x)).then_some(x as u16);
+        // A conversion takes anything beyond, and NaN, to what is not the number.
+        let whole = |x: f64| (f64::from(x as u16) == x && (1.0..=48.0).contains(&x)).then_some(x as u16);
         match whole(row_number).zip(whole(column)).and_then(|(r, c)| WellPosition::new(r, c)) {
             Some(position) => Ok(Some(position)),
             None => reject(
@@ -264,16 +268,16 @@ impl<'a> RowReader<'a> {
         }
         let declared = match &columns.role {
             None => None,
-            Some(role) => Some(self.role(role.get(row).as_deref())?),
+            Some(role) => Some(self.role(role, row)?),
         };
         if declared == Some(Role::Empty) {
             return reject("empty_well", "");
         }
-        let mut found: [Option<(Cow<'_, str>, f64)>; 3] = [None, None, None];
+        let mut found: [Option<(usize, f64)>; 3] = [None; 3];
         let mut said_something = false;
         for (slot, drug) in columns.drugs.iter().enumerate() {
             let Some(drug) = drug else { continue };
-            let name = drug.drug.get(row);
+            let name = self.drugs[slot].find(&drug.drug, row);
             let dose = number(&drug.dose, row).filter(|dose| !dose.is_nan());
             said_something |= name.is_some() || dose.is_some();
             found[slot] = self.treatment(slot, drug, name, dose, row, declared)?;
@@ -285,7 +289,11 @@ impl<'a> RowReader<'a> {
                 return reject("missing_drug", "a sample without a drug");
             }
             Some(Role::Vehicle) if active => {
-                let names: Vec<&str> = found.iter().flatten().filter(|t| t.1 > 0.0).map(|t| t.0.as_ref()).collect();
+                let there = found.iter().zip(&mut self.drugs).filter_map(|(drug, words)| Some((drug.as_ref()?, words)));
+                let names: Vec<&str> = there
+                    .filter(|(drug, _)| drug.1 > 0.0)
+                    .map(|(drug, words)| words.get(drug.0).text.as_str())
+                    .collect();
                 return reject(
                     "vehicle_with_drug",
                     format!("`{}` at a dose above 0; a solvent belongs under `none`", names.join("`, `")),
@@ -298,55 +306,55 @@ impl<'a> RowReader<'a> {
             }
             None => Role::Vehicle,
         };
-        let line = columns.line.as_ref().map(|line| line.get(row));
+        let line = columns.line.as_ref().map(|line| self.lines.find(line, row));
         if matches!(line, Some(None)) && role != Role::Blank {
             return reject("missing_cell_line", "");
         }
         let signal = self.signal(number(&columns.reading, row))?;
         let mut treatments = [None; 3];
         for (slot, drug) in found.into_iter().enumerate() {
-            treatments[slot] =
-                drug.map(|(name, dose)| Treatment { drug: self.last_drug[slot].id(&mut screen.drugs, &name), dose });
+            treatments[slot] = drug.map(|(word, dose)| {
+                let word = self.drugs[slot].get(word);
+                let drug = *word.known.id.get_or_insert_with(|| screen.drugs.intern(&word.text));
+                Treatment { drug, dose }
+            });
         }
-        let intern = |texts: &Option<Texts<'_>>, names: &mut Names| {
-            texts.as_ref().and_then(|texts| texts.get(row)).map(|name| names.intern(&name))
+        let named = |texts: &Option<Texts<'_>>, words: &mut NamedWords, names: &mut Names| {
+            let word = words.find(texts.as_ref()?, row)?;
+            Some(id(words, word, names))
+        };
+        let beyond = |column: &Option<Float64Array>, least: f64| {
+            column.as_ref().and_then(|column| number(column, row)).filter(|x| x.is_finite() && *x >= least)
         };
         Ok(Well {
             plate,
             position,
             role,
-            line: line.flatten().map(|name| self.last_line.id(&mut screen.lines, &name)),
+            line: line.flatten().map(|word| id(&mut self.lines, word, &mut screen.lines)),
             treatments,
             signal,
-            block: intern(&columns.block, &mut screen.blocks),
-            schedule: intern(&columns.schedule, &mut screen.schedules),
-            replicate: columns
-                .replicate
-                .as_ref()
-                .and_then(|texts| texts.get(row))
-                .map(|name| self.last_replicate.id(&mut screen.replicates, &name)),
-            batch: columns
-                .batch
-                .as_ref()
-                .and_then(|texts| texts.get(row))
-                .map(|name| self.last_batch.id(&mut screen.batches, &name)),
+            block: named(&columns.block, &mut self.blocks, &mut screen.blocks),
+            schedule: named(&columns.schedule, &mut self.schedules, &mut screen.schedules),
+            replicate: named(&columns.replicate, &mut self.replicates, &mut screen.replicates),
+            batch: named(&columns.batch, &mut self.batches, &mut screen.batches),
+            signal_t0: beyond(&columns.signal_t0, 0.0),
+            time_h: beyond(&columns.time_h, f64::MIN_POSITIVE),
         })
     }
 
-    fn role(&mut self, value: Option<&str>) -> std::result::Result<Role, Trouble> {
-        let Some(value) = value else { return reject("missing_role", "") };
-        let role = match &self.last_role {
-            Some((last, role)) if last == value => *role,
-            _ => {
-                let role = self.mapping.role(value).map_err(|both| Error::Setting {
-                    key: "roles".into(),
-                    problem: format!("`{value}` is both {} and {}", both.0.name(), both.1.name()),
-                    hint: Some("name the value itself under the role that is meant: it goes before globs".into()),
-                })?;
-                self.last_role = Some((value.to_owned(), role));
-                role
-            }
+    fn role(&mut self, texts: &Texts<'_>, row: usize) -> std::result::Result<Role, Trouble> {
+        let Some(word) = self.roles.find(texts, row) else { return reject("missing_role", "") };
+        let word = self.roles.get(word);
+        let value = &word.text;
+        let role = match word.known {
+            Some(role) => role,
+            None => self.mapping.role(value).map_err(|both| Error::Setting {
+                key: "roles".into(),
+                problem: format!("`{value}` is both {} and {}", both.0.name(), both.1.name()),
+                hint: Some("name the value itself under the role that is meant: it goes before globs".into()),
+            })?,
         };
+        word.known = Some(role);
         match role {
             Some(role) => Ok(role),
             None => reject("unknown_role", format!("`{value}`: name it under [roles]")),
@@ -354,25 +362,33 @@ impl<'a> RowReader<'a> {
     }
 
     /// One drug of a well with its molar dose; `None` where the slot is not used.
-    fn treatment<'t>(
+    fn treatment(
         &mut self,
         slot: usize,
         source: &Drug<'_>,
-        name: Option<Cow<'t, str>>,
+        word: Option<usize>,
         dose: Option<f64>,
         row: usize,
         declared: Option<Role>,
-    ) -> std::result::Result<Option<(Cow<'t, str>, f64)>, Trouble> {
+    ) -> std::result::Result<Option<(usize, f64)>, Trouble> {
         // Controls often carry the name of their vehicle, with or without a concentration.
         let control = matches!(declared, Some(Role::Vehicle | Role::Positive | Role::Blank));
-        let no_drug = name.as_deref().is_none_or(|name| self.mapping.means_no_drug(name));
-        let shown = name.as_deref().unwrap_or("");
+        let mapping = self.mapping;
+        let mut no_drug = true;
+        if let Some(word) = word {
+            let word = self.drugs[slot].get(word);
+            no_drug = *word.known.no_drug.get_or_insert_with(|| mapping.means_no_drug(&word.text));
+        }
         match dose {
-            Some(dose) if dose.is_infinite() => return reject("not_finite_dose", format!("`{shown}` at {dose}")),
-            Some(dose) if dose < 0.0 => return reject("negative_dose", format!("`{shown}` at {dose}")),
+            Some(dose) if dose.is_infinite() => {
+                return reject("not_finite_dose", format!("`{}` at {dose}", self.shown(slot, word)));
+            }
+            Some(dose) if dose < 0.0 => {
+                return reject("negative_dose", format!("`{}` at {dose}", self.shown(slot, word)));
+            }
             _ => {}
         }
-        let (Some(name), false) = (name, no_drug) else {
+        let (Some(word), false) = (word, no_drug) else {
             return match dose {
                 Some(dose) if dose > 0.0 && !control => {
                     reject("missing_drug", format!("a dose of {dose}, and no drug"))
@@ -381,14 +397,16 @@ impl<'a> RowReader<'a> {
             };
         };
         let Some(dose) = dose else {
+            let name = &self.drugs[slot].get(word).text;
             return if control { Ok(None) } else { reject("missing_dose", format!("`{name}`")) };
         };
         if dose == 0.0 {
-            return Ok(Some((name, 0.0)));
+            return Ok(Some((word, 0.0)));
         }
-        let unit = self.unit(slot, source.unit.as_ref().and_then(|unit| unit.get(row)).as_deref())?;
+        let unit = self.unit(slot, source.unit.as_ref(), row)?;
+        let name = &self.drugs[slot].get(word).text;
         let Some(unit) = unit else { return reject("missing_unit", format!("`{name}` at {dose}")) };
-        let molar = unit.to_molar(dose, self.mapping.molar_mass.get(name.as_ref()).copied());
+        let molar = unit.to_molar(dose, mapping.molar_mass.get(name.as_str()).copied());
         match molar {
             None => Err(failure::of_file(
                 self.file.path(),
@@ -396,26 +414,32 @@ impl<'a> RowReader<'a> {
                 Some(format!("give it in g/mol: --molar-mass \"{name}=…\", or under [units.molar_mass]")),
             ))?,
             // Zero means "not added": a dose must not become it by underflow.
-            Some(molar) if molar > 0.0 && molar.is_finite() => Ok(Some((name, molar))),
+            Some(molar) if molar > 0.0 && molar.is_finite() => Ok(Some((word, molar))),
             Some(_) => reject("not_finite_dose", format!("`{name}` at {dose}")),
         }
     }
 
+    /// The name of a drug, or nothing where there is none.
+    fn shown(&mut self, slot: usize, word: Option<usize>) -> &str {
+        word.map_or("", |word| &self.drugs[slot].get(word).text)
+    }
+
     /// The unit of a dose: as declared, else as its column says. The two may not disagree.
-    fn unit(&mut self, slot: usize, text: Option<&str>) -> Result<Option<ConcentrationUnit>> {
+    fn unit(&mut self, slot: usize, texts: Option<&Texts<'_>>, row: usize) -> Result<Option<ConcentrationUnit>> {
         let Some(source) = &self.header.drugs[slot] else { return Ok(None) };
-        let Some(text) = text else { return Ok(source.unit.declared.as_ref().map(|(_, unit)| *unit)) };
-        let read = match &self.last_unit {
-            Some((last, unit)) if last == text => *unit,
-            _ => {
-                let unit = known_unit("conc_unit", text).map_err(|error| match error {
-                    Error::Setting { problem, .. } => self.file.error(problem),
-                    other => other,
-                })?;
-                self.last_unit = Some((text.to_owned(), unit));
-                unit
-            }
+        let Some(word) = texts.and_then(|texts| self.units[slot].find(texts, row)) else {
+            return Ok(source.unit.declared.as_ref().map(|(_, unit)| *unit));
         };
+        let word = self.units[slot].get(word);
+        let text = &word.text;
+        let read = match word.known {
+            Some(unit) => unit,
+            None => known_unit("conc_unit", text).map_err(|error| match error {
+                Error::Setting { problem, .. } => self.file.error(problem),
+                other => other,
+            })?,
+        };
+        word.known = Some(read);
         match &source.unit.declared {
             Some((declared, unit)) if *unit != read => Err(failure::of_file(
                 self.file.path(),

@@ -7,22 +7,30 @@
 //! The responses are then reviewed (`review`): what they say of their plates that the controls cannot, and which wells
 //! are doubtful. Nothing is dropped for that; a doubtful well is flagged and weighs less.
 
+pub mod across_plates;
 pub mod batch;
 pub mod dispensing;
+pub mod dose_layout;
 pub mod edge;
 pub mod flags;
+pub mod median_polish;
+mod method;
 mod monotone;
 pub mod normalization;
+pub mod normalization_table;
 pub mod quality;
 pub mod registration;
 mod replicates;
 mod review;
+pub mod scores;
 pub mod spatial;
+pub mod spatial_correction;
 pub mod spread;
 mod table;
+pub mod vehicle_noise;
 
 use crate::backend::{Backend, PlateBatch, WellClass};
-use crate::config::{Normalization, Settings};
+use crate::config::{Normalization, Settings, SpatialCorrection};
 use crate::screen::names::NameId;
 use crate::screen::well::{Role, Treatment, Well, WellPosition};
 use crate::screen::{Orientation, Rejected, Screen};
@@ -33,9 +41,11 @@ use quality::PlateWells;
 pub use quality::{PlateQuality, Verdict};
 use rayon::prelude::*;
 pub use registration::PlateCurve;
+use spatial_correction::SpatialOutcome;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 pub use table::{batches_table, flagged_table, plate_curves_table, table, wells_table};
+use vehicle_noise::VehicleNoise;
 
 /// A well with its response: the input of everything after the plate stage.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +67,23 @@ pub struct PlateSettings {
     pub normalization: Normalization,
     /// Judge by the blanks even where there are positive controls.
     pub low_control_blank: bool,
+    /// B-scores even where doses follow rows or columns.
+    pub force_b_score: bool,
+    /// What is done about position on the plate.
+    pub spatial: SpatialCorrection,
+    /// Whether scores are corrected for what a well's place reads on all plates.
+    pub across_plates: bool,
 }
 
 impl From<&Settings> for PlateSettings {
     fn from(settings: &Settings) -> Self {
-        Self { normalization: settings.normalization, low_control_blank: settings.low_control_blank }
+        Self {
+            normalization: settings.normalization,
+            low_control_blank: settings.low_control_blank,
+            force_b_score: settings.force_b_score,
+            spatial: settings.spatial,
+            across_plates: settings.across_plates,
+        }
     }
 }
 
@@ -78,26 +100,62 @@ pub struct PlateStage {
     pub plate_curves: Vec<PlateCurve>,
     /// Wells that this stage had to set aside; those of [`Screen::rejected`] are not repeated.
     pub rejected: Vec<Rejected>,
+    /// The noise of each plate's vehicle mean; none where responses are no viabilities.
+    pub vehicle_noise: Vec<VehicleNoise>,
+    /// What was done about position, a plate and line; none where nothing was asked for.
+    pub spatial: Vec<SpatialOutcome>,
 }
 
 /// Judges and normalises a screen.
 ///
 /// Reasons in [`PlateStage::rejected`]: `empty_well`, `signal_not_finite`, `response_not_finite`,
 /// `implausible_response`, those of
-/// [`normalization::obstacle`], and `controls_reversed`.
+/// [`normalization::obstacle`], `controls_reversed`; for B-scores `no_position`, `repeated_wells`, `structured_layout`;
+/// for growth `no_signal_t0`, `no_time`, `no_doubling_time`, `doubling_time_too_long`, `signal_t0_not_above_background`,
+/// `vehicle_not_growing`.
 ///
 /// # Errors
 /// What the back end answers, or [`Error::Screen`] if it gives another number of responses than there are wells.
 pub fn run(screen: &Screen, settings: PlateSettings, backend: &dyn Backend) -> Result<PlateStage> {
-    run_with(screen, settings, |normalization, plates| backend.normalise(normalization, plates))
+    let mut stage = normalised(screen, settings, |normalization, plates| backend.normalise(normalization, plates))?;
+    if settings.across_plates {
+        across_plates::correct(&mut stage, backend)?;
+    }
+    if settings.spatial != SpatialCorrection::None {
+        stage.spatial = spatial_correction::correct(&mut stage, settings.spatial, backend)?;
+        stage.judge_responses_again();
+    }
+    // After the corrections: an effect that was taken out is no reason to doubt a well.
+    review::review(screen, settings, &mut stage)?;
+    if settings.normalization.is_viability() {
+        stage.vehicle_noise = vehicle_noise::weigh(&mut stage);
+    }
+    Ok(stage)
 }
 
-/// [`run`] with the normalising step alone in place of a back end.
+/// [`run`] without corrections, and with the normalising step alone in place of a back end.
 pub fn run_with(
     screen: &Screen,
     settings: PlateSettings,
     normalise: impl FnOnce(Normalization, &PlateBatch) -> Result<Vec<f64>>,
 ) -> Result<PlateStage> {
+    let mut stage = normalised(screen, settings, normalise)?;
+    review::review(screen, settings, &mut stage)?;
+    Ok(stage)
+}
+
+/// Plates judged by their controls and wells with their responses, before anything is said of the responses.
+fn normalised(
+    screen: &Screen,
+    settings: PlateSettings,
+    normalise: impl FnOnce(Normalization, &PlateBatch) -> Result<Vec<f64>>,
+) -> Result<PlateStage> {
+    if screen.orientation != Orientation::Signal && !settings.normalization.is_viability() {
+        let name = settings.normalization.name();
+        let problem = format!("`{name}` is made of raw signals, and these wells come as viability or inhibition");
+        let hint = Some("leave it out, or give the signals".into());
+        return Err(Error::Setting { key: "normalize".into(), problem, hint });
+    }
     let mut order: Vec<u32> = (0..screen.wells.len() as u32).collect();
     let well = |index: u32| &screen.wells[index as usize];
     order.par_sort_unstable_by(|a, b| by_place(well(*a), well(*b)));
@@ -116,11 +174,12 @@ pub fn run_with(
                 owners.extend(group.members.iter().zip(&group.owned).map(|(index, owned)| owned.then_some(*index)));
                 batch.signal.extend(group.signal);
                 batch.class.extend(group.class);
+                method::describe(settings.normalization, screen, &group.members, &mut batch);
                 batch.offsets.push(batch.signal.len());
             } else if screen.orientation != Orientation::Signal {
                 for index in &group.members {
                     let well = *well(*index);
-                    stage.accept(well, well.signal);
+                    stage.accept(well, well.signal, true);
                 }
             }
             stage.plates.push(group.quality);
@@ -129,7 +188,6 @@ pub fn run_with(
     stage.plates.extend(plates_without_wells(screen, &set_aside));
     stage.plates.sort_by_key(|quality| quality.plate);
     if batch.signal.is_empty() {
-        review::review(screen, settings, &mut stage)?;
         return Ok(stage);
     }
     let responses = normalise(settings.normalization, &batch)?;
@@ -137,16 +195,16 @@ pub fn run_with(
         let problem = format!("{} wells went to be normalised and {} came back", batch.signal.len(), responses.len());
         return Err(Error::Screen { problem, hint: None });
     }
+    stage.wells.reserve(responses.len());
     for (index, response) in owners.into_iter().zip(responses) {
         let Some(well) = index.map(|index| *well(index)) else { continue };
         if response.is_finite() {
-            stage.accept(well, response);
+            stage.accept(well, response, settings.normalization.is_viability());
         } else {
             let detail = format!("signal {} normalises to no finite number", well.signal);
             stage.rejected.push(reject(&well, "response_not_finite", detail));
         }
     }
-    review::review(screen, settings, &mut stage)?;
     Ok(stage)
 }
 
@@ -156,15 +214,39 @@ const PLAUSIBLE: std::ops::RangeInclusive<f64> = -2.0..=5.0;
 
 impl PlateStage {
     /// Takes a well with its response, or sets it aside as impossible.
-    fn accept(&mut self, well: Well, response: f64) {
-        if PLAUSIBLE.contains(&response) {
-            let flags = WellFlags::of_response(response);
+    fn accept(&mut self, well: Well, response: f64, viability: bool) {
+        if !viability || PLAUSIBLE.contains(&response) {
+            let flags = if viability { WellFlags::of_response(response) } else { WellFlags::NONE };
             self.wells.push(NormalisedWell { well, response, weight: 1.0, flags });
         } else {
             let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
             self.rejected.push(reject(&well, "implausible_response", detail));
         }
     }
+
+    /// The same for viabilities that a correction has changed.
+    fn judge_responses_again(&mut self) {
+        for NormalisedWell { well, response, .. } in std::mem::take(&mut self.wells) {
+            self.accept(well, response, true);
+        }
+    }
+}
+
+/// The wells of each plate, and of each line where a plate names several, without the blanks: indices in order.
+fn groups(wells: &[NormalisedWell]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..wells.len()).filter(|i| wells[*i].well.role != Role::Blank).collect();
+    order.sort_by_key(|i| wells[*i].well.plate);
+    let mut groups = Vec::new();
+    for plate in order.chunk_by(|a, b| wells[*a].well.plate == wells[*b].well.plate) {
+        let of_line = |i: &usize| wells[*i].well.line;
+        let lines = lines(plate.iter().map(|i| &wells[*i].well));
+        if lines.len() < 2 {
+            groups.push(plate.to_vec());
+            continue;
+        }
+        groups.extend(lines.iter().map(|line| plate.iter().filter(|i| of_line(i) == *line).copied().collect()));
+    }
+    groups
 }
 
 /// The wells of one line on one plate, with the plate's blanks.
@@ -247,6 +329,9 @@ impl Plate {
             if number != owner {
                 group.owned = group.class.iter().map(|class| *class != WellClass::Blank).collect();
             }
+            if screen.orientation == Orientation::Signal && group.quality.verdict != Verdict::Unusable {
+                method::set_aside(screen, settings, group, &mut rejected);
+            }
             if group.quality.verdict == Verdict::Unusable {
                 let (reason, mut detail) = why_unusable(settings, group);
                 if several {
@@ -265,6 +350,8 @@ impl Plate {
 /// then wells that name none are of that line.
 fn lines<'a>(wells: impl Iterator<Item = &'a Well>) -> Vec<Option<NameId>> {
     let mut lines: Vec<Option<NameId>> = wells.filter(|w| w.role != Role::Blank).map(|w| w.line).collect();
+    // Most plates are of one line: hardly anything is left to sort.
+    lines.dedup();
     lines.sort_unstable();
     lines.dedup();
     if lines.iter().flatten().count() < 2 {

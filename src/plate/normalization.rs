@@ -1,12 +1,16 @@
-//! Normalisation: from raw signal to viability by the plate's own controls.
+//! Normalisation: from raw signal to viability or growth by the plate's own controls.
 //!
-//! The two formulas are written once, over [`Scalar`]; the CPU evaluates them here and the GPU's shader is recorded
-//! from them.
+//! The formulas are written once, over [`Scalar`]; the CPU evaluates them here and the GPU's shader is recorded from
+//! them. Scores, which look at sample wells instead, are in [`super::scores`].
 
+use super::scores::{PlacedWells, scores};
 use crate::backend::{PlateBatch, WellClass};
 use crate::config::Normalization;
+use crate::fit::inference::growth::{LEAST_RATIO, growth_rate_inhibition, growth_rate_inhibition_at_end};
 use crate::math::Scalar;
 use rayon::prelude::*;
+use std::f64::consts::LOG2_E;
+use std::ops::Range;
 
 /// Viability as a share of the vehicle, all in raw signal: 1 for a well that reads as the mean vehicle does, 0 for one
 /// that reads as the mean blank. `vehicle_mean` must be above `background`.
@@ -25,21 +29,55 @@ pub fn normalized_percent_inhibition<S: Scalar>(signal: S, vehicle_mean: S, posi
     (signal - positive_mean) / (vehicle_mean - positive_mean)
 }
 
-/// Viability of one well by the formula chosen, all in raw signal; `positive_mean` is not looked at for percent of
-/// vehicle.
+/// Doublings a day: log2(x / x0) over days, of signals above background.
 #[inline(always)]
-pub fn normalise_well<S: Scalar>(
-    normalization: Normalization,
-    signal: S,
-    background: S,
-    vehicle_mean: S,
-    positive_mean: S,
-) -> S {
+pub fn log2_fold_per_day<S: Scalar>(signal: S, t0: S, days: S) -> S {
+    S::lit(LOG2_E) * (signal / t0).max(S::lit(LEAST_RATIO)).ln() / days
+}
+
+/// One well, as formulas see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<S> {
+    /// Raw signal.
+    pub signal: S,
+    /// Raw signal at the time of treatment; 0 where there is none.
+    pub t0: S,
+    /// As [`PlateBatch::growth_time`].
+    pub growth_time: S,
+}
+
+/// The means of a plate's controls, as formulas see them: raw signal, nothing subtracted.
+#[derive(Debug, Clone, Copy)]
+pub struct ControlMeans<S> {
+    /// Of the blanks; 0 without any.
+    pub background: S,
+    /// Of the vehicle wells.
+    pub vehicle: S,
+    /// Of the positive controls; looked at by normalised percent inhibition alone.
+    pub positive: S,
+    /// Of the blanks at the time of treatment; 0 without any.
+    pub background_t0: S,
+}
+
+/// Response of one well by the formula chosen; scores are no formula of controls and leave the signal as it is.
+#[inline(always)]
+pub fn normalise_well<S: Scalar>(normalization: Normalization, well: Reading<S>, means: ControlMeans<S>) -> S {
+    let Reading { signal, t0, growth_time } = well;
+    let ControlMeans { background, vehicle, positive, background_t0 } = means;
     match normalization {
-        Normalization::PercentOfVehicle => percent_of_vehicle(signal, background, vehicle_mean),
-        Normalization::NormalizedPercentInhibition => {
-            normalized_percent_inhibition(signal, vehicle_mean, positive_mean)
+        Normalization::PercentOfVehicle => percent_of_vehicle(signal, background, vehicle),
+        Normalization::NormalizedPercentInhibition => normalized_percent_inhibition(signal, vehicle, positive),
+        Normalization::GrowthRateInhibition => {
+            let (zero, one) = (S::lit(0.0), S::lit(1.0));
+            // Both are evaluated: the one that is not meant must not divide by 0.
+            let at_beginning = zero.select_less(t0, t0 - background_t0, one);
+            let doublings = zero.select_less(growth_time, growth_time, one);
+            let by_t0 = growth_rate_inhibition(signal - background, at_beginning, vehicle - background);
+            let viability = percent_of_vehicle(signal, background, vehicle);
+            zero.select_less(t0, by_t0, growth_rate_inhibition_at_end(viability, doublings))
         }
+        Normalization::Log2FoldPerDay => log2_fold_per_day(signal - background, t0 - background_t0, growth_time),
+        Normalization::ZScore | Normalization::RobustZScore | Normalization::BScore => signal,
     }
 }
 
@@ -103,6 +141,9 @@ pub struct Obstacle {
 pub fn obstacle(normalization: Normalization, controls: &Controls) -> Option<Obstacle> {
     let stop = |reason, detail| Some(Obstacle { reason, detail });
     let Controls { background, n_blank, n_vehicle, n_positive, .. } = *controls;
+    if normalization.is_score() {
+        return None;
+    }
     let Some(vehicle) = controls.vehicle_mean else {
         return stop("no_vehicle_wells", "there is no vehicle well to compare with".to_owned());
     };
@@ -124,7 +165,6 @@ pub fn obstacle(normalization: Normalization, controls: &Controls) -> Option<Obs
         );
     }
     match (normalization, controls.positive_mean) {
-        (Normalization::PercentOfVehicle, _) => None,
         (Normalization::NormalizedPercentInhibition, None) => stop(
             "no_positive_wells",
             "normalized-percent-inhibition needs positive controls, and there are none".to_owned(),
@@ -136,33 +176,53 @@ pub fn obstacle(normalization: Normalization, controls: &Controls) -> Option<Obs
                  ({n_positive} wells)"
             ),
         ),
-        (Normalization::NormalizedPercentInhibition, Some(_)) => None,
+        _ => None,
     }
 }
 
-/// Viability of every well of the batch, in its order: the CPU back end's `normalise`.
+/// Response of every well of the batch, in its order: the CPU back end's `normalise`.
 ///
-/// A plate with an [`obstacle`] has no viability: its wells come back as NaN, and no caller may pass them on.
+/// A plate with an [`obstacle`] has no response: its wells come back as NaN, and no caller may pass them on.
 pub fn normalise(normalization: Normalization, plates: &PlateBatch) -> Vec<f64> {
     let responses: Vec<Vec<f64>> = plates
         .offsets
         .par_windows(2)
-        .map(|bounds| match (plates.signal.get(bounds[0]..bounds[1]), plates.class.get(bounds[0]..bounds[1])) {
-            (Some(signal), Some(class)) => normalise_plate(normalization, signal, class),
-            _ => Vec::new(),
-        })
+        .map(|bounds| normalise_plate(normalization, plates, bounds[0]..bounds[1]))
         .collect();
     responses.concat()
 }
 
-fn normalise_plate(normalization: Normalization, signal: &[f64], class: &[WellClass]) -> Vec<f64> {
+fn normalise_plate(normalization: Normalization, plates: &PlateBatch, wells: Range<usize>) -> Vec<f64> {
+    let (Some(signal), Some(class)) = (plates.signal.get(wells.clone()), plates.class.get(wells.clone())) else {
+        return Vec::new();
+    };
+    if normalization.is_score() {
+        let place = plates.place.get(wells).unwrap_or_default();
+        return scores(normalization, PlacedWells { signal, class, place });
+    }
     let controls = controls(signal, class);
     let Some(vehicle) = controls.vehicle_mean.filter(|_| obstacle(normalization, &controls).is_none()) else {
         return vec![f64::NAN; signal.len()];
     };
-    // Without positive controls only the formula that does not look at them gets here.
-    let positive = controls.positive_mean.unwrap_or(0.0);
-    signal.iter().map(|&s| normalise_well(normalization, s, controls.background, vehicle, positive)).collect()
+    let t0 = plates.signal_t0.get(wells.clone()).unwrap_or_default();
+    let growth_time = plates.growth_time.get(wells).unwrap_or_default();
+    let means = ControlMeans {
+        background: controls.background,
+        vehicle,
+        // Without positive controls only formulas that do not look at them get here.
+        positive: controls.positive_mean.unwrap_or(0.0),
+        background_t0: background_t0(t0, class),
+    };
+    let at = |values: &[f64], i: usize| values.get(i).copied().unwrap_or(0.0);
+    let reading = |(i, &signal)| Reading { signal, t0: at(t0, i), growth_time: at(growth_time, i) };
+    signal.iter().enumerate().map(|well| normalise_well(normalization, reading(well), means)).collect()
+}
+
+/// Mean of the blanks at the time of treatment, over those that were read then; 0 without any.
+pub fn background_t0(t0: &[f64], class: &[WellClass]) -> f64 {
+    let blanks = t0.iter().zip(class).filter(|(t0, class)| **class == WellClass::Blank && **t0 > 0.0);
+    let (sum, n) = blanks.fold((0.0, 0usize), |(sum, n), (t0, _)| (sum + t0, n + 1));
+    if n > 0 { sum / n as f64 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -174,7 +234,12 @@ mod tests {
     const CLASS: [WellClass; 7] = [Blank, Blank, Vehicle, Vehicle, Positive, Positive, Other];
 
     fn batch(signal: &[f64], class: &[WellClass]) -> PlateBatch {
-        PlateBatch { offsets: vec![0, signal.len()], signal: signal.to_vec(), class: class.to_vec() }
+        PlateBatch {
+            offsets: vec![0, signal.len()],
+            signal: signal.to_vec(),
+            class: class.to_vec(),
+            ..PlateBatch::default()
+        }
     }
 
     #[test]
@@ -224,6 +289,7 @@ mod tests {
             offsets: vec![0, 2, 9],
             signal: [[1.0, 2.0].as_slice(), &SIGNAL].concat(),
             class: [[Other, Blank].as_slice(), &CLASS].concat(),
+            ..PlateBatch::default()
         };
         let responses = normalise(Normalization::PercentOfVehicle, &plates);
         assert!(responses[..2].iter().all(|r| r.is_nan()));

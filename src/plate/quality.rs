@@ -225,7 +225,9 @@ pub fn judge(settings: PlateSettings, wells: PlateWells) -> PlateQuality {
     if let Some(obstacle) = obstacle(settings.normalization, &means) {
         found.at_best(Verdict::Unusable, obstacle.reason);
     }
-    vehicle_alone(&vehicle, &mut quality, &mut found);
+    if !(vehicle.is_empty() && settings.normalization.is_score()) {
+        vehicle_alone(&vehicle, &mut quality, &mut found);
+    }
     positives(&vehicle, &of(WellClass::Positive), &mut found);
     match low_control {
         None => found.at_best(Verdict::NotJudged, "no_low_control"),

@@ -54,7 +54,8 @@ struct PlateReview {
     replicate: Option<NameId>,
 }
 
-/// Flags and weighs the wells, completes the plates' qualities and pools them by batch.
+/// Flags and weighs the wells, completes the plates' qualities and pools them by batch. What departs is told by limits that
+/// are viabilities: wells with other responses are not flagged.
 pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut PlateStage) -> Result<()> {
     let PlateStage { wells, plates, batches, plate_curves, .. } = stage;
     // A table of responses without places is no plate: nothing lies beside anything, and its noise is not that of wells.
@@ -72,13 +73,19 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
         of_plates.push((plate, &others[start..start + plate.len()]));
         start += plate.len();
     }
-    let reviews: Vec<PlateReview> = of_plates
-        .par_iter()
-        .map_init(Scratch::default, |scratch, (wells, others)| one(wells, others, scratch))
-        .collect();
+    let by_viability = settings.normalization.is_viability();
+    let reviews: Vec<PlateReview> =
+        of_plates
+            .par_iter()
+            .map_init(Scratch::default, |scratch, (wells, others)| {
+                if by_viability { one(wells, others, scratch) } else { unreviewed(wells, others) }
+            })
+            .collect();
     let flags: Vec<WellFlags> = reviews.iter().flat_map(|r| r.flags.iter().copied()).collect();
     wells.iter_mut().zip(flags).for_each(|(w, flags)| w.flags.insert(flags));
-    *plate_curves = registration::check(wells)?;
+    if by_viability {
+        *plate_curves = registration::check(wells)?;
+    }
 
     let by_plate: BTreeMap<NameId, &PlateReview> = reviews.iter().map(|r| (r.plate, r)).collect();
     let mut flagged: BTreeMap<NameId, (usize, usize, WellFlags)> = BTreeMap::new();
@@ -95,6 +102,9 @@ pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut Plate
             continue;
         };
         judge(quality, review, *flagged);
+        if !by_viability {
+            quality.note("responses_not_reviewed");
+        }
     }
     let mut bad: BTreeMap<NameId, Vec<Option<NameId>>> = BTreeMap::new();
     for p in plates.iter().filter(|p| p.verdict == Verdict::Bad) {
@@ -210,14 +220,19 @@ fn one(wells: &[NormalisedWell], others: &[Elsewhere], scratch: &mut Scratch) ->
     for i in spatial::clusters(&places) {
         flags[suspects[i].1].insert(WellFlags::CLUSTER);
     }
+    PlateReview { residual_error, spatial, flags, ..unreviewed(wells, others) }
+}
+
+/// What is known of a plate whatever its responses are.
+fn unreviewed(wells: &[NormalisedWell], others: &[Elsewhere]) -> PlateReview {
     PlateReview {
         plate: wells.first().map_or(0, |w| w.well.plate),
         correlation: correlation(wells, others),
-        residual_error,
-        spatial,
+        residual_error: None,
+        spatial: Spatial::default(),
         batch: wells.iter().find_map(|w| w.well.batch),
         replicate: only(wells.iter().map(|w| w.well.replicate)),
-        flags,
+        flags: vec![WellFlags::NONE; wells.len()],
     }
 }
 

@@ -4,7 +4,7 @@ pub mod plain;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
 use crate::backend::choose::{Chosen, choose};
-use crate::config::Settings;
+use crate::config::{Normalization, Settings};
 use crate::fit::inference;
 use crate::report::page::{self, Page};
 use crate::report::picture::interval;
@@ -74,6 +74,9 @@ pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Se
 /// # Errors
 /// Those of reading, of the back end, and of writing.
 pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'_>) -> Result<Finished> {
+    if extent == Extent::Full && !settings.normalization.is_viability() {
+        return Err(no_viability(settings.normalization));
+    }
     files::prepare(&settings.out)?;
     spare_the_inputs(settings)?;
     clear_previous(&settings.out);
@@ -158,6 +161,7 @@ fn clear_previous(out: &Path) {
         "batches",
         "plate_curves",
         "flagged",
+        "normalization",
         "curves",
         "matrices",
         "surfaces",
@@ -171,6 +175,15 @@ fn clear_previous(out: &Path) {
     for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.
         let _ = std::fs::remove_file(out.join(name));
+    }
+}
+
+/// Curves, synergy and ranking are about viability.
+fn no_viability(normalization: Normalization) -> Error {
+    Error::Setting {
+        key: "normalize".into(),
+        problem: format!("`{}` gives no viability, and curves and synergy are about viability", normalization.name()),
+        hint: Some("`isobole normalize` gives these values; `run` takes percent-of-vehicle".into()),
     }
 }
 
@@ -215,6 +228,9 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         Extent::Quality => plate::flagged_table(&analysis.wells, screen),
         Extent::Normalised | Extent::Full => plate::wells_table(&analysis.wells, screen),
     });
+    if extent != Extent::Quality {
+        tables.push(plate::normalization_table::table(&analysis.vehicle_noise, &analysis.spatial, screen));
+    }
     if extent == Extent::Full {
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
         let curves_table = inference::table(curves, fits, inferences, screen, settings.model);

@@ -40,4 +40,6 @@ pub struct LineAnnotation {
     pub status: Option<LineStatus>,
     /// Why it is resistant, in the owner's words (`loss of dCK`, `ABCG2 efflux`, `MCL-1 up`, …).
     pub mechanism: Option<String>,
+    /// Hours in which untreated cells double.
+    pub doubling_time_h: Option<f64>,
 }

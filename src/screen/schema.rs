@@ -103,8 +103,8 @@ pub const WELL_TABLE: &[ColumnSpec] = &[
         "the biological replicate; wells of one are technical replicates; without it, a plate is one",
     ),
     text("batch", &["dataset_id"], "batch of plates; quality is told for each"),
-    number("time_h", "h", &[], "hours from treatment to reading; not read, one reading a well is expected"),
-    number("signal_t0", "reader counts", &[], "signal at the time of treatment; not read"),
+    number("time_h", "h", &[], "hours from treatment to reading; one reading a well is expected"),
+    number("signal_t0", "reader counts", &[], "signal at the time of treatment, for growth rates"),
     text("schedule", &[], "simultaneous, pre-treatment, …; pairs are scored apart by schedule"),
 ];
 

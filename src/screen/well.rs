@@ -116,6 +116,10 @@ pub struct Well {
     pub replicate: Option<NameId>,
     /// The batch of plates, in [`super::Screen::batches`].
     pub batch: Option<NameId>,
+    /// Raw signal at the time of treatment, above or at 0.
+    pub signal_t0: Option<f64>,
+    /// Hours from treatment to reading, above 0.
+    pub time_h: Option<f64>,
 }
 
 impl Well {

@@ -36,6 +36,8 @@ fn well(role: Role, treatments: &[(u32, f64)], response: f64) -> NormalisedWell 
         schedule: None,
         replicate: None,
         batch: None,
+        signal_t0: None,
+        time_h: None,
     };
     NormalisedWell { well, response, weight: 1.0, flags: WellFlags::NONE }
 }

@@ -40,7 +40,7 @@ fn response_curve(line: NameId, drug: NameId, log10_ic50: f64, sd: f64, noise: &
 }
 
 fn annotation(parental: Option<NameId>, status: Option<LineStatus>) -> LineAnnotation {
-    LineAnnotation { parental, status, mechanism: None }
+    LineAnnotation { parental, status, mechanism: None, doubling_time_h: None }
 }
 
 fn calls(screen: &Screen, curves: &[Curve], anchor: Option<NameId>, fold: f64) -> Vec<Resistance> {
@@ -222,6 +222,7 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
                 parental: Some(line("HL-60")),
                 status: Some(LineStatus::Resistant),
                 mechanism: Some(if name == "R20" { "loss of dCK" } else { "BCL-2 up" }.to_owned()),
+                doubling_time_h: None,
             };
         }
     }

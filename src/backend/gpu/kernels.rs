@@ -2,12 +2,16 @@
 //! generic Rust that the CPU runs.
 
 use super::device::{GROUP, Kernel};
-use crate::config::Normalization;
-use crate::math::wgsl::function;
+use crate::config::{Normalization, SpatialCorrection};
+use crate::math::wgsl::{function, literal};
 use crate::math::{Program, Recorded, Scalar};
 use crate::model::surface::{HillCurve, bliss, hsa, loewe};
 use crate::model::{Model, hill::Hill4};
-use crate::plate::normalization::{normalized_percent_inhibition, percent_of_vehicle};
+use crate::plate::median_polish;
+use crate::plate::normalization::{ControlMeans, Reading, normalise_well};
+use crate::plate::scores::standard_score;
+use crate::plate::spatial_correction::{ENOUGH, MEDIAN_VARIANCE, MOST_DOUBLINGS, NEAR, SUMS, neighbour, plane};
+use crate::plate::spread::MAD_SCALE;
 use std::array::from_fn;
 
 /// Values read and written a dose pair by `surface.wgsl`.
@@ -40,20 +44,80 @@ pub fn surfaces() -> Kernel {
     Kernel { name: "surface".into(), source: source + include_str!("../../../shaders/surface.wgsl") }
 }
 
+/// Floats read of each plate before its wells: first well, number of wells, rows, columns.
+pub const PLATE_HEAD: usize = 4;
+/// Floats read of each plate before its wells where a surface is asked for: first well, number of wells.
+pub const SPATIAL_HEAD: usize = 2;
+/// Rows and columns of the largest plate, whose values kernels keep in shared memory.
+pub const LARGEST_PLATE: (usize, usize) = (32, 48);
+/// Invocations in a workgroup of the median polish: enough that the largest plate stays below llvmpipe's 65,535 rounds of
+/// loops an invocation, and not more than every device has.
+const POLISH_GROUP: u32 = 256;
+/// Share of the sum of residuals by which single precision may miss the change that ends a median polish: some rounds of
+/// rounding residuals a few times below the largest deviation.
+const POLISH_DOUBT: f64 = 3e-7;
+/// Spread of residuals over the plate's largest deviation below which rounding is part of every score.
+const LEAST_SPREAD: f64 = 1e-4;
 /// The kernel of a plate normalisation.
 pub fn plates(normalization: Normalization) -> Kernel {
-    let names = ["signal", "background", "vehicle", "positive"];
-    let program = Program::record(names.len(), |v| {
-        let [signal, background, vehicle, positive] = from_fn(|i| v[i]);
-        vec![match normalization {
-            Normalization::PercentOfVehicle => percent_of_vehicle(signal, background, vehicle),
-            Normalization::NormalizedPercentInhibition => normalized_percent_inhibition(signal, vehicle, positive),
-        }]
-    });
+    let group = if normalization == Normalization::BScore { POLISH_GROUP } else { GROUP };
+    let mut source = format!("const GROUP = {group}u;\nconst HEAD = {PLATE_HEAD}u;\n");
+    let text = if normalization.is_score() {
+        let program = Program::record(3, |v| vec![standard_score(v[0], v[1], v[2])]);
+        let names = ["value", "location", "spread"].map(String::from);
+        source += &function("standard_score", "value: f32, location: f32, spread: f32", "f32", &names, &program);
+        source += &format!("const MAD_SCALE = {};\n", literal(MAD_SCALE));
+        match normalization {
+            Normalization::ZScore => include_str!("../../../shaders/z_score.wgsl").to_owned(),
+            Normalization::RobustZScore => {
+                let scores = include_str!("../../../shaders/robust_z_score.wgsl");
+                include_str!("../../../shaders/median.wgsl").to_owned() + scores
+            }
+            _ => {
+                let (rows, columns) = LARGEST_PLATE;
+                source += &format!("const ROWS = {rows}u;\nconst COLUMNS = {columns}u;\n");
+                source += &format!("const TOLERANCE = {};\n", literal(median_polish::TOLERANCE));
+                source += &format!("const MOST_ITERATIONS = {}u;\n", median_polish::MOST_ITERATIONS);
+                source += &format!("const DOUBT = {};\n", literal(POLISH_DOUBT));
+                source += &format!("const LEAST_SPREAD = {};\n", literal(LEAST_SPREAD));
+                let polish = include_str!("../../../shaders/polish.wgsl");
+                include_str!("../../../shaders/median.wgsl").to_owned() + polish
+            }
+        }
+    } else {
+        let names = ["signal", "t0", "growth_time", "background", "vehicle", "positive", "background_t0"];
+        let program = Program::record(names.len(), |v| {
+            let [signal, t0, growth_time, background, vehicle, positive, background_t0] = from_fn(|i| v[i]);
+            let means = ControlMeans { background, vehicle, positive, background_t0 };
+            vec![normalise_well(normalization, Reading { signal, t0, growth_time }, means)]
+        });
+        let arguments = names.map(|name| format!("{name}: f32")).join(", ");
+        source += &function("normalise", &arguments, "f32", &names.map(String::from), &program);
+        include_str!("../../../shaders/plate.wgsl").to_owned()
+    };
+    Kernel { name: format!("plate_{normalization:?}"), source: source + &text }
+}
+
+/// The kernel of a plate's surface; an invocation a well for the regression, a workgroup a well for the median.
+pub fn spatial(kind: SpatialCorrection) -> Kernel {
+    let mut source = format!("const GROUP = {GROUP}u;\nconst HEAD = {SPATIAL_HEAD}u;\n");
+    source += &format!("const NEAR = {};\nconst ENOUGH = {ENOUGH}u;\n", literal(NEAR));
+    source += &format!("const MOST_DOUBLINGS = {MOST_DOUBLINGS}u;\n");
+    if kind == SpatialCorrection::Median {
+        source += &format!("const LARGEST = {}u;\n", LARGEST_PLATE.0 * LARGEST_PLATE.1);
+        source += &format!("const MEDIAN_VARIANCE = {};\n", literal(MEDIAN_VARIANCE));
+        source += include_str!("../../../shaders/spatial_median.wgsl");
+        return Kernel { name: "spatial_median".into(), source };
+    }
+    source += &format!("const SUMS = {SUMS}u;\n");
+    let names = ["down", "right", "value"];
+    let terms = Program::record(names.len(), |v| neighbour(v[0], v[1], v[2]).to_vec());
     let arguments = names.map(|name| format!("{name}: f32")).join(", ");
-    let mut source = format!("const GROUP = {GROUP}u;\n");
-    source += &function("normalise", &arguments, "f32", &names.map(String::from), &program);
-    Kernel { name: format!("plate_{normalization:?}"), source: source + include_str!("../../../shaders/plate.wgsl") }
+    source += &function("neighbour", &arguments, &format!("array<f32, {SUMS}>"), &names.map(String::from), &terms);
+    let height = Program::record(SUMS, |v| plane(from_fn(|i| v[i])).to_vec());
+    let sums = entries(SUMS, |i| format!("sums[{i}]"));
+    source += &function("plane", &format!("sums: array<f32, {SUMS}>"), "array<f32, 3>", &sums, &height);
+    Kernel { name: "spatial".into(), source: source + include_str!("../../../shaders/spatial.wgsl") }
 }
 
 #[cfg(test)]
@@ -78,8 +142,11 @@ mod tests {
             }
         }
         validate(&surfaces());
-        validate(&plates(Normalization::PercentOfVehicle));
-        validate(&plates(Normalization::NormalizedPercentInhibition));
+        for normalization in Normalization::ALL {
+            validate(&plates(normalization));
+        }
+        validate(&spatial(SpatialCorrection::LocalRegression));
+        validate(&spatial(SpatialCorrection::Median));
     }
 
     #[test]

@@ -37,11 +37,12 @@ pub mod fit_kernel;
 mod fit_text;
 mod fits;
 pub mod kernels;
+mod plates;
 pub mod timings;
 
-use super::{Backend, Expected, PlateBatch, SurfaceBatch};
+use super::{Backend, Expected, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
 use crate::Result;
-use crate::config::Normalization;
+use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
@@ -97,23 +98,11 @@ impl Backend for Gpu {
     }
 
     fn normalise(&self, normalization: Normalization, plates: &PlateBatch) -> Result<Vec<f64>> {
-        let n_plates = plates.offsets.len().saturating_sub(1);
-        let largest = (0..n_plates).map(|i| plates.offsets[i + 1] - plates.offsets[i]).max().unwrap_or(0);
-        let per_chunk = self.device.units_per_chunk((2 * largest + 2) * size_of::<f32>());
-        let ranges = (0..n_plates).step_by(per_chunk).map(|from| from..(from + per_chunk).min(n_plates));
-        let mut responses = vec![0.0; plates.signal.len()];
-        self.device.stream(
-            &kernels::plates(normalization),
-            ranges,
-            |range| pack_plates(plates, range),
-            |range, output| {
-                let wells = plates.offsets[range.start]..plates.offsets[range.end];
-                for (slot, value) in responses[wells].iter_mut().zip(output) {
-                    *slot = f64::from(*value);
-                }
-            },
-        )?;
-        Ok(responses)
+        plates::normalise(&self.device, normalization, plates)
+    }
+
+    fn spatial(&self, kind: SpatialCorrection, plates: &SpatialBatch) -> Result<Vec<SpatialPoint>> {
+        plates::spatial(&self.device, kind, plates)
     }
 
     /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
@@ -151,31 +140,6 @@ impl Backend for Gpu {
             },
         )?;
         Ok(expected)
-    }
-}
-
-fn pack_plates(plates: &PlateBatch, range: &Range<usize>) -> Chunk {
-    let wells = plates.offsets[range.start]..plates.offsets[range.end];
-    let n = range.len();
-    let mut input = Vec::with_capacity(2 * n + 2 * wells.len());
-    for plate in range.clone() {
-        let (from, to) = (plates.offsets[plate], plates.offsets[plate + 1]);
-        input.push((from - wells.start) as f32);
-        input.push((to - from) as f32);
-    }
-    for plate in range.clone() {
-        let signal = &plates.signal[plates.offsets[plate]..plates.offsets[plate + 1]];
-        let largest = signal.iter().fold(0.0f64, |m, s| m.max(s.abs()));
-        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
-        input.extend(signal.iter().map(|s| (s * scale) as f32));
-    }
-    input.extend(plates.class[wells.clone()].iter().map(|c| f32::from(*c as u8)));
-    Chunk {
-        config: [n as u32, wells.len() as u32, 0, 0],
-        input,
-        tables: Vec::new(),
-        output: wells.len(),
-        groups: n as u32,
     }
 }
 

@@ -2,6 +2,7 @@
 //! what a curve of them says. 1 is undisturbed growth, 0 no growth, below 0 loss of cells, −1 the least.
 
 use crate::fit::{Bound, Fit, FitSettings, Status};
+use crate::math::Scalar;
 use crate::math::special::FTail;
 use crate::model::ModelId;
 use crate::report::table::Table;
@@ -9,16 +10,33 @@ use crate::screen::dose_matrix::Curve;
 use std::f64::consts::{LN_2, LN_10};
 
 /// Ratios of counts are not taken below this, so that a well without any cell has a logarithm.
-const LEAST_RATIO: f64 = 1e-6;
+pub const LEAST_RATIO: f64 = 1e-6;
 /// Without a count at the beginning, responses above this are cut: noise above the control is not growth.
 const MOST_RELATIVE: f64 = 1.25;
-/// Without a count at the beginning, a line must divide within this many times the duration.
-const LONGEST_DOUBLING: f64 = 1.5;
+/// Without a count at the beginning, the doublings of the untreated line within the assay below which end points say
+/// nothing of growth (gDR's limit: a doubling time of 1.5 durations).
+pub const FEWEST_DOUBLINGS: f64 = 1.0 / 1.5;
 /// A curve's test against the flat line must have a p below this, or its metrics are those of the flat line.
 pub const CURVE_P: f64 = 0.05;
 
 /// The growth-rate inhibition value of a well from its count, the count at the beginning and that of the control at the end:
-/// `2^(log2(x / x0) / log2(control / x0)) - 1`, each ratio at least 1e-6.
+/// `2^(log2(x / x0) / log2(control / x0)) - 1`, each ratio at least 1e-6. The control must be above the beginning, and
+/// the beginning above 0.
+#[inline(always)]
+pub fn growth_rate_inhibition<S: Scalar>(count: S, at_beginning: S, control: S) -> S {
+    let log_ratio = |x: S| (x / at_beginning).max(S::lit(LEAST_RATIO)).ln();
+    (S::lit(LN_2) * log_ratio(count) / log_ratio(control)).exp() - S::lit(1.0)
+}
+
+/// The same without a count at the beginning, from the viability relative to the control at the end and the untreated
+/// line's doublings within the assay (duration over doubling time): `2^(1 + log2(min(1.25, v)) / doublings) - 1`.
+#[inline(always)]
+pub fn growth_rate_inhibition_at_end<S: Scalar>(viability: S, doublings: S) -> S {
+    let relative = viability.clamp(S::lit(LEAST_RATIO), S::lit(MOST_RELATIVE));
+    (S::lit(LN_2) + relative.ln() / doublings).exp() - S::lit(1.0)
+}
+
+/// [`growth_rate_inhibition`] of what is checked first.
 ///
 /// # Errors
 /// `bad_value` for counts that are no counts, `control_not_growing` where the control did not grow: the exponent has no
@@ -31,12 +49,10 @@ pub fn gr_value(count: f64, at_beginning: f64, control: f64) -> Result<f64, &'st
     if control <= at_beginning {
         return Err("control_not_growing");
     }
-    let log_ratio = |x: f64| libm::log((x / at_beginning).max(LEAST_RATIO));
-    Ok(libm::exp(LN_2 * log_ratio(count) / log_ratio(control)) - 1.0)
+    Ok(growth_rate_inhibition(count, at_beginning, control))
 }
 
-/// The same without a count at the beginning, from the viability relative to the control at the end and the untreated
-/// line's doublings within the assay (duration over doubling time): `2^(1 + log2(min(1.25, v)) / doublings) - 1`.
+/// [`growth_rate_inhibition_at_end`] of what is checked first.
 ///
 /// # Errors
 /// `bad_value` for what is no viability, `doubling_time_too_long` for a doubling time above 1.5 durations.
@@ -44,11 +60,10 @@ pub fn gr_value_from_end_point(viability: f64, doublings: f64) -> Result<f64, &'
     if !(viability.is_finite() && viability >= 0.0 && doublings.is_finite() && doublings > 0.0) {
         return Err("bad_value");
     }
-    if doublings * LONGEST_DOUBLING < 1.0 {
+    if doublings < FEWEST_DOUBLINGS {
         return Err("doubling_time_too_long");
     }
-    let relative = viability.clamp(LEAST_RATIO, MOST_RELATIVE);
-    Ok(libm::exp(LN_2 + libm::log(relative) / doublings) - 1.0)
+    Ok(growth_rate_inhibition_at_end(viability, doublings))
 }
 
 /// How curves of these values are fitted: three parameters, 1 without drug, GRinf in −1..1, GEC50 within two decades of

@@ -208,3 +208,51 @@ fn raw_and_normalised_plates_do_not_mix() {
     let error = read_screen(&[raw, normalised], &Mapping::default(), None).unwrap_err();
     assert!(error.to_string().contains("holds normalised responses, and `"), "{error}");
 }
+
+/// Texts stored as codes, as themselves, and first the one and then the other, are the same wells.
+#[test]
+fn however_texts_are_stored_the_wells_are_the_same() {
+    let n = 3000;
+    let named =
+        |name: fn(usize) -> String| -> ArrayRef { Arc::new(StringArray::from_iter((0..n).map(|i| Some(name(i))))) };
+    let columns = vec![
+        ("plate_id", named(|i| format!("plate {}", i / 300))),
+        ("well", named(|i| format!("{}{}", char::from(b'A' + (i % 300 / 24) as u8), i % 24 + 1))),
+        ("role", named(|i| if i % 7 == 0 { "vehicle".into() } else { "sample".into() })),
+        ("drug_a", named(|i| if i % 7 == 0 { "DMSO".into() } else { format!("drug number {}", i * 31 % 977) })),
+        ("conc_a", Arc::new(Float64Array::from_iter((0..n).map(|i| (i % 7 > 0).then_some(1.0)))) as ArrayRef),
+        ("conc_unit", named(|i| if i % 3 == 0 { "nM".into() } else { "uM".into() })),
+        ("signal", numbers(&(0..n).map(|i| i as f64).collect::<Vec<_>>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    let folder = TempDir::new().unwrap();
+    let read_batch = |batch: &RecordBatch, properties: WriterProperties| {
+        let path = folder.path().join("plates.parquet");
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+        let screen = read_screen(&[path], &mapping(""), None).unwrap();
+        let names = |names: &isobole::screen::names::Names| names.iter().map(str::to_owned).collect::<Vec<_>>();
+        (format!("{:?}", screen.wells), names(&screen.drugs), names(&screen.plates))
+    };
+    let read = |properties: WriterProperties| read_batch(&batch, properties);
+    let builder = WriterProperties::builder;
+    let plain = read(builder().set_dictionary_enabled(false).build());
+    assert!(
+        plain.0.len() > 100 * n && plain.1.len() > 800 && plain.2.len() == 10,
+        "{} {}",
+        plain.1.len(),
+        plain.2.len()
+    );
+    assert!(plain == read(builder().build()), "codes");
+    let both =
+        builder().set_dictionary_page_size_limit(4000).set_data_page_row_count_limit(500).set_write_batch_size(100);
+    assert!(plain == read(both.build()), "codes, then texts");
+    assert!(plain == read(builder().set_max_row_group_row_count(Some(700)).build()), "codes of several groups");
+    // The planted fault: another unit in one row is seen.
+    let mut columns = batch.columns().to_vec();
+    columns[5] = named(|i| if i % 3 == 0 || i == 2000 { "nM".into() } else { "uM".into() });
+    let other = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    assert!(plain.0 != read_batch(&other, builder().build()).0);
+}

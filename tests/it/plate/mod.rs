@@ -1,6 +1,9 @@
 //! The plate stage: constructed plates with answers computed elsewhere, properties, and real plates.
 
+mod both_back_ends;
 mod constructed;
+mod mtt;
+mod normalization;
 mod properties;
 mod real;
 mod review;
@@ -32,6 +35,8 @@ fn well(plate: u32, position: &str, role: Role, signal: f64) -> Well {
         schedule: None,
         replicate: None,
         batch: None,
+        signal_t0: None,
+        time_h: None,
     }
 }
 

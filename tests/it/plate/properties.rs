@@ -60,7 +60,7 @@ proptest! {
         let wells = plate(&signals);
         let moved: Vec<Well> = wells.iter().map(|w| Well { signal: w.signal + constant, ..*w }).collect();
         for normalization in [Normalization::PercentOfVehicle, Normalization::NormalizedPercentInhibition] {
-            let settings = PlateSettings { normalization, low_control_blank: false };
+            let settings = PlateSettings { normalization, ..PlateSettings::default() };
             let (before, after) = (stage(&screen(wells.clone()), settings), stage(&screen(moved.clone()), settings));
             for (a, b) in before.wells.iter().zip(&after.wells) {
                 prop_assert!(near(a.response, b.response, 1e-11));

@@ -248,3 +248,38 @@ fn the_contaminated_plate_of_kcviab_stands_out() {
     assert_eq!(swapped.len(), 113);
     assert!(!swapped.contains(&"21-1".to_owned()));
 }
+
+/// The definition of cellHTS2 (median polish of the sample wells, eps 1e-5, MAD of the plate's residuals), as numpy computed
+/// it from the definition.
+#[test]
+fn b_scores_of_kcviab_are_those_of_cellhts2_s_definition() {
+    let Some(rows) = rows("plates_cellhts2_kcviab", &["plate_id", "replicate", "row", "col", "role", "raw_signal"])
+    else {
+        return;
+    };
+    let mut batch = PlateBatch::default();
+    for row in rows.iter().filter(|r| number(&r[0]) == 6.0 && number(&r[1]) == 1.0 && !number(&r[5]).is_nan()) {
+        batch.place.push((number(&row[2]) as u16 - 1, number(&row[3]) as u16 - 1));
+        batch.signal.push(number(&row[5]));
+        batch.class.push(match text(&row[4]) {
+            "sample" => isobole::backend::WellClass::Other,
+            "neg" => isobole::backend::WellClass::Vehicle,
+            _ => isobole::backend::WellClass::Positive,
+        });
+    }
+    batch.offsets = vec![0, batch.signal.len()];
+    let scores = normalise(Normalization::BScore, &batch);
+    let expected = [
+        ((3, 3), -0.392_118_850_592_427_57),
+        ((8, 12), -0.138_211_656_658_235_5),
+        ((10, 21), -4.256_436_062_456_701),
+        ((16, 24), 1.719_373_807_052_960_5),
+    ];
+    for ((row, column), score) in expected {
+        let at = batch.place.iter().position(|p| *p == (row - 1, column - 1)).unwrap();
+        assert!((scores[at] - score).abs() < 1e-9, "{row} {column}: {} {score}", scores[at]);
+        // The planted fault: residuals of columns alone are other numbers.
+        let robust = normalise(Normalization::RobustZScore, &batch);
+        assert!((robust[at] - score).abs() > 1e-3);
+    }
+}

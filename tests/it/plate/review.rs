@@ -51,6 +51,8 @@ fn screen_of(simulated: &Simulated) -> Screen {
                 schedule: None,
                 replicate,
                 batch,
+                signal_t0: None,
+                time_h: None,
             });
         }
     }

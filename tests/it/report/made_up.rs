@@ -220,6 +220,7 @@ pub fn screen() -> MadeUp {
             parental: *parent,
             status: None,
             mechanism: mechanism.map(str::to_owned),
+            doubling_time_h: None,
         });
     }
     let boosts = [0.45, 0.28, 0.2, 0.12, 0.02, -0.15];
