@@ -8,7 +8,7 @@ use isobole::backend::gpu::Gpu;
 use isobole::backend::gpu::device::ChunkLimits;
 use isobole::backend::{Backend, PlateBatch, SurfaceBatch, SurfacePoint, WellClass};
 use isobole::config::Normalization;
-use isobole::fit::{Bound, CurveSet, Fit, FitSettings, Refit, Status};
+use isobole::fit::{Bound, CurveSet, Fit, FitSettings, Refit};
 use isobole::math::{Program, Scalar};
 use isobole::model::ModelId;
 use isobole::model::curve_model::{Axis, CurveModel, Description, POINT_INPUTS, Parameter, Starts};
