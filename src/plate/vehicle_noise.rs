@@ -5,7 +5,7 @@
 //! Variances add: a well that counts less for a flag already adds V to what it has.
 //!
 //! V is the plate's own vehicle variance over its number of vehicle wells, where the variance is drawn towards σ², the
-//! median plate's, as if [`PRIOR_WELLS`] more wells had shown that.
+//! median plate's, as if four more wells had shown that.
 //!
 //! Left out: that the errors of a plate's wells go together (weights are a diagonal; curves with a free top
 //! take most of it up), that V shrinks with the square of the viability (a weight that followed a well's own reading
