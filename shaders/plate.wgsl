@@ -6,17 +6,6 @@
 // arrive relative to the plate's largest, so that single precision is spent on the differences. Writes a response
 // a well. `normalise` is recorded from the Rust that the CPU runs.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 // Sums and counts of blank, vehicle and positive wells, and of blanks at the time of treatment.
 var<workgroup> sums: array<array<f32, 4>, GROUP>;
 var<workgroup> counts: array<array<f32, 4>, GROUP>;

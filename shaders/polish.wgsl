@@ -10,17 +10,6 @@
 // A polish of MOST_ITERATIONS on the largest plate takes an invocation through some 40,000 rounds of loops: llvmpipe ends
 // every loop once an invocation has been through 65,535.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 const WELLS = ROWS * COLUMNS;
 // Where the effects of rows and columns lie, behind the residuals.
 const ROW_EFFECTS = WELLS;

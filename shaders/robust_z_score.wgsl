@@ -2,17 +2,6 @@
 //
 // Reads and writes as z_score.wgsl does.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 // Where the plate's signals begin: the same for all of the workgroup.
 var<private> signals: u32;
 var<workgroup> samples: atomic<u32>;

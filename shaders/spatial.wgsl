@@ -5,17 +5,6 @@
 // well: height (less 1), sum of squared coefficients, own coefficient. `neighbour` and `plane` are recorded from the
 // Rust that the CPU runs; the reach grows as there.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 const NONE = 0x1.fffffep+127f;
 
 @compute @workgroup_size(GROUP)

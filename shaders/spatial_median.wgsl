@@ -3,17 +3,6 @@
 // Reads and writes as spatial.wgsl does. The wells within reach are gathered in shared memory in whatever order the
 // invocations come: a median does not depend on it.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 const NONE = 0x1.fffffep+127f;
 
 var<workgroup> near: array<f32, LARGEST>;

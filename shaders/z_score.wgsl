@@ -4,17 +4,6 @@
 // wells, then in regions of `config.wells` the signals (from the plate's mean, relative to its largest
 // deviation) and the classes (0 sample). Writes a score a well, the largest number where samples have no spread.
 
-struct Config {
-    n: u32,
-    wells: u32,
-    unused_a: u32,
-    unused_b: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: Config;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 var<workgroup> parts: array<vec2<f32>, GROUP>;
 
 fn total(thread: u32, part: vec2<f32>) -> vec2<f32> {

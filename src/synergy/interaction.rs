@@ -7,15 +7,12 @@ use super::profile::{Profile, Walk, walk};
 use crate::backend::cpu::descend_from;
 use crate::fit::inference::infer_with;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use crate::model::{LN_DOSE_ZERO, ModelId, SurfaceModel, braid, musyc};
+use crate::model::{LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, musyc};
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use rayon::prelude::*;
 
 /// Items fitted together: enough to fill the lanes, few enough to share the work.
 const TOGETHER: usize = 24;
-/// Where the fold changes of potency of MuSyC (natural logs) and BRAID's epsilon are tried.
-const LN_ALPHAS: [f64; 3] = [-1.5, 0.0, 1.5];
-const EPSILONS: [f64; 3] = [-0.7, 0.0, 0.7];
 /// A single drug's slope, as a beginning: those of noisy margins are often steps.
 const SLOPES: (f64, f64) = (0.5, 1.8);
 /// What a drug does of what both do, as a beginning, and that times this.
@@ -94,19 +91,25 @@ impl Surface {
     fn beginnings(self, alone: [[f64; 3]; 2], top: f64) -> Vec<Vec<f64>> {
         let [[c1, h1, bottom1], [c2, h2, bottom2]] = alone;
         let mut all = Vec::new();
+        // Interactions begin where the model's own search does.
+        let starts = |parameter: usize| match self.model().curve_model().parameters[parameter].starts {
+            Starts::Values(values) => values,
+            Starts::Positions(_) | Starts::Places(_) => &[],
+        };
         match self {
             Surface::Musyc | Surface::MusycGamma => {
                 let gammas = if self == Surface::MusycGamma { 2 } else { 0 };
-                for alpha12 in LN_ALPHAS {
-                    let begin = |alpha21| [vec![c1, c2, h1, h2, alpha12, alpha21], vec![0.0; gammas]].concat();
-                    all.extend(LN_ALPHAS.map(begin));
+                for alpha12 in starts(musyc::LN_ALPHA12) {
+                    let begin = |alpha21: &f64| [vec![c1, c2, h1, h2, *alpha12, *alpha21], vec![0.0; gammas]].concat();
+                    all.extend(starts(musyc::LN_ALPHA21).iter().map(begin));
                 }
             }
             Surface::Braid => {
                 let fall = (top - bottom1.min(bottom2)).max(0.05);
                 for times in [1.0, LESS] {
                     let [a, b] = [bottom1, bottom2].map(|b| times * ((top - b) / fall).clamp(SHARES.0, SHARES.1));
-                    all.extend(EPSILONS.map(|epsilon| vec![a, b, c1, c2, h1, h2, epsilon]));
+                    let begin = |epsilon: &f64| vec![a, b, c1, c2, h1, h2, *epsilon];
+                    all.extend(starts(braid::EPSILON).iter().map(begin));
                 }
             }
         }

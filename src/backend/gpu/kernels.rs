@@ -58,10 +58,13 @@ const POLISH_GROUP: u32 = 256;
 const POLISH_DOUBT: f64 = 3e-7;
 /// Spread of residuals over the plate's largest deviation below which rounding is part of every score.
 const LEAST_SPREAD: f64 = 1e-4;
+/// What all kernels of plates are given.
+const PLATE_BINDINGS: &str = include_str!("../../../shaders/plate_bindings.wgsl");
+
 /// The kernel of a plate normalisation.
 pub fn plates(normalization: Normalization) -> Kernel {
     let group = if normalization == Normalization::BScore { POLISH_GROUP } else { GROUP };
-    let mut source = format!("const GROUP = {group}u;\nconst HEAD = {PLATE_HEAD}u;\n");
+    let mut source = format!("{PLATE_BINDINGS}const GROUP = {group}u;\nconst HEAD = {PLATE_HEAD}u;\n");
     let text = if normalization.is_score() {
         let program = Program::record(3, |v| vec![standard_score(v[0], v[1], v[2])]);
         let names = ["value", "location", "spread"].map(String::from);
@@ -100,7 +103,7 @@ pub fn plates(normalization: Normalization) -> Kernel {
 
 /// The kernel of a plate's surface; an invocation a well for the regression, a workgroup a well for the median.
 pub fn spatial(kind: SpatialCorrection) -> Kernel {
-    let mut source = format!("const GROUP = {GROUP}u;\nconst HEAD = {SPATIAL_HEAD}u;\n");
+    let mut source = format!("{PLATE_BINDINGS}const GROUP = {GROUP}u;\nconst HEAD = {SPATIAL_HEAD}u;\n");
     source += &format!("const NEAR = {};\nconst ENOUGH = {ENOUGH}u;\n", literal(NEAR));
     source += &format!("const MOST_DOUBLINGS = {MOST_DOUBLINGS}u;\n");
     if kind == SpatialCorrection::Median {

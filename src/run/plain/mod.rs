@@ -107,7 +107,8 @@ fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Scores the matrices of a plain table: `synergy`, `surfaces`, `interactions` (of models that have some) and `rejected` in the folder `settings.out`.
+/// Scores the matrices of a plain table: `synergy`, `surfaces`, `interactions` (of models that have some) and `rejected`
+/// in the folder `settings.out`.
 ///
 /// # Errors
 /// Those of reading, of the back end, and of writing.
@@ -158,8 +159,7 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcom
     ];
     if settings.synergy.iter().any(|model| model.surface().is_some()) {
         tables.push((interactions_table(&scores, &screen), &rows));
-    }
-    if tables.len() < 3 {
+    } else {
         // Of an earlier run with such models. What cannot be removed cannot be replaced either: writing will say so.
         for name in ["interactions.parquet", "interactions.csv"] {
             let _ = std::fs::remove_file(settings.out.join(name));
