@@ -2,7 +2,7 @@
 //
 // Reads `input` in regions of `config.n` floats: ln dose a, ln dose b (each relative to its drug's EC50), viability
 // under a alone and under b alone, then top, bottom, slope of a and of b. Writes expected viability in regions of
-// `config.n`: HSA, Bliss, Loewe, ZIP. `expected` is recorded from the Rust that the CPU runs.
+// `config.n`, a region a number of the list. `expected` is recorded from the Rust that the CPU runs.
 
 struct Config {
     n: u32,

@@ -1,16 +1,17 @@
 //! The CPU back end: f64, blocks of curves over the thread pool, lanes within a block. The reference.
 
-use super::{Backend, Expected, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
+use super::{Backend, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::block::{continue_block, fit_block};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::math::instructions::{InstructionSet, Vectorisable};
 use crate::math::{Instructions, Lanes};
-use crate::model::surface::{HillCurve, bliss, hsa, loewe};
-use crate::model::{Model, hill::Hill4};
+use crate::model::reference::{DosePair, FURTHER, Further, References, USUAL, Usual};
+use crate::model::surface::HillCurve;
 use rayon::prelude::*;
 use std::array::from_fn;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Curves handed to a thread at a time: enough to keep lanes full and to share the tables of starts, few enough to
@@ -49,14 +50,21 @@ impl Backend for Cpu {
         Ok(over_blocks(curves.len(), |range| set.run(Fits { curves, range, settings })))
     }
 
-    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>> {
-        let groups: Vec<Vec<Expected>> = surfaces
-            .points
-            .par_chunks(BLOCK)
-            .map(|points| InstructionSet::detect().run(Surfaces { curves: &surfaces.curves, points }))
-            .collect();
-        Ok(groups.concat())
+    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {
+        Ok(score(Usual, surfaces))
     }
+
+    fn score_further(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; FURTHER]>> {
+        Ok(score(Further, surfaces))
+    }
+}
+
+/// A list of references at every point.
+fn score<R: References<N>, const N: usize>(_: R, surfaces: &SurfaceBatch) -> Vec<[f64; N]> {
+    let part =
+        |points| InstructionSet::detect().run(Surfaces::<R, N> { curves: &surfaces.curves, points, list: PhantomData });
+    let parts: Vec<Vec<[f64; N]>> = surfaces.points.par_chunks(BLOCK).map(part).collect();
+    parts.concat()
 }
 
 /// Descends in f64 from given nonlinear parameters, those of each curve one after the other: how single-precision fits
@@ -100,14 +108,15 @@ impl Vectorisable for Continued<'_> {
     }
 }
 
-struct Surfaces<'a> {
+struct Surfaces<'a, R, const N: usize> {
     curves: &'a [(HillCurve<f64>, HillCurve<f64>)],
     points: &'a [SurfacePoint],
+    list: PhantomData<R>,
 }
 
-impl Vectorisable for Surfaces<'_> {
-    type Output = Vec<Expected>;
-    fn with(self, instructions: impl Instructions) -> Vec<Expected> {
+impl<R: References<N>, const N: usize> Vectorisable for Surfaces<'_, R, N> {
+    type Output = Vec<[f64; N]>;
+    fn with(self, instructions: impl Instructions) -> Self::Output {
         instructions.run(
             #[inline(always)]
             || self.score(),
@@ -115,9 +124,9 @@ impl Vectorisable for Surfaces<'_> {
     }
 }
 
-impl Surfaces<'_> {
+impl<R: References<N>, const N: usize> Surfaces<'_, R, N> {
     #[inline(always)]
-    fn score(self) -> Vec<Expected> {
+    fn score(self) -> Vec<[f64; N]> {
         let mut expected = Vec::with_capacity(self.points.len());
         for chunk in self.points.chunks(LANES) {
             // A short last chunk repeats its last point: the extra lanes are thrown away.
@@ -135,20 +144,12 @@ impl Surfaces<'_> {
                     slope: lanes(&|p| of(p).slope),
                 }
             };
-            let (a, b) = (curve(false), curve(true));
-            let (ln_dose_a, ln_dose_b) = (lanes(&|p| p.ln_dose_a), lanes(&|p| p.ln_dose_b));
-            let (alone_a, alone_b) = (lanes(&|p| p.alone_a), lanes(&|p| p.alone_b));
-            let fitted = |x, c: HillCurve<Lanes<LANES>>| Hill4::response(x, [c.top, c.bottom, c.ln_ec50, c.slope]);
-            let by_hsa = hsa(alone_a, alone_b);
-            let by_bliss = bliss(alone_a, alone_b);
-            let by_loewe = loewe(ln_dose_a, ln_dose_b, a, b);
-            let by_zip = bliss(fitted(ln_dose_a, a), fitted(ln_dose_b, b));
-            expected.extend((0..chunk.len()).map(|i| Expected {
-                hsa: by_hsa.0[i],
-                bliss: by_bliss.0[i],
-                loewe: by_loewe.0[i],
-                zip: by_zip.0[i],
-            }));
+            let values = R::expected(DosePair {
+                ln_dose: [lanes(&|p| p.ln_dose_a), lanes(&|p| p.ln_dose_b)],
+                alone: [lanes(&|p| p.alone_a), lanes(&|p| p.alone_b)],
+                curves: [curve(false), curve(true)],
+            });
+            expected.extend((0..chunk.len()).map(|i| values.map(|value| value.0[i])));
         }
         expected
     }

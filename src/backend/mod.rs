@@ -7,6 +7,7 @@ pub mod gpu;
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings};
+use crate::model::reference::{FURTHER, USUAL};
 use crate::model::surface::HillCurve;
 
 /// What a well is to its plate.
@@ -65,19 +66,6 @@ pub struct SurfaceBatch {
     pub points: Vec<SurfacePoint>,
 }
 
-/// Expected viability at one dose pair.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Expected {
-    /// Highest single agent, from `alone_a` and `alone_b`.
-    pub hsa: f64,
-    /// Bliss, from `alone_a` and `alone_b`.
-    pub bliss: f64,
-    /// Generalised Loewe, from the curves.
-    pub loewe: f64,
-    /// Bliss of the fitted curves: ZIP's reference.
-    pub zip: f64,
-}
-
 /// Plates whose surface is asked for, concatenated.
 #[derive(Debug, Clone, Default)]
 pub struct SpatialBatch {
@@ -119,6 +107,8 @@ pub trait Backend: Send + Sync {
     }
     /// Fits every curve; the result is in the order of the curves.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>>;
-    /// Expected viabilities, in the order of the points.
-    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>>;
+    /// Expected viabilities by the usual models ([`crate::model::reference::Usual`]), in the order of the points.
+    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>>;
+    /// What the other models rest on ([`crate::model::reference::Further`]), in the order of the points.
+    fn score_further(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; FURTHER]>>;
 }

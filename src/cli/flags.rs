@@ -13,13 +13,14 @@ use crate::screen::{Orientation, Scale};
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A parser of choices by name: help lists them, errors name the nearest.
 pub fn choice<C: Choice>() -> impl TypedValueParser<Value = C> {
-    PossibleValuesParser::new(C::ALL.iter().map(|choice| choice.name()))
+    let value = |choice: &C| PossibleValue::new(choice.name()).aliases(choice.other_names().iter().copied());
+    PossibleValuesParser::new(C::ALL.iter().map(value))
         .try_map(|text| C::from_name(&text).ok_or_else(|| unknown::<C>(&text)))
 }
 

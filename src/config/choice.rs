@@ -20,9 +20,16 @@ pub trait Choice: Copy + Send + Sync + 'static {
     /// The name by which it is chosen.
     fn name(self) -> &'static str;
 
+    /// Other names that it goes by.
+    fn other_names(self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The choice with this name, whatever its case.
     fn from_name(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|choice| choice.name().eq_ignore_ascii_case(text.trim()))
+        let is = |name: &str| name.eq_ignore_ascii_case(text.trim());
+        let named = |choice: &Self| is(choice.name()) || choice.other_names().iter().any(|name| is(name));
+        Self::ALL.iter().copied().find(named)
     }
 }
 
@@ -105,13 +112,23 @@ choices! {
     "weights" Weights = &[Weights::Equal, Weights::Variance];
     "table format" TableFormat = &[TableFormat::Parquet, TableFormat::Csv];
     "model" ModelId = ModelId::ALL;
-    "synergy model" SynergyModel = &SynergyModel::ALL;
     "orientation" Orientation = &[Orientation::Signal, Orientation::Viability, Orientation::Inhibition];
     "scale" Scale = &[Scale::Fraction, Scale::Percent];
     "role" Role = &Role::ALL;
     "format" Format = Format::ALL;
     "decimal mark" Decimal = &[Decimal::Point, Decimal::Comma];
     "status" LineStatus = &[LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive];
+}
+
+impl Choice for SynergyModel {
+    const KIND: &'static str = "synergy model";
+    const ALL: &'static [Self] = &SynergyModel::ALL;
+    fn name(self) -> &'static str {
+        SynergyModel::name(self)
+    }
+    fn other_names(self) -> &'static [&'static str] {
+        SynergyModel::other_names(self)
+    }
 }
 
 impl Choice for Margins {

@@ -3,11 +3,13 @@
 pub mod biphasic;
 pub mod braid;
 pub mod curve_model;
+pub mod effective_dose;
 pub mod exchange;
 pub mod formula;
 pub mod hill;
 pub mod hormesis;
 pub mod musyc;
+pub mod reference;
 pub mod richards;
 pub mod straight;
 pub mod surface;
@@ -143,6 +145,8 @@ surfaces! {
     musyc_gamma: musyc::MusycGamma, 12;
     /// BRAID.
     braid: braid::Braid, 9;
+    /// Effective doses.
+    effective_dose: effective_dose::EffectiveDose, 7;
 }
 
 impl PartialEq for ModelId {

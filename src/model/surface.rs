@@ -51,6 +51,23 @@ const INERT: f64 = 1e-6;
 /// monotone; the number of steps is fixed and there are no branches.
 #[inline(always)]
 pub fn loewe<S: Scalar>(ln_dose_a: S, ln_dose_b: S, a: HillCurve<S>, b: HillCurve<S>) -> S {
+    additivity(ln_dose_a, ln_dose_b, a, b).expected
+}
+
+/// [`loewe`], and whether both drugs have a part in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Additivity<S> {
+    /// The expected viability.
+    pub expected: S,
+    /// Below zero where the stronger drug alone is past the weaker one's bottom, so that only it can be responsible.
+    pub room: S,
+    /// The weaker drug's bottom: the larger of the two.
+    pub weaker_bottom: S,
+}
+
+/// Loewe additivity as [`loewe`] describes it, with what its variants need.
+#[inline(always)]
+pub fn additivity<S: Scalar>(ln_dose_a: S, ln_dose_b: S, a: HillCurve<S>, b: HillCurve<S>) -> Additivity<S> {
     let (zero, one, tiny) = (S::lit(0.0), S::lit(1.0), S::lit(1e-30));
     let top = (a.top + b.top) * S::lit(0.5);
     let (z_a, z_b) = (ln_dose_a - a.ln_ec50, ln_dose_b - b.ln_ec50);
@@ -80,7 +97,54 @@ pub fn loewe<S: Scalar>(ln_dose_a: S, ln_dose_b: S, a: HillCurve<S>, b: HillCurv
     let shared = fall_weak * (-o).logistic();
     let single = (fall_weak * (slope_weak * z_weak).logistic()).max(fall_strong * (slope_strong * z_strong).logistic());
     let effect = room.select_less(zero, single, shared);
-    top - fall_weak.select_less(S::lit(INERT), single, effect)
+    let expected = top - fall_weak.select_less(S::lit(INERT), single, effect);
+    Additivity { expected, room, weaker_bottom: weaker(a.bottom, b.bottom) }
+}
+
+/// Generalised Loewe additivity, in which each drug keeps its own bottom: the odds `e^o` at which
+/// `exp(z_a + o / h_a) + exp(z_b + o / h_b) = 1` weigh the two falls by their shares (Van der Borght 2017,
+/// doi 10.1038/s41598-017-18068-5, as in BIGL). Equal to [`loewe`] where the bottoms are equal; where they are not, a
+/// strong drug is expected to lose effect beside a weak one that is saturated.
+///
+/// The sum is convex and rises in `o`; the root lies below the smaller of `-h z`, whence Newton's steps are monotone.
+#[inline(always)]
+pub fn loewe_generalised<S: Scalar>(ln_dose_a: S, ln_dose_b: S, a: HillCurve<S>, b: HillCurve<S>) -> S {
+    let one = S::lit(1.0);
+    let top = (a.top + b.top) * S::lit(0.5);
+    let (z_a, z_b) = (ln_dose_a - a.ln_ec50, ln_dose_b - b.ln_ec50);
+    let (rate_a, rate_b) = (one / a.slope, one / b.slope);
+    let mut o = (-(a.slope * z_a)).min(-(b.slope * z_b));
+    for _ in 0..LOEWE_STEPS {
+        let (share_a, share_b) = ((z_a + o * rate_a).exp(), (z_b + o * rate_b).exp());
+        o = o - (share_a + share_b - one) / (share_a * rate_a + share_b * rate_b).max(S::lit(1e-30));
+    }
+    let (share_a, share_b) = ((z_a + o * rate_a).exp(), (z_b + o * rate_b).exp());
+    top + (share_a * (a.bottom - top) + share_b * (b.bottom - top)) * (-o).logistic()
+}
+
+/// The Hill surface that solves the logistic differential equation of a mixture (Schindler 2017,
+/// doi 10.1186/s12976-017-0060-y): a Hill curve of the summed doses, each in half-effect doses of its drug, with slope
+/// and fall averaged by the same.
+#[inline(always)]
+pub fn schindler<S: Scalar>(ln_dose_a: S, ln_dose_b: S, a: HillCurve<S>, b: HillCurve<S>) -> S {
+    let top = (a.top + b.top) * S::lit(0.5);
+    let (z_a, z_b) = (ln_dose_a - a.ln_ec50, ln_dose_b - b.ln_ec50);
+    let (share_a, share_b) = ((z_a - z_b).logistic(), (z_b - z_a).logistic());
+    let slope = share_a * a.slope + share_b * b.slope;
+    let fall = share_a * (top - a.bottom) + share_b * (top - b.bottom);
+    top - fall * (slope * (z_a + (z_b - z_a).softplus())).logistic()
+}
+
+/// Growth-rate inhibition of nothing that grows: below it a logarithm of `value + 1` has no meaning.
+const NO_GROWTH: f64 = 1e-6;
+
+/// Bliss independence of growth-rate inhibition values (1: as untreated, 0: standstill, -1: all dead), whose doublings
+/// multiply: `2^(log2(a + 1) log2(b + 1)) - 1` (Hafner 2016, doi 10.1038/nmeth.3853, with the growth rates multiplied as
+/// in gDR).
+#[inline(always)]
+pub fn bliss_growth<S: Scalar>(value_a: S, value_b: S) -> S {
+    let doublings = |value: S| (value + S::lit(1.0)).max(S::lit(NO_GROWTH)).ln() * S::lit(1.0 / std::f64::consts::LN_2);
+    (doublings(value_a) * doublings(value_b) * S::lit(std::f64::consts::LN_2)).exp() - S::lit(1.0)
 }
 
 /// The ZIP surface observed at a dose pair: the mean of the two slice fits (Yadav 2015, doi 10.1016/j.csbj.2015.09.001).
@@ -169,6 +233,58 @@ mod tests {
                 assert!((expected - response(c, 2.0 * (dose_a + dose_b))).abs() > 1e-9 || slope * dose_a > 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn all_forms_of_additivity_agree_where_the_bottoms_do() {
+        let (mut worst, mut of_unequal): (f64, f64) = (0.0, 0.0);
+        for (dose_a, dose_b, a, b) in grid() {
+            let (x, y) = (libm::log(dose_a), libm::log(dose_b));
+            let level = HillCurve { bottom: a.bottom, ..b };
+            worst = worst.max((loewe_generalised(x, y, a, level) - loewe(x, y, a, level)).abs());
+            of_unequal = of_unequal.max((loewe_generalised(x, y, a, b) - loewe(x, y, a, b)).abs());
+        }
+        assert!(worst < 1e-7, "{worst}");
+        assert!(of_unequal > 0.1, "the comparison cannot fail: {of_unequal}");
+    }
+
+    #[test]
+    fn schindler_s_surface_and_generalised_loewe_are_sham_compliant_and_do_not_mind_the_order() {
+        let c = curve(1.05, 0.15, 2e-7, 1.7);
+        for (dose_a, dose_b, a, b) in grid() {
+            let (x, y) = (libm::log(dose_a), libm::log(dose_b));
+            for of in [schindler::<f64>, loewe_generalised::<f64>] {
+                assert!((of(x, y, c, c) - response(c, dose_a + dose_b)).abs() < 1e-9);
+                assert!((of(x, y, a, b) - of(y, x, b, a)).abs() < 1e-12);
+                // Next to nothing of the second drug leaves the first one's curve.
+                assert!((of(x, -60.0, a, b) - response(a, dose_a)).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn room_ends_where_the_stronger_drug_alone_passes_the_weaker_one_s_bottom() {
+        let (mut inside, mut outside) = (0, 0);
+        for (dose_a, dose_b, a, b) in grid() {
+            let (weak, strong, dose) = if a.bottom > b.bottom { (a, b, dose_b) } else { (b, a, dose_a) };
+            let Additivity { room, weaker_bottom, .. } = additivity(libm::log(dose_a), libm::log(dose_b), a, b);
+            assert_eq!(weaker_bottom, weak.bottom);
+            let past = response(strong, dose) < weak.bottom;
+            assert_eq!(room < 0.0, past, "{room}");
+            *(if past { &mut outside } else { &mut inside }) += 1;
+        }
+        assert!(inside > 10 && outside > 10, "{inside} {outside}");
+    }
+
+    #[test]
+    fn growth_rates_multiply() {
+        // 1 doubling of 1 is as untreated; half the doublings under each drug are a quarter under both.
+        let half = 2.0f64.sqrt() - 1.0;
+        assert!((bliss_growth(1.0, 1.0) - 1.0f64).abs() < 1e-12);
+        assert!((bliss_growth(half, half) - (2.0f64.powf(0.25) - 1.0)).abs() < 1e-12);
+        assert!((bliss_growth(0.0, 0.7f64)).abs() < 1e-12, "a standstill stays one");
+        assert!(bliss_growth(-1.0, 0.5f64) < -0.99 && bliss_growth(-1.0, -1.0f64).is_finite());
+        assert!((bliss_growth(half, half) - bliss(half, half)).abs() > 0.01);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::profile::{Profile, Walk, walk};
 use crate::backend::cpu::descend_from;
 use crate::fit::inference::infer_with;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use crate::model::{LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, musyc};
+use crate::model::{LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, effective_dose, musyc};
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use rayon::prelude::*;
 
@@ -32,6 +32,8 @@ pub enum Surface {
     MusycGamma,
     /// One parameter.
     Braid,
+    /// Effective doses.
+    EffectiveDose,
 }
 
 /// How much work a fit is worth.
@@ -50,6 +52,7 @@ impl Surface {
             Surface::Musyc => ModelId::musyc(),
             Surface::MusycGamma => ModelId::musyc_gamma(),
             Surface::Braid => ModelId::braid(),
+            Surface::EffectiveDose => ModelId::effective_dose(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Surface {
                 own[musyc::LN_ALPHA12..].fill(0.0);
             }
             Surface::Braid => own[braid::EPSILON] = 0.0,
+            Surface::EffectiveDose => own[effective_dose::LN_ALPHA12..].fill(0.0),
         }
         own
     }
@@ -72,6 +76,7 @@ impl Surface {
             Surface::Musyc => &[musyc::LN_ALPHA12, musyc::LN_ALPHA21],
             Surface::MusycGamma => &[musyc::LN_ALPHA12, musyc::LN_ALPHA21, musyc::LN_GAMMA12, musyc::LN_GAMMA21],
             Surface::Braid => &[braid::EPSILON],
+            Surface::EffectiveDose => &[effective_dose::LN_ALPHA12, effective_dose::LN_ALPHA21],
         }
     }
 
@@ -82,6 +87,7 @@ impl Surface {
             Surface::Musyc => musyc::Musyc::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::MusycGamma => musyc::MusycGamma::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::Braid => braid::Braid::response(a, b, std::array::from_fn(|i| p[i])),
+            Surface::EffectiveDose => effective_dose::EffectiveDose::response(a, b, std::array::from_fn(|i| p[i])),
         };
         of(parameters)
     }
@@ -102,6 +108,12 @@ impl Surface {
                 for alpha12 in starts(musyc::LN_ALPHA12) {
                     let begin = |alpha21: &f64| [vec![c1, c2, h1, h2, *alpha12, *alpha21], vec![0.0; gammas]].concat();
                     all.extend(starts(musyc::LN_ALPHA21).iter().map(begin));
+                }
+            }
+            Surface::EffectiveDose => {
+                for alpha12 in starts(effective_dose::LN_ALPHA12) {
+                    let begin = |alpha21: &f64| vec![c1, c2, h1, h2, *alpha12, *alpha21];
+                    all.extend(starts(effective_dose::LN_ALPHA21).iter().map(begin));
                 }
             }
             Surface::Braid => {
@@ -142,6 +154,7 @@ impl Interaction {
             Surface::Musyc => "musyc_not_identified",
             Surface::MusycGamma => "musyc_gamma_not_identified",
             Surface::Braid => "braid_not_identified",
+            Surface::EffectiveDose => "effective_dose_not_identified",
         })
     }
 }

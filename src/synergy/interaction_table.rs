@@ -48,7 +48,7 @@ impl Interaction {
                 Row { value: Some(shown(value)), standard_error: error, reason, ..row }
             });
         }
-        if self.surface != Surface::Braid {
+        if matches!(self.surface, Surface::Musyc | Surface::MusycGamma) {
             rows.push(self.beta());
         }
         rows

@@ -9,21 +9,24 @@ pub mod interaction_table;
 pub mod margins;
 pub mod noise;
 pub mod profile;
+mod reference;
 pub mod score;
+mod smooth;
 pub mod table;
 pub mod zip;
 
 use crate::screen::dose_matrix::MatrixKey;
 use interaction::{Interaction, Surface};
+use zip::Slices;
 
-/// A reference model of non-interaction.
+/// A model of non-interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SynergyModel {
     /// Highest single agent.
     Hsa,
     /// Independence: viabilities multiply (Bliss 1939, doi 10.1111/j.1744-7348.1939.tb06990.x).
     Bliss,
-    /// Dose additivity, generalised to partial effects so that it is always defined.
+    /// Dose additivity; beyond the weaker drug's bottom the stronger one stands alone, so that it is always defined.
     Loewe,
     /// Zero interaction potency (Yadav 2015, doi 10.1016/j.csbj.2015.09.001).
     Zip,
@@ -33,11 +36,44 @@ pub enum SynergyModel {
     MusycGamma,
     /// A BRAID surface, in the same way.
     Braid,
+    /// A surface of effective doses, in the same way.
+    EffectiveDose,
+    /// Loewe in which each drug keeps its bottom, as in BIGL.
+    LoeweGeneralised,
+    /// Loewe that is not defined beyond the weaker drug's bottom.
+    LoeweNan,
+    /// Loewe that stays at the weaker drug's bottom beyond it.
+    LoeweWeakest,
+    /// The Hill surface of a mixture's logistic differential equation.
+    Schindler,
+    /// Bliss for responses that are growth-rate inhibition values.
+    BlissGrowth,
+    /// ZIP as in its paper: slices run from the fitted single drug to no viability at all.
+    ZipPaper2015,
+    /// ZIP as in synergyfinder 3: slices begin at the observed single drug.
+    ZipSfplus,
+    /// HSA against responses smoothed along both drugs and along constant ratios, as in gDR.
+    GdrHsa,
+    /// Bliss in the same way; where one drug alone leaves less than nothing, HSA.
+    GdrBliss,
+}
+
+/// What a model's excess is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// The observed responses.
+    Wells,
+    /// Curves fitted along each drug at each dose of the other.
+    Slices(Slices),
+    /// Responses smoothed along both drugs and along constant ratios.
+    Smooth,
+    /// A surface fitted to the whole matrix.
+    Surface(Surface),
 }
 
 impl SynergyModel {
     /// Every model: the one list that flags, tables, tests and benches walk.
-    pub const ALL: [SynergyModel; 7] = [
+    pub const ALL: [SynergyModel; 17] = [
         SynergyModel::Hsa,
         SynergyModel::Bliss,
         SynergyModel::Loewe,
@@ -45,8 +81,18 @@ impl SynergyModel {
         SynergyModel::Musyc,
         SynergyModel::MusycGamma,
         SynergyModel::Braid,
+        SynergyModel::EffectiveDose,
+        SynergyModel::LoeweGeneralised,
+        SynergyModel::LoeweNan,
+        SynergyModel::LoeweWeakest,
+        SynergyModel::Schindler,
+        SynergyModel::BlissGrowth,
+        SynergyModel::ZipPaper2015,
+        SynergyModel::ZipSfplus,
+        SynergyModel::GdrHsa,
+        SynergyModel::GdrBliss,
     ];
-    /// Those that follow from the single drugs alone, and are computed unless others are asked for.
+    /// Those that are computed unless others are asked for.
     pub const REFERENCES: [SynergyModel; 4] =
         [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Loewe, SynergyModel::Zip];
 
@@ -60,22 +106,58 @@ impl SynergyModel {
             SynergyModel::Musyc => "musyc",
             SynergyModel::MusycGamma => "musyc_gamma",
             SynergyModel::Braid => "braid",
+            SynergyModel::EffectiveDose => "effective_dose",
+            SynergyModel::LoeweGeneralised => "loewe_generalised",
+            SynergyModel::LoeweNan => "loewe_nan",
+            SynergyModel::LoeweWeakest => "loewe_weakest",
+            SynergyModel::Schindler => "schindler",
+            SynergyModel::BlissGrowth => "bliss_growth",
+            SynergyModel::ZipPaper2015 => "zip_paper2015",
+            SynergyModel::ZipSfplus => "zip_sfplus",
+            SynergyModel::GdrHsa => "gdr_hsa",
+            SynergyModel::GdrBliss => "gdr_bliss",
+        }
+    }
+
+    /// Other names that people know a model by.
+    pub fn other_names(self) -> &'static [&'static str] {
+        match self {
+            SynergyModel::Loewe => &["loewe_hsa", "loewe_harbron", "loewe-hsa", "loewe-harbron"],
+            SynergyModel::LoeweGeneralised => &["loewe-generalised", "loewe_bigl", "loewe-bigl"],
+            SynergyModel::LoeweNan => &["loewe-nan"],
+            SynergyModel::LoeweWeakest => &["loewe-weakest"],
+            SynergyModel::ZipPaper2015 => &["zip-paper2015"],
+            SynergyModel::ZipSfplus => &["zip-sfplus"],
+            SynergyModel::MusycGamma => &["musyc-gamma"],
+            SynergyModel::EffectiveDose => &["effective-dose", "zimmer"],
+            SynergyModel::BlissGrowth => &["bliss-growth"],
+            SynergyModel::GdrHsa => &["gdr-hsa"],
+            SynergyModel::GdrBliss => &["gdr-bliss"],
+            _ => &[],
+        }
+    }
+
+    /// What its excess is measured on.
+    pub fn measured(self) -> Measured {
+        match self {
+            SynergyModel::Zip => Measured::Slices(Slices::FromFitted),
+            SynergyModel::ZipSfplus => Measured::Slices(Slices::FromObserved),
+            SynergyModel::ZipPaper2015 => Measured::Slices(Slices::ToNothing),
+            SynergyModel::GdrHsa | SynergyModel::GdrBliss => Measured::Smooth,
+            SynergyModel::Musyc => Measured::Surface(Surface::Musyc),
+            SynergyModel::MusycGamma => Measured::Surface(Surface::MusycGamma),
+            SynergyModel::Braid => Measured::Surface(Surface::Braid),
+            SynergyModel::EffectiveDose => Measured::Surface(Surface::EffectiveDose),
+            _ => Measured::Wells,
         }
     }
 
     /// The surface that is fitted, where the model is one.
     pub fn surface(self) -> Option<Surface> {
-        match self {
-            SynergyModel::Musyc => Some(Surface::Musyc),
-            SynergyModel::MusycGamma => Some(Surface::MusycGamma),
-            SynergyModel::Braid => Some(Surface::Braid),
+        match self.measured() {
+            Measured::Surface(surface) => Some(surface),
             _ => None,
         }
-    }
-
-    /// The model with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|m| m.name().eq_ignore_ascii_case(text.trim()))
     }
 }
 

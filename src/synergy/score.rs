@@ -5,10 +5,12 @@ use super::interaction::{Effort, Fitted, Interaction, Surface, fit_surfaces, poi
 use super::margins::{Margin, fit_margins, margin_flags, response};
 use super::noise::{Noise, ROUNDING, lacks_replicates};
 use super::profile::Profile;
-use super::zip::{FittedSurface, fit_slices};
-use super::{Margins, MatrixScore, Score, SurfaceCell, SynergyModel};
+use super::reference::Combined;
+use super::smooth::smooth;
+use super::zip::{FittedSurface, Slices, fit_slices};
+use super::{Margins, MatrixScore, Measured, Score, SurfaceCell, SynergyModel};
 use crate::Result;
-use crate::backend::{Backend, Expected, SurfaceBatch, SurfacePoint};
+use crate::backend::{Backend, SurfaceBatch, SurfacePoint};
 use crate::fit::{Fit, FitSettings};
 use crate::model::surface::HillCurve;
 use crate::screen::dose_matrix::DoseMatrix;
@@ -26,19 +28,37 @@ const NO_CURVE: HillCurve<f64> = HillCurve { top: 1.0, bottom: 0.0, ln_ec50: 0.0
 pub struct Evaluation {
     /// The fitted margins.
     pub margins: [Margin; 2],
-    /// The ZIP slices, where asked for.
+    /// The slices of our ZIP, where they are needed.
     pub surface: FittedSurface,
+    /// Those of other variants that were asked for.
+    pub variants: Vec<(Slices, FittedSurface)>,
+    /// The smoothed responses of the combinations; empty where nobody asked.
+    pub smooth: Vec<f64>,
     /// The surfaces with parameters of interaction that were asked for.
     pub interactions: Vec<(Surface, Fitted)>,
     /// By model, by combination: expected viability.
     pub expected: Vec<Vec<Option<f64>>>,
-    /// By model, by combination: expected minus observed (ZIP: minus fitted) viability.
+    /// By model, by combination: expected minus observed viability, or minus what the model takes in its place.
     pub excess: Vec<Vec<Option<f64>>>,
     /// Which drugs' observed single-agent responses stood in for a curve that could not be fitted.
     pub observed_instead: [bool; 2],
 }
 
 impl Evaluation {
+    /// What excess is measured on, at each combination; empty where there is nothing, as for surfaces.
+    fn measured<'a>(&'a self, measured: Measured, responses: &'a Responses) -> &'a [f64] {
+        match measured {
+            Measured::Wells => &responses.combinations,
+            Measured::Smooth => &self.smooth,
+            Measured::Slices(Slices::FromFitted) => &self.surface.fitted,
+            Measured::Slices(kind) => {
+                let of_kind = self.variants.iter().find(|(other, _)| *other == kind);
+                of_kind.map_or(&[], |(_, surface)| &surface.fitted)
+            }
+            Measured::Surface(_) => &[],
+        }
+    }
+
     /// The fit of a surface that was asked for.
     fn fit_of(&self, surface: Surface) -> Option<&Fit> {
         self.interactions.iter().find(|(other, _)| *other == surface).map(|(_, fitted)| &fitted.fit)
@@ -67,8 +87,21 @@ impl Evaluator<'_> {
     /// Those of the back end.
     pub fn evaluate(&self, items: &[(&Design, Responses)], slices: impl Fn(usize) -> bool) -> Result<Vec<Evaluation>> {
         let margins = fit_margins(items, self.fit, self.backend)?;
-        let zip = self.models.contains(&SynergyModel::Zip);
-        let surfaces = fit_slices(items, &margins, |i| zip || slices(i), self.fit, self.backend)?;
+        let is_asked = |measured: Measured| self.models.iter().any(|model| model.measured() == measured);
+        let zip = is_asked(Measured::Slices(Slices::FromFitted)) || is_asked(Measured::Smooth);
+        let surfaces = fit_slices(items, &margins, |i| zip || slices(i), Slices::FromFitted, self.fit, self.backend)?;
+        let mut variants = Vec::new();
+        for kind in [Slices::FromObserved, Slices::ToNothing] {
+            if is_asked(Measured::Slices(kind)) {
+                let of_kind = fit_slices(items, &margins, |_| true, kind, self.fit, self.backend)?;
+                variants.push((kind, of_kind.into_iter()));
+            }
+        }
+        let smooth = match is_asked(Measured::Smooth) {
+            true => smooth(items, &margins, &surfaces, self.fit, self.backend)?,
+            false => vec![Vec::new(); items.len()],
+        };
+        let mut smooth = smooth.into_iter();
         let wanted = self.models.iter().filter_map(|model| model.surface());
         let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = wanted
             .map(|surface| {
@@ -103,18 +136,30 @@ impl Evaluator<'_> {
                 });
             }
         }
-        let expected = self.backend.score_surfaces(&batch)?;
-        let mut cells = expected.iter().zip(&alone);
+        let usual = self.backend.score_surfaces(&batch)?;
+        let further = match self.models.iter().any(|model| model.needs_further()) {
+            true => self.backend.score_further(&batch)?,
+            false => Vec::new(),
+        };
+        let mut cells = usual.iter().zip(&alone).enumerate();
         let mut evaluations = Vec::with_capacity(items.len());
         for (((design, responses), (margins, surface)), observed_instead) in
             items.iter().zip(margins.into_iter().zip(surfaces)).zip(observed_instead)
         {
             let n = responses.combinations.len();
-            let cells: Vec<(&Expected, &[Option<f64>; 2])> = cells.by_ref().take(n).collect();
-            let curves = margins[0].curve.is_some() && margins[1].curve.is_some();
+            let has_curves = margins[0].curve.is_some() && margins[1].curve.is_some();
+            let combined = |(i, (usual, alone)): (usize, (_, &[Option<f64>; 2]))| Combined {
+                usual,
+                further: further.get(i),
+                alone: *alone,
+                has_curves,
+            };
+            let cells: Vec<Combined> = cells.by_ref().take(n).map(combined).collect();
             let mut evaluation = Evaluation {
                 margins,
                 surface,
+                variants: variants.iter_mut().filter_map(|(kind, fits)| Some((*kind, fits.next()?))).collect(),
+                smooth: smooth.next().unwrap_or_default(),
                 interactions: interactions
                     .iter_mut()
                     .filter_map(|(which, fits)| Some((*which, fits.next()?)))
@@ -131,20 +176,8 @@ impl Evaluator<'_> {
                     evaluation.excess.push(excess);
                     continue;
                 }
-                let reference = |(expected, alone): &(&Expected, &[Option<f64>; 2])| {
-                    let both = alone[0].is_some() && alone[1].is_some();
-                    match model {
-                        SynergyModel::Hsa => both.then_some(expected.hsa),
-                        SynergyModel::Bliss => both.then_some(expected.bliss),
-                        SynergyModel::Loewe => curves.then_some(expected.loewe),
-                        SynergyModel::Zip => curves.then_some(expected.zip),
-                        SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid => None,
-                    }
-                    .filter(|value| value.is_finite())
-                };
-                let measured =
-                    if *model == SynergyModel::Zip { &evaluation.surface.fitted } else { &responses.combinations };
-                let expected: Vec<Option<f64>> = cells.iter().map(reference).collect();
+                let expected: Vec<Option<f64>> = cells.iter().map(|cell| model.expected(*cell)).collect();
+                let measured = evaluation.measured(model.measured(), responses);
                 let excess = (0..n).map(|i| Some(expected[i]? - measured.get(i)?)).collect();
                 evaluation.expected.push(expected);
                 evaluation.excess.push(excess);
@@ -257,7 +290,10 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
                 return Score { reason: Some(why_no_score(*model, evaluation, n_cells)), ..Score::default() };
             };
             if excess.iter().any(Option::is_none) {
-                flags.push("cells_without_margin");
+                flags.push(match model {
+                    SynergyModel::LoeweNan => "cells_beyond_weaker_drug",
+                    _ => "cells_without_margin",
+                });
             }
             let peak = best_window(&windows, |i| excess[i]);
             let centre = peak.map(|(_, i)| &matrix.cells[design.combinations[i].cell]);
@@ -329,13 +365,15 @@ fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) ->
         return "no_combination_cells";
     }
     let failed = |k: usize| evaluation.margins[k].reason.map(|reason| reason.code(k));
+    let margins = failed(0).or_else(|| failed(1));
+    if let Some(surface) = model.surface() {
+        return evaluation.fit_of(surface).and_then(|fit| fit.status.reason()).unwrap_or("not_finite");
+    }
     match model {
-        SynergyModel::Loewe | SynergyModel::Zip => failed(0).or_else(|| failed(1)).unwrap_or("not_finite"),
-        SynergyModel::Hsa | SynergyModel::Bliss => "no_margins",
-        SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid => {
-            let fit = model.surface().and_then(|surface| evaluation.fit_of(surface));
-            fit.and_then(|fit| fit.status.reason()).unwrap_or("not_finite")
-        }
+        SynergyModel::Hsa | SynergyModel::Bliss | SynergyModel::BlissGrowth => "no_margins",
+        SynergyModel::GdrHsa | SynergyModel::GdrBliss => margins.unwrap_or("no_margins"),
+        SynergyModel::LoeweNan => margins.unwrap_or("beyond_weaker_drug"),
+        _ => margins.unwrap_or("not_finite"),
     }
 }
 

@@ -1,27 +1,68 @@
 //! The slices of zero interaction potency: along each drug at each dose of the other, one curve a slice, all slices
-//! of all matrices in one batch (Yadav 2015, doi 10.1016/j.csbj.2015.09.001).
+//! of all matrices in one batch (Yadav 2015, doi 10.1016/j.csbj.2015.09.001). Its implementations differ in where a
+//! slice begins and ends ([`Slices`]); ours begins, as the Python package `synergy`, at the *fitted* response of the
+//! other drug alone, because an observed one carries the noise of one well into a whole row.
 //!
-//! The convention is that of the Python package `synergy`: the slice's response at dose zero is fixed at the *fitted*
-//! response of the other drug alone; potency, slope and bottom are free. synergyfinder fixes it at the *observed*
-//! one, which carries the noise of one well into a whole row.
-//!
-//! A slice with fewer than three doses, or whose fit gives nothing, is represented by its observed responses.
+//! A slice with fewer doses than its curve has parameters, or whose fit gives nothing, is represented by its observed
+//! responses.
 
-use super::design::{Design, Responses};
+use super::design::{Combination, Design, Responses};
 use super::margins::{Margin, hill_curve, hill4_settings, push, response};
 use crate::Result;
 use crate::backend::Backend;
-use crate::fit::{CurveSet, FitSettings};
+use crate::fit::{Bound, CurveSet, FitSettings};
 use crate::model::surface::zip_fitted;
 
-/// Bottom, potency and slope are free.
-const FREE: usize = 3;
+/// Where slices begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slices {
+    /// From the fitted response of the other drug alone; bottom, potency and slope are free.
+    FromFitted,
+    /// From the observed response of the other drug alone, the fitted one where there is none; else the same.
+    FromObserved,
+    /// From the fitted response to no viability at all; potency and slope are free.
+    ToNothing,
+}
+
+impl Slices {
+    /// Free parameters of a slice's curve: fewer doses are not a slice.
+    fn free(self) -> usize {
+        if self == Slices::ToNothing { 2 } else { 3 }
+    }
+
+    fn baseline(
+        self,
+        design: &Design,
+        responses: &Responses,
+        margins: &[Margin; 2],
+        combination: &Combination,
+        other: usize,
+    ) -> Option<f64> {
+        let fitted = || margins[other].response(combination.ln_dose[other]);
+        match self {
+            Slices::FromObserved => design.alone(responses, combination, other).or_else(fitted),
+            Slices::FromFitted | Slices::ToNothing => fitted(),
+        }
+    }
+
+    fn settings(self, fit: &FitSettings) -> FitSettings {
+        /// Place of the bottom among the parameters of `hill4`.
+        const BOTTOM: usize = 1;
+        let mut settings = hill4_settings(fit);
+        if self == Slices::ToNothing {
+            settings.bounds[BOTTOM] = Bound { lower: 0.0, upper: 0.0 };
+        }
+        settings
+    }
+}
 
 /// The smoothed surface of one matrix.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FittedSurface {
     /// Mean of the two slices at each of [`Design::combinations`]; empty where a margin has no curve.
     pub fitted: Vec<f64>,
+    /// The slice along each drug alone, where there is a fitted one.
+    pub along: [Vec<Option<f64>>; 2],
     /// Slices fitted.
     pub slices_fitted: usize,
     /// Slices represented by their observed responses.
@@ -40,10 +81,11 @@ pub fn fit_slices(
     items: &[(&Design, Responses)],
     margins: &[[Margin; 2]],
     wanted: impl Fn(usize) -> bool,
+    kind: Slices,
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<Vec<FittedSurface>> {
-    let settings = hill4_settings(fit);
+    let settings = kind.settings(fit);
     let mut curves = CurveSet::new();
     let mut slices = Vec::new();
     let (mut ln_dose, mut values, mut weight) = (Vec::new(), Vec::new(), Vec::new());
@@ -57,12 +99,11 @@ pub fn fit_slices(
         for along in 0..2 {
             let other = 1 - along;
             for slice in &design.slices[along] {
-                let Some(baseline) =
-                    slice.first().and_then(|&i| margins[other].response(design.combinations[i].ln_dose[other]))
-                else {
+                let baseline = |&i: &usize| kind.baseline(design, responses, margins, &design.combinations[i], other);
+                let Some(baseline) = slice.first().and_then(baseline) else {
                     continue;
                 };
-                let curve = if slice.len() >= FREE {
+                let curve = if slice.len() >= kind.free() {
                     ln_dose.clear();
                     values.clear();
                     weight.clear();
@@ -81,33 +122,29 @@ pub fn fit_slices(
     let fits = if curves.is_empty() { Vec::new() } else { backend.fit(&settings, &curves)? };
 
     let mut surfaces = vec![FittedSurface::default(); items.len()];
-    let mut along_each = vec![[const { Vec::new() }; 2]; items.len()];
     for (item, along, slice, curve) in slices {
-        let (design, responses) = &items[item];
+        let design = items[item].0;
         let surface = &mut surfaces[item];
-        let column: &mut Vec<f64> = &mut along_each[item][along];
-        column.resize(design.combinations.len(), 0.0);
+        surface.along[along].resize(design.combinations.len(), None);
         let fit = curve.and_then(|curve| fits.get(curve));
         let hill = fit.and_then(|fit| hill_curve(fit, settings.model));
         match (fit, hill) {
             (Some(fit), Some(hill)) => {
                 surface.slices_fitted += 1;
                 surface.sse += fit.sse;
-                surface.degrees_of_freedom += slice.len().saturating_sub(FREE);
+                surface.degrees_of_freedom += slice.len().saturating_sub(kind.free());
                 for &i in slice {
-                    column[i] = response(hill, design.combinations[i].ln_dose[along]);
+                    surface.along[along][i] = Some(response(hill, design.combinations[i].ln_dose[along]));
                 }
             }
-            _ => {
-                surface.slices_observed += 1;
-                for &i in slice {
-                    column[i] = responses.combinations[i];
-                }
-            }
+            _ => surface.slices_observed += 1,
         }
     }
-    for (surface, [along_a, along_b]) in surfaces.iter_mut().zip(along_each) {
-        surface.fitted = along_a.into_iter().zip(along_b).map(|(a, b)| zip_fitted(a, b)).collect();
+    for (surface, (_, responses)) in surfaces.iter_mut().zip(items) {
+        let [a, b] = &surface.along;
+        let slices = a.iter().zip(b).zip(&responses.combinations);
+        surface.fitted =
+            slices.map(|((a, b), observed)| zip_fitted(a.unwrap_or(*observed), b.unwrap_or(*observed))).collect();
     }
     Ok(surfaces)
 }

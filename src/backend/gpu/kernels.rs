@@ -5,8 +5,8 @@ use super::device::{GROUP, Kernel};
 use crate::config::{Normalization, SpatialCorrection};
 use crate::math::wgsl::{function, literal};
 use crate::math::{Program, Recorded, Scalar};
-use crate::model::surface::{HillCurve, bliss, hsa, loewe};
-use crate::model::{Model, hill::Hill4};
+use crate::model::reference::{DosePair, References};
+use crate::model::surface::HillCurve;
 use crate::plate::median_polish;
 use crate::plate::normalization::{ControlMeans, Reading, normalise_well};
 use crate::plate::scores::standard_score;
@@ -16,32 +16,26 @@ use std::array::from_fn;
 
 /// Values read and written a dose pair by `surface.wgsl`.
 pub const SURFACE_INPUTS: usize = 10;
-/// HSA, Bliss, Loewe, ZIP.
-pub const SURFACE_OUTPUTS: usize = 4;
-
 /// Names of the entries of an array, or of the fields of a structure.
 fn entries(count: usize, name: impl Fn(usize) -> String) -> Vec<String> {
     (0..count).map(name).collect()
 }
 
-/// The kernel of the reference surfaces.
-pub fn surfaces() -> Kernel {
-    let mut source =
-        format!("const GROUP = {GROUP}u;\nconst INPUTS = {SURFACE_INPUTS}u;\nconst OUTPUTS = {SURFACE_OUTPUTS}u;\n");
+/// The kernel of a list of reference models.
+pub fn surfaces<R: References<N>, const N: usize>(_: R) -> Kernel {
+    let mut source = format!("const GROUP = {GROUP}u;\nconst INPUTS = {SURFACE_INPUTS}u;\nconst OUTPUTS = {N}u;\n");
     let program = Program::record(SURFACE_INPUTS, |v| {
         let [z_a, z_b, alone_a, alone_b, top_a, bottom_a, slope_a, top_b, bottom_b, slope_b] = from_fn(|i| v[i]);
         // Doses come relative to each drug's EC50, formed in f64: single precision is kept for the differences.
         let zero = Recorded::lit(0.0);
         let a = HillCurve { top: top_a, bottom: bottom_a, ln_ec50: zero, slope: slope_a };
         let b = HillCurve { top: top_b, bottom: bottom_b, ln_ec50: zero, slope: slope_b };
-        let fitted_a = Hill4::response(z_a, [top_a, bottom_a, zero, slope_a]);
-        let fitted_b = Hill4::response(z_b, [top_b, bottom_b, zero, slope_b]);
-        vec![hsa(alone_a, alone_b), bliss(alone_a, alone_b), loewe(z_a, z_b, a, b), bliss(fitted_a, fitted_b)]
+        R::expected(DosePair { ln_dose: [z_a, z_b], alone: [alone_a, alone_b], curves: [a, b] }).to_vec()
     });
     let inputs = entries(SURFACE_INPUTS, |i| format!("v[{i}]"));
-    let result = format!("array<f32, {SURFACE_OUTPUTS}>");
+    let result = format!("array<f32, {N}>");
     source += &function("expected", &format!("v: array<f32, {SURFACE_INPUTS}>"), &result, &inputs, &program);
-    Kernel { name: "surface".into(), source: source + include_str!("../../../shaders/surface.wgsl") }
+    Kernel { name: R::NAME.into(), source: source + include_str!("../../../shaders/surface.wgsl") }
 }
 
 /// Floats read of each plate before its wells: first well, number of wells, rows, columns.
@@ -128,6 +122,7 @@ mod tests {
     use super::*;
     use crate::backend::gpu::fit_kernel;
     use crate::model::ModelId;
+    use crate::model::reference::{Further, Usual};
 
     fn validate(kernel: &Kernel) {
         let module = naga::front::wgsl::parse_str(&kernel.source)
@@ -144,7 +139,8 @@ mod tests {
                 validate(&fit_kernel::kernel(model.curve_model(), points));
             }
         }
-        validate(&surfaces());
+        validate(&surfaces(Usual));
+        validate(&surfaces(Further));
         for normalization in Normalization::ALL {
             validate(&plates(normalization));
         }
@@ -155,7 +151,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "lm_broken")]
     fn a_broken_kernel_is_noticed() {
-        let mut kernel = surfaces();
+        let mut kernel = surfaces(Usual);
         kernel.name = "lm_broken".into();
         kernel.source = kernel.source.replacen("let t", "let undefined", 1);
         validate(&kernel);

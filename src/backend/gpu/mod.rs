@@ -40,10 +40,11 @@ pub mod kernels;
 mod plates;
 pub mod timings;
 
-use super::{Backend, Expected, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
+use super::{Backend, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
+use crate::model::reference::{FURTHER, Further, References, USUAL, Usual};
 use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
 use timings::{FitTimings, Recorder};
@@ -119,31 +120,36 @@ impl Backend for Gpu {
         fits::fit(&self.device, &self.recorder, settings, curves, fit_kernel::kernel)
     }
 
-    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<Expected>> {
+    fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {
+        self.score(Usual, surfaces)
+    }
+
+    fn score_further(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; FURTHER]>> {
+        self.score(Further, surfaces)
+    }
+}
+
+impl Gpu {
+    /// A list of references at every point.
+    fn score<R: References<N>, const N: usize>(&self, list: R, surfaces: &SurfaceBatch) -> Result<Vec<[f64; N]>> {
         let n = surfaces.points.len();
         let units = self.device.units_per_chunk(kernels::SURFACE_INPUTS * size_of::<f32>());
         let ranges = (0..n).step_by(units).map(|from| from..(from + units).min(n));
         let mut expected = Vec::with_capacity(n);
         self.device.stream(
-            &kernels::surfaces(),
+            &kernels::surfaces(list),
             ranges,
-            |range| pack_surfaces(surfaces, range),
+            |range| pack_surfaces(surfaces, range, N),
             |range, output| {
                 let n = range.len();
-                let value = |row: usize, i: usize| f64::from(output[row * n + i]);
-                expected.extend((0..n).map(|i| Expected {
-                    hsa: value(0, i),
-                    bliss: value(1, i),
-                    loewe: value(2, i),
-                    zip: value(3, i),
-                }));
+                expected.extend((0..n).map(|i| std::array::from_fn(|row| f64::from(output[row * n + i]))));
             },
         )?;
         Ok(expected)
     }
 }
 
-fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
+fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>, outputs: usize) -> Chunk {
     let points = &surfaces.points[range.clone()];
     let n = points.len();
     let mut input = vec![0.0f32; kernels::SURFACE_INPUTS * n];
@@ -169,7 +175,7 @@ fn pack_surfaces(surfaces: &SurfaceBatch, range: &Range<usize>) -> Chunk {
         config: [n as u32, 0, 0, 0],
         input,
         tables: Vec::new(),
-        output: kernels::SURFACE_OUTPUTS * n,
+        output: outputs * n,
         groups: (n as u32).div_ceil(GROUP),
     }
 }

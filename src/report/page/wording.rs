@@ -12,6 +12,7 @@ pub(super) fn explain(code: &str) -> String {
         "discordant_models" => "the reference models disagree",
         "margin_a_flat" => "the first drug alone has no effect",
         "musyc_not_identified" | "musyc_gamma_not_identified" => "the data do not tell a change of potency",
+        "effective_dose_not_identified" => "the data do not tell a change of effective doses",
         "braid_not_identified" => "the data do not tell kappa",
         "margin_b_flat" => "the second drug alone has no effect",
         "no_margins" => "single-drug wells are missing",
@@ -33,7 +34,17 @@ pub(super) fn reference(model: SynergyModel) -> &'static str {
         SynergyModel::Hsa => "HSA",
         SynergyModel::Bliss => "Bliss",
         SynergyModel::Loewe => "Loewe",
+        SynergyModel::LoeweGeneralised => "generalised Loewe",
+        SynergyModel::LoeweNan => "Loewe (within both drugs' reach)",
+        SynergyModel::LoeweWeakest => "Loewe (no further than the weaker drug)",
         SynergyModel::Zip => "ZIP",
+        SynergyModel::ZipPaper2015 => "ZIP (2015)",
+        SynergyModel::ZipSfplus => "ZIP (synergyfinder)",
+        SynergyModel::Schindler => "Schindler",
+        SynergyModel::BlissGrowth => "Bliss of growth rates",
+        SynergyModel::GdrHsa => "HSA (gDR)",
+        SynergyModel::GdrBliss => "Bliss (gDR)",
+        SynergyModel::EffectiveDose => "effective dose",
         SynergyModel::Musyc | SynergyModel::MusycGamma => "MuSyC",
         SynergyModel::Braid => "BRAID",
     }
@@ -42,10 +53,21 @@ pub(super) fn reference(model: SynergyModel) -> &'static str {
 /// What the reference model expects, to follow “expected”.
 pub(super) fn reference_meaning(model: SynergyModel) -> &'static str {
     match model {
-        SynergyModel::Hsa => "if the pair did no more than the better of its two drugs (highest single agent)",
-        SynergyModel::Bliss => "if the two drugs acted independently (Bliss: surviving shares multiply)",
-        SynergyModel::Loewe => "if each drug merely replaced an equally effective dose of the other (Loewe)",
-        SynergyModel::Zip => "if neither drug changed the potency of the other (zero interaction potency)",
+        SynergyModel::Hsa | SynergyModel::GdrHsa => {
+            "if the pair did no more than the better of its two drugs (highest single agent)"
+        }
+        SynergyModel::Bliss | SynergyModel::GdrBliss => {
+            "if the two drugs acted independently (Bliss: surviving shares multiply)"
+        }
+        SynergyModel::BlissGrowth => "if the two drugs slowed growth independently (growth rates multiply)",
+        SynergyModel::Schindler => "by the Hill surface that lies between the two drugs' curves (Schindler)",
+        SynergyModel::EffectiveDose => "if neither drug changed how much of the other counts (effective doses)",
+        SynergyModel::Loewe | SynergyModel::LoeweGeneralised | SynergyModel::LoeweNan | SynergyModel::LoeweWeakest => {
+            "if each drug merely replaced an equally effective dose of the other (Loewe)"
+        }
+        SynergyModel::Zip | SynergyModel::ZipPaper2015 | SynergyModel::ZipSfplus => {
+            "if neither drug changed the potency of the other (zero interaction potency)"
+        }
         SynergyModel::Musyc | SynergyModel::MusycGamma => {
             "by the MuSyC surface of the pair if neither drug changed the potency of the other, nor both did more than the better one"
         }
