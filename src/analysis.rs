@@ -17,6 +17,7 @@ use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::flagged::{add_burden, add_unflagged};
 use crate::synergy::score::score_matrices;
+use crate::synergy::summary::add_box_scores;
 use crate::synergy::{MatrixScore, SynergyModel};
 use std::collections::HashSet;
 
@@ -192,6 +193,9 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    if !settings.dose_limits.is_empty() {
+        add_box_scores(&mut analysis.scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
+    }
     add_burden(&mut analysis.scores, &analysis.wells, &analysis.plates);
     add_unflagged(
         &mut analysis.scores,

@@ -4,9 +4,11 @@
 
 pub mod bounds;
 pub mod choice;
+pub mod dose_limits;
 pub mod mapping;
 pub mod model_choice;
 pub mod screen_file;
+pub mod synergy_choice;
 
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
@@ -18,7 +20,9 @@ pub use bounds::ParameterBounds;
 pub use mapping::Mapping;
 pub use model_choice::ModelChoice;
 pub use screen_file::ScreenFile;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+pub use synergy_choice::SynergyChoice;
 
 /// Which back end to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -195,6 +199,10 @@ pub struct Settings {
     pub vehicle_point: bool,
     /// Reference models, in the order in which tables list them.
     pub synergy: Vec<SynergyModel>,
+    /// Whether Chou and Talalay's index is tabulated.
+    pub combination_index: bool,
+    /// Molar doses by drug beyond which combinations do not count in `box` scores; empty for no such scores.
+    pub dose_limits: BTreeMap<String, f64>,
     /// The reference model that ranks; one of `synergy`.
     pub rank_by: SynergyModel,
     /// Fitted or observed margins for HSA and Bliss.
@@ -258,6 +266,7 @@ impl Settings {
             starts,
             vehicle_point,
             synergy,
+            dose_limits,
             rank_by,
             margins,
             normalization,
@@ -273,10 +282,7 @@ impl Settings {
         } = said;
         let model_set = model.as_ref().map_or(&[][..], ModelChoice::set).to_vec();
         let model = model.map_or(Ok(ModelId::Hill4), |choice| choice.model())?;
-        let synergy = match synergy {
-            Some(models) => distinct(models)?,
-            None => SynergyModel::REFERENCES.to_vec(),
-        };
+        let (synergy, combination_index) = synergy_choice::resolve(synergy)?;
         let rank_by = match rank_by {
             Some(model) if !synergy.contains(&model) => {
                 return Err(Error::Setting {
@@ -317,6 +323,8 @@ impl Settings {
             starts: at_most("starts", at_least_one("starts", starts.unwrap_or(1))?, 100)?,
             vehicle_point: vehicle_point.unwrap_or(true),
             synergy,
+            combination_index,
+            dose_limits: dose_limits::resolve(&dose_limits)?,
             rank_by,
             margins: margins.unwrap_or(Margins::Fitted),
             normalization: normalization.unwrap_or_default(),
@@ -332,6 +340,13 @@ impl Settings {
             resistant_fold,
             csv: format == Some(TableFormat::Csv),
         })
+    }
+}
+
+impl Settings {
+    /// The molar dose of a drug beyond which combinations do not count in `box` scores.
+    pub fn dose_limit(&self, drug: &str) -> Option<f64> {
+        self.dose_limits.iter().find(|(name, _)| name.eq_ignore_ascii_case(drug)).map(|(_, dose)| *dose)
     }
 }
 
@@ -375,21 +390,6 @@ fn enough_draws(draws: usize) -> Result<usize> {
 
 fn at_least_one(key: &str, value: usize) -> Result<usize> {
     if value == 0 { Err(Error::setting(key, "0 is not at least 1")) } else { Ok(value) }
-}
-
-/// The models asked for, each once: a model named twice would give a table two columns of one name.
-fn distinct(models: Vec<SynergyModel>) -> Result<Vec<SynergyModel>> {
-    if models.is_empty() {
-        return Err(Error::setting("synergy", "names no model"));
-    }
-    let mut distinct: Vec<SynergyModel> = Vec::with_capacity(models.len());
-    for model in models {
-        if distinct.contains(&model) {
-            return Err(Error::setting("synergy", format!("`{}` is named twice", model.name())));
-        }
-        distinct.push(model);
-    }
-    Ok(distinct)
 }
 
 #[cfg(test)]

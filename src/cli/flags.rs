@@ -3,7 +3,8 @@
 use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{
-    BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, TableFormat, bounds,
+    BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, SynergyChoice, TableFormat,
+    bounds, dose_limits as limits,
 };
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
@@ -52,9 +53,13 @@ pub struct AnalysisFlags {
     /// Whether the vehicle wells are each curve's point at dose zero [default: true]
     #[arg(long, value_name = "BOOL")]
     pub vehicle_point: Option<bool>,
-    /// Models of non-interaction, and surfaces with parameters of interaction [default: hsa,bliss,loewe,zip]
-    #[arg(long, value_delimiter = ',', value_parser = choice::<SynergyModel>(), value_name = "MODEL,…")]
-    pub synergy: Option<Vec<SynergyModel>>,
+    /// Models of non-interaction, surfaces with parameters of interaction, ci for the combination index, or all
+    /// [default: hsa,bliss,loewe,zip]
+    #[arg(long, value_delimiter = ',', value_parser = choice::<SynergyChoice>(), value_name = "MODEL,…")]
+    pub synergy: Option<Vec<SynergyChoice>>,
+    /// Highest doses that count in `box` scores, such as those that patients have, as "clofarabine=1 uM,…"
+    #[arg(long, value_name = "DRUG=DOSE,…")]
+    pub dose_limits: Option<String>,
     /// The reference model that ranks [default: bliss]
     #[arg(long, value_parser = choice::<SynergyModel>(), value_name = "MODEL")]
     pub rank_by: Option<SynergyModel>,
@@ -115,6 +120,7 @@ impl AnalysisFlags {
             starts,
             vehicle_point,
             synergy,
+            dose_limits,
             rank_by,
             margins,
             normalize,
@@ -140,6 +146,7 @@ impl AnalysisFlags {
             starts,
             vehicle_point,
             synergy,
+            dose_limits: dose_limits.as_deref().map(limits::parse).transpose()?.unwrap_or_default(),
             rank_by,
             margins,
             normalization: normalize,

@@ -1,6 +1,7 @@
 //! `screen.toml`: what a screen's owner says of it. Every key is optional and has a flag.
 
 use super::choice::did_you_mean;
+use super::synergy_choice::SynergyChoice;
 use super::{BackendChoice, LowControl, ModelChoice, Normalization, SpatialCorrection, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
@@ -141,8 +142,10 @@ pub struct ScreenFile {
     pub starts: Option<usize>,
     /// Whether vehicle wells are a curve's point at dose zero.
     pub vehicle_point: Option<bool>,
-    /// Reference models.
-    pub synergy: Option<Vec<SynergyModel>>,
+    /// Models of non-interaction, `ci`, or `all`.
+    pub synergy: Option<Vec<SynergyChoice>>,
+    /// Drug = the highest dose that counts, as "1 uM".
+    pub dose_limits: BTreeMap<String, String>,
     /// The one that ranks.
     pub rank_by: Option<SynergyModel>,
     /// Fitted or observed margins.
@@ -245,6 +248,7 @@ impl ScreenFile {
             starts: self.starts.or(base.starts),
             vehicle_point: self.vehicle_point.or(base.vehicle_point),
             synergy: self.synergy.or(base.synergy),
+            dose_limits: merged(self.dose_limits, base.dose_limits),
             rank_by: self.rank_by.or(base.rank_by),
             margins: self.margins.or(base.margins),
             normalization: self.normalization.or(base.normalization),

@@ -66,7 +66,7 @@ mod tests {
     fn effective_doses_solve_both_equations() {
         let mut furthest: f64 = 0.0;
         for (ln_12, ln_21) in [(0.0, 0.0), (1.5, -0.7), (-3.0, 2.0), (4.0, 4.0), (-5.0, -5.0)] {
-            let (p, q) = ((-ln_21 as f64).exp(), (-ln_12 as f64).exp());
+            let (p, q) = (f64::exp(-ln_21), f64::exp(-ln_12));
             for x in [1e-6, 0.1, 1.0, 30.0, 1e4] {
                 for y in [1e-6, 0.3, 1.0, 100.0] {
                     let (u, v) = (effective(x, y, p, q), effective(y, x, q, p));

@@ -4,7 +4,7 @@
 use crate::math::Scalar;
 
 /// A log-logistic curve as the Loewe root needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HillCurve<S> {
     /// Response at dose zero.
     pub top: S,

@@ -165,13 +165,13 @@ fn clear_previous(out: &Path) {
         "curves",
         "matrices",
         "surfaces",
-        "interactions",
         "synergy",
         "resistance",
         "pairs",
         "rejected",
     ];
-    let written = tables.iter().flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
+    let written =
+        tables.iter().chain(&synergy::table::OPTIONAL).flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
     for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.
         let _ = std::fs::remove_file(out.join(name));
@@ -235,11 +235,8 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
         let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
         tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
-        tables.push(synergy::table::synergy_table(scores, &settings.synergy, screen));
-        tables.push(synergy::table::surfaces_table(scores, &settings.synergy, screen));
-        if settings.synergy.iter().any(|model| model.surface().is_some()) {
-            tables.push(synergy::interaction_table::interactions_table(scores, screen));
-        }
+        let of_synergy = synergy::table::tables(scores, &analysis.matrices, settings, screen);
+        tables.extend(of_synergy.into_iter().map(|table| table.table));
         tables.push(matrices_table(analysis, screen));
         tables.push(resistance::table(resistances, screen));
         tables.push(rank::table(pairs, screen));

@@ -88,7 +88,7 @@ pub fn add_unflagged(
 }
 
 impl MatrixScore {
-    fn add_flag(&mut self, flag: &str) {
+    pub(super) fn add_flag(&mut self, flag: &str) {
         if !self.flags.is_empty() {
             self.flags.push(';');
         }

@@ -2,6 +2,8 @@
 //! Excess is reference minus observed viability: positive is synergy.
 
 pub mod bootstrap;
+pub mod combination_index;
+pub mod combination_index_table;
 pub mod design;
 pub mod flagged;
 pub mod interaction;
@@ -11,12 +13,16 @@ pub mod noise;
 pub mod profile;
 mod reference;
 pub mod score;
+pub mod sensitivity;
 mod smooth;
+pub mod summary;
 pub mod table;
 pub mod zip;
 
+use crate::model::surface::HillCurve;
 use crate::screen::dose_matrix::MatrixKey;
 use interaction::{Interaction, Surface};
+use sensitivity::Sensitivity;
 use zip::Slices;
 
 /// A model of non-interaction.
@@ -172,7 +178,7 @@ pub enum Margins {
 }
 
 /// One dose pair of one matrix. Vectors run over the models asked for, in the order asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SurfaceCell {
     /// Molar dose of the first drug.
     pub dose_a: f64,
@@ -187,6 +193,9 @@ pub struct SurfaceCell {
     /// Excess by each model (positive: synergy); `None` on margins and where not defined. For ZIP the excess is
     /// reference minus the *fitted* surface, as its authors define it, and so it is for MuSyC and BRAID.
     pub excess: Vec<Option<f64>>,
+    /// The most demanding reference minus the observed viability: above zero, the pair does more than every reference
+    /// expects.
+    pub consensus: Option<f64>,
 }
 
 /// One model's score of one matrix.
@@ -198,9 +207,15 @@ pub struct Score {
     pub unflagged: Option<f64>,
     /// Largest mean excess over 3 × 3 neighbouring dose pairs.
     pub peak: Option<f64>,
-    /// Molar doses at the centre of that window.
+    /// Mean of the best tenth of the combinations' excesses: a description, which noise alone makes positive.
+    pub top_decile: Option<f64>,
+    /// Mean height of the excess over the logarithms of both doses.
+    pub volume: Option<f64>,
+    /// Mean excess over the combinations within the dose limits that were given.
+    pub boxed: Option<f64>,
+    /// Molar doses at the centre of the best window.
     pub peak_dose_a: Option<f64>,
-    /// Molar doses at the centre of that window.
+    /// Molar doses at the centre of the best window.
     pub peak_dose_b: Option<f64>,
     /// Standard error of `score`, from resampled matrices with margins fitted anew.
     pub standard_error: Option<f64>,
@@ -233,10 +248,46 @@ pub struct MatrixScore {
     pub sigma: Option<f64>,
     /// Share of the wells that are flagged or on a plate that is not good; `None` before it was looked for.
     pub qc_burden: Option<f64>,
+    /// Mean over the combinations of [`SurfaceCell::consensus`].
+    pub consensus: Option<f64>,
+    /// Share of the combinations in which it is above zero.
+    pub consensus_share: Option<f64>,
+    /// Sensitivity scores, or why there are none.
+    pub sensitivity: Result<Sensitivity, &'static str>,
+    /// The fitted single-agent curves.
+    pub curves: [Option<HillCurve<f64>>; 2],
+    /// Molar dose levels of the two drugs among the combinations, ascending.
+    pub levels: [Vec<f64>; 2],
+    /// The fitted curve along each drug at each level of the other one.
+    pub slices: [Vec<Option<HillCurve<f64>>>; 2],
     /// Codes joined by `;`: `margin_a_flat`, `no_margins`, `few_cells`, …
     pub flags: String,
     /// The fitted surface of each model asked for that is one.
     pub interactions: Vec<Interaction>,
     /// Every dose pair, margins included, ascending by (dose_a, dose_b).
     pub cells: Vec<SurfaceCell>,
+}
+
+impl MatrixScore {
+    /// A matrix of which nothing is known yet.
+    pub fn unscored(key: MatrixKey) -> Self {
+        Self {
+            key,
+            n_cells: 0,
+            n_wells: 0,
+            scores: Vec::new(),
+            efficacy: None,
+            sigma: None,
+            qc_burden: None,
+            consensus: None,
+            consensus_share: None,
+            sensitivity: Err("not_scored"),
+            curves: [None; 2],
+            levels: [Vec::new(), Vec::new()],
+            slices: [Vec::new(), Vec::new()],
+            flags: String::new(),
+            interactions: Vec::new(),
+            cells: Vec::new(),
+        }
+    }
 }

@@ -30,11 +30,6 @@ fn pure_error(matrix: &DoseMatrix) -> (f64, usize) {
         .fold((0.0, 0), |(squares, df), cell| (squares + cell.sum_of_squares, df + (cell.n as usize).saturating_sub(1)))
 }
 
-/// Whether the residuals of the fits are needed to tell the noise.
-pub fn lacks_replicates(design: &Design) -> bool {
-    pure_error(design.matrix).1 < FEWEST_DEGREES
-}
-
 impl Noise {
     /// Pools the replicates' pure error over the matrix; with fewer than 6 degrees of freedom, that together with the
     /// residuals of the margins and of the ZIP slices.

@@ -3,10 +3,12 @@
 use super::design::{Design, Responses};
 use super::interaction::{Effort, Fitted, Interaction, Surface, fit_surfaces, points_of, standard_errors};
 use super::margins::{Margin, fit_margins, margin_flags, response};
-use super::noise::{Noise, ROUNDING, lacks_replicates};
+use super::noise::{Noise, ROUNDING};
 use super::profile::Profile;
 use super::reference::Combined;
+use super::sensitivity::Sensitivity;
 use super::smooth::smooth;
+use super::summary::{self, Consensus};
 use super::zip::{FittedSurface, Slices, fit_slices};
 use super::{Margins, MatrixScore, Measured, Score, SurfaceCell, SynergyModel};
 use crate::Result;
@@ -254,7 +256,8 @@ pub fn score_matrices(
         }
         from += items.len();
         let items: Vec<(&Design, Responses)> = items.iter().map(|design| (design, design.observed())).collect();
-        let evaluations = evaluator.evaluate(&items, |i| lacks_replicates(items[i].0))?;
+        // Slices tell the sensitivity, and the noise where replicates do not.
+        let evaluations = evaluator.evaluate(&items, |_| true)?;
         let scored = items.par_iter().zip(&evaluations);
         scores.par_extend(scored.map(|((design, responses), evaluation)| score(design, responses, evaluation, models)));
     }
@@ -300,8 +303,14 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
             if peak.is_none() {
                 flags.push("no_3x3_window");
             }
+            let volume = summary::volume(design, excess);
+            if volume.is_none() {
+                flags.push("no_rectangle_of_doses");
+            }
             Score {
                 score,
+                top_decile: summary::top_decile(excess),
+                volume,
                 peak: peak.map(|(mean, _)| mean),
                 peak_dose_a: centre.map(|cell| cell.dose_a),
                 peak_dose_b: centre.map(|cell| cell.dose_b),
@@ -310,6 +319,8 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
             }
         })
         .collect();
+    flags.extend(summary::disagreement(models, &scores, design, &evaluation.margins));
+    let consensus = Consensus::new(models, &evaluation.expected, &responses.combinations);
     let inhibition = |i: usize| Some(1.0 - matrix.cells[design.combinations[i].cell].response);
     let best_pair = || (0..n_cells).filter_map(inhibition).reduce(f64::max);
     let efficacy = best_window(&windows, inhibition).map(|(mean, _)| mean).or_else(best_pair);
@@ -325,7 +336,13 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
         qc_burden: None,
         interactions,
         flags: flags.join(";"),
-        cells: surface_cells(design, evaluation, models.len()),
+        cells: surface_cells(design, evaluation, &consensus, models.len()),
+        consensus: consensus.score,
+        consensus_share: consensus.share,
+        sensitivity: Sensitivity::new(design, &evaluation.margins, &evaluation.surface),
+        curves: [0, 1].map(|k| evaluation.margins[k].curve),
+        levels: design.levels.clone(),
+        slices: evaluation.surface.curves.clone(),
     }
 }
 
@@ -378,7 +395,7 @@ fn why_no_score(model: SynergyModel, evaluation: &Evaluation, n_cells: usize) ->
 }
 
 /// Every measured dose pair in the matrix's order, the combinations with what was expected of them.
-fn surface_cells(design: &Design, evaluation: &Evaluation, models: usize) -> Vec<SurfaceCell> {
+fn surface_cells(design: &Design, evaluation: &Evaluation, consensus: &Consensus, models: usize) -> Vec<SurfaceCell> {
     let mut cells: Vec<SurfaceCell> = design
         .matrix
         .cells
@@ -390,12 +407,14 @@ fn surface_cells(design: &Design, evaluation: &Evaluation, models: usize) -> Vec
             n: cell.n,
             expected: vec![None; models],
             excess: vec![None; models],
+            consensus: None,
         })
         .collect();
     for (i, combination) in design.combinations.iter().enumerate() {
         let cell = &mut cells[combination.cell];
         cell.expected = evaluation.expected.iter().map(|expected| expected[i]).collect();
         cell.excess = evaluation.excess.iter().map(|excess| excess[i]).collect();
+        cell.consensus = consensus.excess[i];
     }
     cells
 }

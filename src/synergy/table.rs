@@ -1,12 +1,61 @@
 //! The tables `synergy` (one row a matrix) and `surfaces` (one row a dose pair).
 
+use super::combination_index::CombinationIndices;
+use super::combination_index_table;
+use super::interaction_table::{interactions_table, rows_of};
+use super::sensitivity::Sensitivity;
 use super::{MatrixScore, Score, SurfaceCell, SynergyModel};
+use crate::config::Settings;
 use crate::report::table::Table;
 use crate::screen::Screen;
-use crate::screen::dose_matrix::MatrixKey;
+use crate::screen::dose_matrix::{DoseMatrix, MatrixKey};
+use rayon::prelude::*;
 
 /// Takes one number out of a score.
 type Value = fn(&Score) -> Option<f64>;
+/// Takes one number out of sensitivity scores.
+type Of = fn(&Sensitivity) -> f64;
+
+/// A table, and how many rows each matrix has in it.
+#[derive(Debug, Clone)]
+pub struct SynergyTable {
+    /// The table.
+    pub table: Table,
+    /// Rows of each matrix, in order.
+    pub rows: Vec<usize>,
+}
+
+/// Tables that are written only where they are asked for.
+pub const OPTIONAL: [&str; 4] = ["interactions", "combination_index", "median_effect", "isobologram"];
+
+/// Every table of scored matrices that the settings ask for.
+pub fn tables(
+    scores: &[MatrixScore],
+    matrices: &[DoseMatrix],
+    settings: &Settings,
+    screen: &Screen,
+) -> Vec<SynergyTable> {
+    let models = &settings.synergy;
+    let indices: Option<Vec<CombinationIndices>> = settings.combination_index.then(|| {
+        matrices.par_iter().zip(scores).map(|(matrix, score)| CombinationIndices::new(matrix, score)).collect()
+    });
+    let mut tables = vec![
+        SynergyTable {
+            table: synergy_table(scores, indices.as_deref(), settings, screen),
+            rows: vec![1; scores.len()],
+        },
+        SynergyTable {
+            table: surfaces_table(scores, models, screen),
+            rows: scores.iter().map(|score| score.cells.len()).collect(),
+        },
+    ];
+    if models.iter().any(|model| model.surface().is_some()) {
+        let rows = scores.iter().map(rows_of).collect();
+        tables.push(SynergyTable { table: interactions_table(scores, screen), rows });
+    }
+    tables.extend(indices.into_iter().flat_map(|indices| combination_index_table::tables(scores, &indices, screen)));
+    tables
+}
 
 /// A table with the columns that say which matrix a row belongs to.
 pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixKey> + Clone) -> Table {
@@ -24,7 +73,13 @@ pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = 
 /// stage flagged; equal to `score_M` where there are none, null with `all_wells_flagged` or `too_few_unflagged_wells`
 /// among `flags` (or for the reason that `score_M` is). `qc_burden` is the share of flagged wells and of wells on
 /// plates that are not good.
-pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
+fn synergy_table(
+    scores: &[MatrixScore],
+    indices: Option<&[CombinationIndices]>,
+    settings: &Settings,
+    screen: &Screen,
+) -> Table {
+    let models = &settings.synergy;
     let mut table = keyed("synergy", screen, scores.iter().map(|matrix| &matrix.key))
         .integer("n_cells", scores.iter().map(|matrix| Some(matrix.n_cells as i64)))
         .integer("n_wells", scores.iter().map(|matrix| Some(matrix.n_wells as i64)))
@@ -32,8 +87,10 @@ pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &S
         .number("sigma", scores.iter().map(|matrix| matrix.sigma))
         .number("qc_burden", scores.iter().map(|matrix| matrix.qc_burden));
     for (m, model) in models.iter().enumerate() {
-        let columns: [(&str, Value); 9] = [
+        let columns: [(&str, Value); 11] = [
             ("score", |s| s.score),
+            ("top_decile", |s| s.top_decile),
+            ("volume", |s| s.volume),
             ("peak", |s| s.peak),
             ("peak_dose_a_molar", |s| s.peak_dose_a),
             ("peak_dose_b_molar", |s| s.peak_dose_b),
@@ -47,17 +104,48 @@ pub fn synergy_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &S
             let values = scores.iter().map(|matrix| matrix.scores.get(m).and_then(value));
             table = table.number(&format!("{name}_{}", model.name()), values);
         }
+        if !settings.dose_limits.is_empty() {
+            let boxed = scores.iter().map(|matrix| matrix.scores.get(m).and_then(|score| score.boxed));
+            table = table.number(&format!("box_{}", model.name()), boxed);
+        }
         let unflagged = scores.iter().map(|matrix| matrix.scores.get(m).and_then(|score| score.unflagged));
         table = table.number(&format!("score_{}_unflagged", model.name()), unflagged);
         let reasons = scores.iter().map(|matrix| matrix.scores.get(m).and_then(|score| score.reason));
         table = table.text(&format!("reason_{}", model.name()), reasons);
     }
-    table.text("flags", scores.iter().map(|matrix| Some(matrix.flags.clone())))
+    table = table
+        .number("consensus", scores.iter().map(|matrix| matrix.consensus))
+        .number("consensus_share", scores.iter().map(|matrix| matrix.consensus_share));
+    let columns: [(&str, Of); 8] = [
+        ("css", Sensitivity::css),
+        ("css_a", |s| s.combined[0]),
+        ("css_b", |s| s.combined[1]),
+        ("ri_a", |s| s.relative_inhibition[0]),
+        ("ri_b", |s| s.relative_inhibition[1]),
+        ("s_sum", Sensitivity::s_sum),
+        ("s_max", Sensitivity::s_max),
+        ("s_mean", Sensitivity::s_mean),
+    ];
+    for (name, value) in columns {
+        table = table.number(name, scores.iter().map(|matrix| matrix.sensitivity.as_ref().ok().map(value)));
+    }
+    if let Some(indices) = indices {
+        let ci = || indices.iter().map(|of| of.mean(|cell| cell.index));
+        let fitted = || indices.iter().map(|of| of.mean(|cell| cell.index_fitted));
+        table = table
+            .number("ci", ci().map(|(mean, _)| mean))
+            .integer("n_ci", ci().map(|(_, n)| Some(n as i64)))
+            .number("ci_fitted", fitted().map(|(mean, _)| mean))
+            .integer("n_ci_fitted", fitted().map(|(_, n)| Some(n as i64)));
+    }
+    table
+        .code("css_reason", scores.iter().map(|matrix| matrix.sensitivity.as_ref().err().copied()))
+        .text("flags", scores.iter().map(|matrix| Some(matrix.flags.clone())))
 }
 
 /// The table `surfaces`: one row a measured dose pair, margins and untreated included; these have no excess.
 /// `flags` is `margin` or `untreated` there, and says of a combination which models could not be computed.
-pub fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
+fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
     let rows = || scores.iter().flat_map(|matrix| matrix.cells.iter().map(move |cell| (&matrix.key, cell)));
     let mut table = keyed("surfaces", screen, rows().map(|(key, _)| key))
         .number("dose_a_molar", rows().map(|(_, cell)| Some(cell.dose_a)))
@@ -70,7 +158,9 @@ pub fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &
             .number(&format!("expected_{}", model.name()), rows().map(|(_, cell)| of(&cell.expected)))
             .number(&format!("excess_{}", model.name()), rows().map(|(_, cell)| of(&cell.excess)));
     }
-    table.text("flags", rows().map(|(_, cell)| Some(cell_flags(cell, models))))
+    table
+        .number("consensus_excess", rows().map(|(_, cell)| cell.consensus))
+        .text("flags", rows().map(|(_, cell)| Some(cell_flags(cell, models))))
 }
 
 fn cell_flags(cell: &SurfaceCell, models: &[SynergyModel]) -> String {

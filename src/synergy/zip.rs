@@ -11,7 +11,7 @@ use super::margins::{Margin, hill_curve, hill4_settings, push, response};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::{Bound, CurveSet, FitSettings};
-use crate::model::surface::zip_fitted;
+use crate::model::surface::{HillCurve, zip_fitted};
 
 /// Where slices begin and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct FittedSurface {
     pub fitted: Vec<f64>,
     /// The slice along each drug alone, where there is a fitted one.
     pub along: [Vec<Option<f64>>; 2],
+    /// The curve of each of [`Design::slices`] that has one.
+    pub curves: [Vec<Option<HillCurve<f64>>>; 2],
     /// Slices fitted.
     pub slices_fitted: usize,
     /// Slices represented by their observed responses.
@@ -98,7 +100,7 @@ pub fn fit_slices(
         };
         for along in 0..2 {
             let other = 1 - along;
-            for slice in &design.slices[along] {
+            for (level, slice) in design.slices[along].iter().enumerate() {
                 let baseline = |&i: &usize| kind.baseline(design, responses, margins, &design.combinations[i], other);
                 let Some(baseline) = slice.first().and_then(baseline) else {
                     continue;
@@ -115,22 +117,25 @@ pub fn fit_slices(
                 } else {
                     None
                 };
-                slices.push((item, along, slice, curve));
+                slices.push((item, along, level, curve));
             }
         }
     }
     let fits = if curves.is_empty() { Vec::new() } else { backend.fit(&settings, &curves)? };
 
     let mut surfaces = vec![FittedSurface::default(); items.len()];
-    for (item, along, slice, curve) in slices {
+    for (item, along, level, curve) in slices {
         let design = items[item].0;
+        let slice = &design.slices[along][level];
         let surface = &mut surfaces[item];
+        surface.curves[along].resize(design.slices[along].len(), None);
         surface.along[along].resize(design.combinations.len(), None);
         let fit = curve.and_then(|curve| fits.get(curve));
         let hill = fit.and_then(|fit| hill_curve(fit, settings.model));
         match (fit, hill) {
             (Some(fit), Some(hill)) => {
                 surface.slices_fitted += 1;
+                surface.curves[along][level] = Some(hill);
                 surface.sse += fit.sse;
                 surface.degrees_of_freedom += slice.len().saturating_sub(kind.free());
                 for &i in slice {

@@ -140,7 +140,7 @@ fn cells(response: impl Fn(f64, f64) -> f64) -> Vec<SurfaceCell> {
     for &dose_a in &axis {
         for &dose_b in &axis {
             let observed = response(dose_a, dose_b);
-            cells.push(SurfaceCell { dose_a, dose_b, observed, n: 1, expected: vec![], excess: vec![] });
+            cells.push(SurfaceCell { dose_a, dose_b, observed, n: 1, ..SurfaceCell::default() });
         }
     }
     cells
@@ -236,17 +236,14 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
                 reason: values[column].is_none().then_some("few_cells"),
                 ..Score::default()
             };
+            let key = MatrixKey { block: None, line: line(name), drug_a: drug(a), drug_b: drug(b), schedule: None };
             scores.push(MatrixScore {
-                key: MatrixKey { block: None, line: line(name), drug_a: drug(a), drug_b: drug(b), schedule: None },
                 n_cells: 100,
                 n_wells: if *name == "R80" { 200 } else { 100 },
                 scores: vec![Score::default(), score],
                 efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
-                sigma: None,
-                qc_burden: None,
-                interactions: Vec::new(),
-                flags: String::new(),
                 cells: cells(|a, b| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)))),
+                ..MatrixScore::unscored(key)
             });
             burden.push(if *name == "R80" { 0.5 } else { 0.0 });
         }

@@ -16,9 +16,9 @@ use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
-use crate::synergy::interaction_table::{interactions_table, rows_of};
 use crate::synergy::score::score_matrices;
-use crate::synergy::table::{surfaces_table, synergy_table};
+use crate::synergy::summary::add_box_scores;
+use crate::synergy::table::{OPTIONAL, SynergyTable, tables};
 use crate::{Error, Result};
 pub use fit::fit;
 use rayon::prelude::*;
@@ -137,11 +137,12 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcom
     }
     let fit = fit_settings(settings);
     let mut scores = score_matrices(&matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    if !settings.dose_limits.is_empty() {
+        add_box_scores(&mut scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
+    }
     let resampling = Resampling { draws: settings.bootstrap, seed: settings.seed };
     add_intervals(&mut scores, &matrices, &screen, &settings.synergy, settings.margins, &fit, resampling, backend)?;
 
-    let cells: Vec<&Vec<String>> =
-        names.iter().zip(&scores).flat_map(|(name, score)| std::iter::repeat_n(*name, score.cells.len())).collect();
     let identity = identity(settings)?;
     let mut outcome = PlainOutcome {
         rows_in: table.rows_in,
@@ -151,24 +152,16 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping) -> Result<PlainOutcom
         backend: format!("{} ({}; {})", backend.name(), backend.device(), chosen.reason),
         ..PlainOutcome::default()
     };
-    let rows = names.iter().zip(&scores).flat_map(|(name, score)| std::iter::repeat_n(*name, rows_of(score)));
-    let rows: Vec<&Vec<String>> = rows.collect();
-    let mut tables = vec![
-        (synergy_table(&scores, &settings.synergy, &screen), &names),
-        (surfaces_table(&scores, &settings.synergy, &screen), &cells),
-    ];
-    if settings.synergy.iter().any(|model| model.surface().is_some()) {
-        tables.push((interactions_table(&scores, &screen), &rows));
-    } else {
-        // Of an earlier run with such models. What cannot be removed cannot be replaced either: writing will say so.
-        for name in ["interactions.parquet", "interactions.csv"] {
-            let _ = std::fs::remove_file(settings.out.join(name));
-        }
+    // Of an earlier run that was asked for more. What cannot be removed cannot be replaced either: writing will say so.
+    for name in OPTIONAL.iter().flat_map(|table| [format!("{table}.parquet"), format!("{table}.csv")]) {
+        let _ = std::fs::remove_file(settings.out.join(name));
     }
-    for (computed, groups) in tables {
-        let mut result = keyed(&computed.name, &mapping.group, groups);
+    for SynergyTable { table, rows } in tables(&scores, &matrices, settings, &screen) {
+        let groups = names.iter().zip(&rows).flat_map(|(name, rows)| std::iter::repeat_n(*name, *rows));
+        let groups: Vec<&Vec<String>> = groups.collect();
+        let mut result = keyed(&table.name, &mapping.group, &groups);
         let own = ["block", "cell_line", "drug_a", "drug_b", "schedule"];
-        result.columns.extend(computed.columns.into_iter().filter(|c| !own.contains(&c.name.as_str())));
+        result.columns.extend(table.columns.into_iter().filter(|c| !own.contains(&c.name.as_str())));
         outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
     }
     outcome.files.push(files::write(&rejected_table(&table.rejected), &settings.out, &identity, settings.csv)?);

@@ -171,6 +171,7 @@ pub fn matrix(
                 n: 2,
                 expected: vec![Some(alone_a.min(alone_b)), Some(bliss)],
                 excess: vec![of(alone_a.min(alone_b)), of(bliss)],
+                consensus: None,
             });
         }
     }
@@ -187,20 +188,19 @@ pub fn matrix(
         q: Some(0.003),
         ci_low: Some(mean + shift - 0.03),
         ci_high: Some(mean + shift + 0.03),
-        reason: None,
+        ..Score::default()
     };
     let flags = if boost < 0.0 { "margin_b_flat".into() } else { String::new() };
     MatrixScore {
-        key,
         n_cells: combinations.len(),
         n_wells: combinations.len() * 2,
         scores: vec![score(0.03), score(0.0)],
         efficacy: Some(0.94),
         sigma: Some(0.05),
         qc_burden: Some(0.0),
-        interactions: Vec::new(),
         flags,
         cells,
+        ..MatrixScore::unscored(key)
     }
 }
 

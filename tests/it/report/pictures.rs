@@ -6,7 +6,8 @@ use isobole::screen::line::LineStatus;
 use isobole::synergy::SurfaceCell;
 
 fn cell(dose_a: f64, dose_b: f64, observed: f64, excess: Option<f64>) -> SurfaceCell {
-    SurfaceCell { dose_a, dose_b, observed, n: 2, expected: vec![excess.map(|e| observed + e)], excess: vec![excess] }
+    let expected = vec![excess.map(|e| observed + e)];
+    SurfaceCell { dose_a, dose_b, observed, n: 2, expected, excess: vec![excess], consensus: None }
 }
 
 fn two_by_two() -> Vec<SurfaceCell> {
