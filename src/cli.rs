@@ -14,6 +14,7 @@ use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::ingest::LongMapping;
 use crate::model::ModelId;
+use crate::run::plain::single_agents::SingleAgents;
 use crate::screen::dose::ConcentrationUnit;
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
@@ -131,6 +132,64 @@ pub struct LongFlags {
     /// Whether 1 or 100 is the whole
     #[arg(long, value_parser = choice::<Scale>(), default_value = "fraction", value_name = "SCALE")]
     pub scale: Scale,
+    /// Response of untreated cells where responses are raw (counts, light): they are divided by it
+    #[arg(long, value_name = "NUMBER", conflicts_with = "scale")]
+    pub untreated: Option<f64>,
+}
+
+/// Single-agent responses from a table of their own.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Single agents from another table")]
+pub struct SingleAgentFlags {
+    /// Table of single-agent responses, for matrices that have none
+    #[arg(long, value_name = "SINGLES.parquet")]
+    pub single_agents: Option<PathBuf>,
+    /// Columns of the matrices' table that name the drugs, in the order of the doses; each must be one of --matrix
+    #[arg(long, value_delimiter = ',', default_value = "drug_a,drug_b", value_name = "COLUMN,…")]
+    pub drugs: Vec<String>,
+    /// Its column of drugs
+    #[arg(long, default_value = "drug", value_name = "COLUMN")]
+    pub single_drug: String,
+    /// Columns that both tables have and that must be equal, as the cell line
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    pub single_by: Vec<String>,
+    /// Its column of doses
+    #[arg(long, default_value = "dose", value_name = "COLUMN")]
+    pub single_dose: String,
+    /// Its column of responses [default: that of the matrices]
+    #[arg(long, value_name = "COLUMN")]
+    pub single_response: Option<String>,
+    /// Its unit of doses [default: that of the matrices]
+    #[arg(long, value_name = "UNIT")]
+    pub single_dose_unit: Option<String>,
+    /// What its responses are [default: as the matrices']
+    #[arg(long, value_parser = choice::<Orientation>(), value_name = "WHAT")]
+    pub single_orientation: Option<Orientation>,
+    /// Their scale [default: as the matrices']
+    #[arg(long, value_parser = choice::<Scale>(), value_name = "SCALE")]
+    pub single_scale: Option<Scale>,
+}
+
+impl SingleAgentFlags {
+    /// Where single-agent responses are, if anywhere; what is not said is as for the matrices.
+    fn resolve(self, matrices: &LongMapping) -> Result<Option<SingleAgents>> {
+        let Some(path) = self.single_agents else { return Ok(None) };
+        let mut group = vec![self.single_drug];
+        group.extend(self.single_by.iter().cloned());
+        let mapping = LongMapping {
+            group,
+            doses: vec![self.single_dose],
+            response: self.single_response.unwrap_or_else(|| matrices.response.clone()),
+            dose_unit: match self.single_dose_unit {
+                Some(unit) => known_unit("single-dose-unit", &unit)?,
+                None => matrices.dose_unit,
+            },
+            orientation: self.single_orientation.unwrap_or(matrices.orientation),
+            scale: self.single_scale.unwrap_or(matrices.scale),
+            ..matrices.clone()
+        };
+        Ok(Some(SingleAgents { path, mapping, drugs: self.drugs, by: self.single_by }))
+    }
 }
 
 /// `isobole fit`.
@@ -177,9 +236,15 @@ pub struct SynergyArgs {
     /// Column of the second drug's doses
     #[arg(long, default_value = "dose_b", value_name = "COLUMN")]
     pub dose_b: String,
+    /// Column of a third drug's doses: all combinations are then of three drugs
+    #[arg(long, value_name = "COLUMN")]
+    pub dose_c: Option<String>,
     /// The other columns.
     #[command(flatten)]
     pub long: LongFlags,
+    /// Margins from elsewhere.
+    #[command(flatten)]
+    pub singles: SingleAgentFlags,
     /// How to analyse.
     #[command(flatten)]
     pub analysis: AnalysisFlags,
@@ -379,14 +444,20 @@ pub fn resolve_bench(args: &BenchArgs) -> Result<BenchSettings> {
 ///
 /// # Errors
 /// [`Error::Setting`] for a value that has no meaning.
-pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping)> {
-    let SynergyArgs { input, out, matrix, dose_a, dose_b, long, analysis } = args.clone();
+pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping, Option<SingleAgents>)> {
+    let SynergyArgs { input, out, matrix, dose_a, dose_b, dose_c, long, singles, analysis } = args.clone();
     let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?.of_one_model()?;
-    Ok((settings, long_mapping(long, "matrix", matrix, vec![dose_a, dose_b])?))
+    let doses = [dose_a, dose_b].into_iter().chain(dose_c).collect();
+    let mapping = long_mapping(long, "matrix", matrix, doses)?;
+    let singles = singles.resolve(&mapping)?;
+    Ok((settings, mapping, singles))
 }
 
 fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<String>) -> Result<LongMapping> {
-    let LongFlags { response, dose_unit, orientation, scale } = flags;
+    let LongFlags { response, dose_unit, orientation, scale, untreated } = flags;
+    if let Some(untreated) = untreated.filter(|u| !(u.is_finite() && *u > 0.0)) {
+        return Err(Error::setting("untreated", format!("{untreated} is not above 0")));
+    }
     let group: Vec<String> = group.into_iter().filter(|name| !name.is_empty()).collect();
     if let Some(twice) = group.iter().enumerate().find(|(i, name)| group[..*i].contains(name)) {
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));
@@ -402,5 +473,6 @@ fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<Stri
         dose_unit,
         orientation,
         scale,
+        untreated,
     })
 }

@@ -33,6 +33,9 @@ pub struct LongMapping {
     pub orientation: Orientation,
     /// Fraction or percent.
     pub scale: Scale,
+    /// The response of untreated cells where responses are in a unit of their own, such as counts; these are divided by
+    /// it.
+    pub untreated: Option<f64>,
 }
 
 /// One response.
@@ -213,6 +216,7 @@ impl LongFile {
         if !value.is_finite() {
             return Err(("not_finite_response", format!("{value}")));
         }
+        let value = self.mapping.untreated.map_or(value, |untreated| value / untreated);
         let response = to_viability(self.mapping.orientation, self.mapping.scale, value);
         Ok(Reading { doses: molar, x2, response })
     }

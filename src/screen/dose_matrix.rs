@@ -335,6 +335,28 @@ fn matrices(
     grouped(pairs).into_iter().filter_map(matrix).collect()
 }
 
+impl DoseMatrix {
+    /// Takes a margin from single-agent responses measured elsewhere, where the matrix has fewer than 3 doses above zero
+    /// of its own: (molar dose, viability), of the second drug or of the first. An untreated point of the matrix's own
+    /// stays where those have none.
+    pub fn take_margin(&mut self, second: bool, alone: Vec<(f64, f64)>) {
+        let observation = |(dose_a, response): (f64, f64)| Observation { dose_a, dose_b: 0.0, response, weight: 1.0 };
+        let usable: Vec<Observation> = alone.into_iter().map(observation).filter(Observation::is_usable).collect();
+        let mut points: Vec<CurvePoint> = collapse(usable).iter().map(|cell| point_at(cell, cell.dose_a)).collect();
+        let margin = if second { &mut self.margin_b } else { &mut self.margin_a };
+        if nonzero(margin) >= ENOUGH_DOSES || nonzero(&points) <= nonzero(margin) {
+            return;
+        }
+        if let (Some(own), Some(first)) = (margin.iter().find(|point| point.dose == 0.0), points.first())
+            && first.dose > 0.0
+        {
+            points.insert(0, *own);
+        }
+        margin.clone_from(&points);
+        show_margin(&mut self.cells, &points, second);
+    }
+}
+
 fn nonzero(points: &[CurvePoint]) -> usize {
     points.iter().filter(|point| point.dose > 0.0).count()
 }

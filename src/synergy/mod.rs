@@ -17,6 +17,7 @@ pub mod sensitivity;
 mod smooth;
 pub mod summary;
 pub mod table;
+pub mod three;
 pub mod zip;
 
 use crate::model::surface::HillCurve;

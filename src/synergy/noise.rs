@@ -61,9 +61,7 @@ impl Noise {
 /// A matrix's own number, from its names: FNV-1a, so that it is the same on every machine, in every partition and
 /// whatever order names were first seen in.
 pub fn matrix_hash(key: &MatrixKey, screen: &Screen) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let name = |names: &Names, id: Option<NameId>| id.map(|id| names.name(id).to_owned());
+    let name = |names: &'_ Names, id: Option<NameId>| id.map(|id| names.name(id).to_owned());
     let parts = [
         name(&screen.blocks, key.block),
         name(&screen.lines, Some(key.line)),
@@ -71,10 +69,17 @@ pub fn matrix_hash(key: &MatrixKey, screen: &Screen) -> u64 {
         name(&screen.drugs, Some(key.drug_b)),
         name(&screen.schedules, key.schedule),
     ];
+    hash_of_names(parts.iter().map(|part| part.as_deref()))
+}
+
+/// FNV-1a of a list of names, some of which may be none.
+pub fn hash_of_names<'a>(names: impl Iterator<Item = Option<&'a str>>) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut hash = OFFSET;
-    for part in parts {
+    for part in names {
         // 0xff occurs in no UTF-8 text: it ends each part, and twice stands for "none".
-        let bytes = part.as_deref().map_or(&[0xff][..], str::as_bytes);
+        let bytes = part.map_or(&[0xff][..], str::as_bytes);
         for byte in bytes.iter().chain(&[0xff]) {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
         }

@@ -205,7 +205,7 @@ fn of_surface(which: Surface, fit: Option<&Fit>, design: &Design) -> (Vec<Option
 }
 
 /// Mean of the values that are there.
-pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
+pub(crate) fn mean(values: &[Option<f64>]) -> Option<f64> {
     let (sum, n) = values.iter().flatten().fold((0.0, 0usize), |(sum, n), x| (sum + x, n + 1));
     (n > 0).then(|| sum / n as f64)
 }

@@ -1,0 +1,158 @@
+//! `isobole synergy`: dose matrices of a plain table, with margins of its own or from another table.
+
+use super::single_agents::{SingleAgents, Singles};
+use super::{PlainOutcome, identity, keyed, only_input, rejected_table, triples};
+use crate::analysis::fit_settings;
+use crate::backend::choose::choose;
+use crate::config::Settings;
+use crate::ingest::{LongMapping, LongTable, read_long};
+use crate::report::files;
+use crate::screen::Screen;
+use crate::screen::dose::DoseLevels;
+use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
+use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::score::score_matrices;
+use crate::synergy::summary::add_box_scores;
+use crate::synergy::table::{OPTIONAL, SynergyTable, tables};
+use crate::{Error, Result};
+use rayon::prelude::*;
+
+/// What tells which drug a matrix's doses are of.
+const OWN_COLUMNS: [&str; 5] = ["block", "cell_line", "drug_a", "drug_b", "schedule"];
+
+/// Rows by group, each group's rows sorted by dose and value: sums then do not depend on the order of the file.
+pub(super) fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
+    let mut groups = vec![Vec::new(); table.groups.len()];
+    for (i, row) in table.rows.iter().enumerate() {
+        if let Some(group) = groups.get_mut(row.group as usize) {
+            group.push(i);
+        }
+    }
+    groups.par_iter_mut().for_each(|rows| {
+        rows.sort_by(|&a, &b| {
+            let key = |i: usize| {
+                let row = &table.rows[i];
+                [row.doses[0], row.doses[1], row.doses[2], row.response]
+            };
+            let pairs = key(a).into_iter().zip(key(b));
+            pairs.map(|(x, y)| x.total_cmp(&y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        });
+    });
+    groups
+}
+
+/// Scores the matrices of a plain table into the folder `settings.out`: `synergy`, `surfaces`, what the settings ask for
+/// beside them, and `rejected`; of three drugs `triples` and `triple_surfaces` instead.
+///
+/// # Errors
+/// Those of reading, of the back end, and of writing.
+pub fn synergy(settings: &Settings, mapping: &LongMapping, singles: Option<&SingleAgents>) -> Result<PlainOutcome> {
+    files::prepare(&settings.out)?;
+    let chosen = choose(settings.backend)?;
+    let backend = chosen.backend.as_ref();
+    let table = read_long(only_input(settings)?, mapping)?;
+    let singles = singles.map(|singles| Singles::read(singles, mapping)).transpose()?;
+    // Of an earlier run that was asked for more. What cannot be removed cannot be replaced either: writing will say so.
+    let always = ["synergy", "surfaces"];
+    for name in OPTIONAL
+        .iter()
+        .chain(&triples::TABLES)
+        .chain(&always)
+        .flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")])
+    {
+        let _ = std::fs::remove_file(settings.out.join(name));
+    }
+    let mut outcome = PlainOutcome {
+        rows_in: table.rows_in,
+        rows_used: table.rows.len(),
+        backend: format!("{} ({}; {})", backend.name(), backend.device(), chosen.reason),
+        ..PlainOutcome::default()
+    };
+    if let Some(singles) = &singles {
+        outcome.notes.push(singles.note());
+    }
+    if mapping.doses.len() == 3 {
+        triples::score(settings, mapping, &table, singles.as_ref(), backend, &mut outcome)?;
+    } else {
+        pairs(settings, mapping, &table, singles.as_ref(), backend, &mut outcome)?;
+    }
+    let identity = identity(settings)?;
+    outcome.files.push(files::write(&rejected_table(&table.rejected), &settings.out, &identity, settings.csv)?);
+    outcome.count_rejected(&table.rejected);
+    if let Some(singles) = &singles {
+        let rejected =
+            crate::report::table::Table { name: "rejected_single_agents".into(), ..rejected_table(&singles.rejected) };
+        outcome.files.push(files::write(&rejected, &settings.out, &identity, settings.csv)?);
+    }
+    Ok(outcome)
+}
+
+fn pairs(
+    settings: &Settings,
+    mapping: &LongMapping,
+    table: &LongTable,
+    singles: Option<&Singles>,
+    backend: &dyn crate::backend::Backend,
+    outcome: &mut PlainOutcome,
+) -> Result<()> {
+    // Each matrix is a block of its own: margins are those of its own rows, or its drugs' own.
+    let mut screen = Screen::default();
+    let names: Vec<&Vec<String>> = table.groups.iter().collect();
+    let mut matrices: Vec<DoseMatrix> = Vec::with_capacity(names.len());
+    for (group, rows) in table.groups.iter().zip(by_group(table)) {
+        let block = Some(screen.blocks.intern(&group.join("/")));
+        let of_drug = |k: usize, unnamed: &str| {
+            singles.and_then(|singles| singles.drug(group, k)).map_or_else(|| unnamed.to_owned(), str::to_owned)
+        };
+        let [drug_a, drug_b] =
+            [(0, "drug_a"), (1, "drug_b")].map(|(k, unnamed)| screen.drugs.intern(&of_drug(k, unnamed)));
+        let key = MatrixKey { block, line: 0, drug_a, drug_b, schedule: None };
+        let elsewhere = [0, 1].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
+        let levels = [0, 1].map(|k| {
+            let own = rows.iter().map(|&i| table.rows[i].doses[k]);
+            DoseLevels::new(own.chain(elsewhere[k].iter().map(|(dose, _)| *dose)))
+        });
+        let observation = |&i: &usize| {
+            let row = &table.rows[i];
+            let [dose_a, dose_b] = [0, 1].map(|k| levels[k].level(row.doses[k]));
+            Observation { dose_a, dose_b, response: row.response, weight: 1.0 }
+        };
+        let mut matrix = matrix_from_cells(key, &rows.iter().map(observation).collect::<Vec<_>>())?;
+        for k in 0..2 {
+            let alone = elsewhere[k].iter().map(|(dose, response)| (levels[k].level(*dose), *response));
+            matrix.take_margin(k == 1, alone.collect());
+        }
+        matrices.push(matrix);
+    }
+    let fit = fit_settings(settings);
+    let mut scores = score_matrices(&matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    if !settings.dose_limits.is_empty() {
+        add_box_scores(&mut scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
+    }
+    let resampling = Resampling { draws: settings.bootstrap, seed: settings.seed };
+    add_intervals(&mut scores, &matrices, &screen, &settings.synergy, settings.margins, &fit, resampling, backend)?;
+    outcome.units = matrices.len();
+    outcome.failed = scores.iter().filter(|m| m.scores.iter().any(|s| s.score.is_none())).count();
+    let identity = identity(settings)?;
+    for SynergyTable { table, rows } in tables(&scores, &matrices, settings, &screen) {
+        let groups = names.iter().zip(&rows).flat_map(|(name, rows)| std::iter::repeat_n(*name, *rows));
+        let groups: Vec<&Vec<String>> = groups.collect();
+        let mut result = keyed(&table.name, &mapping.group, &groups);
+        let kept = table.columns.into_iter().filter(|column| !OWN_COLUMNS.contains(&column.name.as_str()));
+        result.columns.extend(kept);
+        outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
+    }
+    Ok(())
+}
+
+/// The position of each of `columns` among the key columns of a table.
+pub(super) fn positions(columns: &[String], among: &[String], flag: &str) -> Result<Vec<usize>> {
+    let position = |column: &String| {
+        among.iter().position(|other| other == column).ok_or_else(|| Error::Setting {
+            key: flag.into(),
+            problem: format!("`{column}` is not among the columns that name a matrix, `{}`", among.join("`, `")),
+            hint: Some(format!("add it: --matrix {}", [among, &[column.clone()]].concat().join(","))),
+        })
+    };
+    columns.iter().map(position).collect()
+}

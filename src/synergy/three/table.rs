@@ -1,0 +1,67 @@
+//! The tables `triples` (a row a matrix) and `triple_surfaces` (a row a combination of all three drugs).
+
+use super::reference::Reference;
+use super::{TripleMatrix, TripleMatrixScore, TripleScore};
+use crate::report::table::Table;
+
+/// A number out of a score.
+type Value = fn(&TripleScore) -> Option<f64>;
+
+/// Adds the columns of `triples` to a table whose rows name the matrices. Scores are viability fractions, positive for
+/// synergy; doses molar. `best_pair` compares with the best of the three pairs at the same doses, `pairs` with all that the
+/// pairs do.
+pub fn triples_table(mut table: Table, scores: &[TripleMatrixScore]) -> Table {
+    table = table
+        .integer("n_cells", scores.iter().map(|score| Some(score.n_cells as i64)))
+        .integer("n_wells", scores.iter().map(|score| Some(score.n_wells as i64)))
+        .number("efficacy", scores.iter().map(|score| score.efficacy))
+        .number("sigma", scores.iter().map(|score| score.sigma));
+    let columns: [(&str, Value); 11] = [
+        ("score", |s| s.score),
+        ("top_decile", |s| s.top_decile),
+        ("peak", |s| s.peak),
+        ("peak_dose_a_molar", |s| s.peak_dose.map(|dose| dose[0])),
+        ("peak_dose_b_molar", |s| s.peak_dose.map(|dose| dose[1])),
+        ("peak_dose_c_molar", |s| s.peak_dose.map(|dose| dose[2])),
+        ("se", |s| s.standard_error),
+        ("p", |s| s.p),
+        ("q", |s| s.q),
+        ("ci_low", |s| s.interval.map(|ends| ends[0])),
+        ("ci_high", |s| s.interval.map(|ends| ends[1])),
+    ];
+    for reference in Reference::ALL {
+        for (name, value) in columns {
+            table = table
+                .number(&format!("{name}_{}", reference.name()), scores.iter().map(|score| value(score.of(reference))));
+        }
+        table =
+            table.code(&format!("reason_{}", reference.name()), scores.iter().map(|score| score.of(reference).reason));
+    }
+    table.text("flags", scores.iter().map(|score| Some(score.flags.clone())))
+}
+
+/// Adds the columns of `triple_surfaces` to a table whose rows, one a combination of all three drugs, name the matrices.
+pub fn triple_surfaces_table(mut table: Table, matrices: &[TripleMatrix], scores: &[TripleMatrixScore]) -> Table {
+    let cells = || matrices.iter().flat_map(|matrix| matrix.combinations().map(|(_, cell)| cell));
+    for (k, name) in ["dose_a_molar", "dose_b_molar", "dose_c_molar"].into_iter().enumerate() {
+        table = table.number(name, cells().map(|cell| Some(cell.dose[k])));
+    }
+    table = table
+        .number("observed", cells().map(|cell| Some(cell.response)))
+        .integer("n_wells", cells().map(|cell| Some(i64::from(cell.n))));
+    let mut missing: Vec<Vec<&str>> = vec![Vec::new(); cells().count()];
+    for reference in Reference::ALL {
+        let expected = || scores.iter().flat_map(|score| &score.expected[reference as usize]).copied();
+        let excess = expected().zip(cells()).map(|(expected, cell)| Some(expected? - cell.response));
+        table = table
+            .number(&format!("expected_{}", reference.name()), expected())
+            .number(&format!("excess_{}", reference.name()), excess);
+        for (missing, expected) in missing.iter_mut().zip(expected()) {
+            if expected.is_none() {
+                missing.push(reference.name());
+            }
+        }
+    }
+    let flag = |names: &Vec<&str>| names.iter().map(|name| format!("no_{name}")).collect::<Vec<_>>().join(";");
+    table.text("flags", missing.iter().map(|names| Some(flag(names))))
+}
