@@ -78,8 +78,12 @@ fn synergy(criterion: &mut Criterion) {
     let designs: Vec<Design> = matrices.iter().map(Design::new).collect();
     let items: Vec<_> = designs.iter().map(|design| (design, design.observed())).collect();
     let margins = fit_margins(&items, &fit, &Cpu).expect("margins");
-    for (name, surface) in [("musyc", Surface::Musyc), ("musyc_gamma", Surface::MusycGamma), ("braid", Surface::Braid)]
-    {
+    for (name, surface) in [
+        ("musyc", Surface::Musyc),
+        ("musyc_gamma", Surface::MusycGamma),
+        ("braid", Surface::Braid),
+        ("braid_free", Surface::BraidFree),
+    ] {
         for (effort, of) in [(Effort::Data, "data"), (Effort::Draw, "draw")] {
             group.bench_function(format!("{name} fit of {of}"), |b| {
                 b.iter(|| one_thread.install(|| fit_surfaces(surface, &items, &margins, fit.max_iterations, effort)));

@@ -8,6 +8,9 @@ use crate::math::Scalar;
 
 /// Place of the parameter of interaction.
 pub const EPSILON: usize = 8;
+/// The second drug's "ln dose" at which the model's response is `epsilon` itself: one more point there, of response 0,
+/// draws it towards 0 as its prior does. It lies beyond [`super::LN_DOSE_ZERO`], where no dose is.
+pub const LN_DOSE_PRIOR: f64 = 2.0 * super::LN_DOSE_ZERO;
 
 const fn plain(name: &'static str, lower: f64, upper: f64, starts: &'static [f64]) -> Parameter {
     Parameter {
@@ -52,6 +55,7 @@ impl SurfaceModel<9> for Braid {
         let b = common(share_b, n_b * (ln_dose_b - ln_id_b)) / n;
         let kappa = two * epsilon.exp() - two;
         let both = a.exp() + b.exp() + kappa * (half * (a + b)).exp();
-        e0 + (ef - e0) * (n * both.ln()).logistic()
+        let response = e0 + (ef - e0) * (n * both.ln()).logistic();
+        ln_dose_b.select_less(S::lit(0.75 * LN_DOSE_PRIOR), epsilon, response)
     }
 }

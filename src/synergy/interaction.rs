@@ -30,8 +30,10 @@ pub enum Surface {
     Musyc,
     /// And cooperativity.
     MusycGamma,
-    /// One parameter.
+    /// One parameter, with a prior that keeps it near 0 as long as the data do not object.
     Braid,
+    /// One parameter.
+    BraidFree,
     /// Effective doses.
     EffectiveDose,
 }
@@ -51,9 +53,31 @@ impl Surface {
         match self {
             Surface::Musyc => ModelId::musyc(),
             Surface::MusycGamma => ModelId::musyc_gamma(),
-            Surface::Braid => ModelId::braid(),
+            Surface::Braid | Surface::BraidFree => ModelId::braid(),
             Surface::EffectiveDose => ModelId::effective_dose(),
         }
+    }
+
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Surface::BraidFree => "braid_free",
+            other => other.model().name(),
+        }
+    }
+
+    /// The parameter that alone makes the surface one with interaction: without it, its value is 0.
+    pub fn null_parameter(self) -> Option<usize> {
+        match self {
+            Surface::Braid | Surface::BraidFree => Some(braid::EPSILON),
+            _ => None,
+        }
+    }
+
+    /// Strength of the prior on that parameter, a normal distribution about 0 with a standard deviation of 1 over this,
+    /// on the scale of `epsilon` (braidrm's moderate one; Twarog 2016, doi 10.1038/srep25523).
+    fn prior_strength(self) -> Option<f64> {
+        (self == Surface::Braid).then_some(1.0)
     }
 
     /// The parameters without interaction: what the surface is compared with.
@@ -64,7 +88,7 @@ impl Surface {
                 own[musyc::E3] = own[musyc::E1].min(own[musyc::E2]);
                 own[musyc::LN_ALPHA12..].fill(0.0);
             }
-            Surface::Braid => own[braid::EPSILON] = 0.0,
+            Surface::Braid | Surface::BraidFree => own[braid::EPSILON] = 0.0,
             Surface::EffectiveDose => own[effective_dose::LN_ALPHA12..].fill(0.0),
         }
         own
@@ -75,7 +99,7 @@ impl Surface {
         match self {
             Surface::Musyc => &[musyc::LN_ALPHA12, musyc::LN_ALPHA21],
             Surface::MusycGamma => &[musyc::LN_ALPHA12, musyc::LN_ALPHA21, musyc::LN_GAMMA12, musyc::LN_GAMMA21],
-            Surface::Braid => &[braid::EPSILON],
+            Surface::Braid | Surface::BraidFree => &[braid::EPSILON],
             Surface::EffectiveDose => &[effective_dose::LN_ALPHA12, effective_dose::LN_ALPHA21],
         }
     }
@@ -86,7 +110,7 @@ impl Surface {
         let of = |p: &[f64]| match self {
             Surface::Musyc => musyc::Musyc::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::MusycGamma => musyc::MusycGamma::response(a, b, std::array::from_fn(|i| p[i])),
-            Surface::Braid => braid::Braid::response(a, b, std::array::from_fn(|i| p[i])),
+            Surface::Braid | Surface::BraidFree => braid::Braid::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::EffectiveDose => effective_dose::EffectiveDose::response(a, b, std::array::from_fn(|i| p[i])),
         };
         of(parameters)
@@ -116,7 +140,7 @@ impl Surface {
                     all.extend(starts(effective_dose::LN_ALPHA21).iter().map(begin));
                 }
             }
-            Surface::Braid => {
+            Surface::Braid | Surface::BraidFree => {
                 let fall = (top - bottom1.min(bottom2)).max(0.05);
                 for times in [1.0, LESS] {
                     let [a, b] = [bottom1, bottom2].map(|b| times * ((top - b) / fall).clamp(SHARES.0, SHARES.1));
@@ -142,6 +166,9 @@ pub struct Interaction {
     pub profiles: Result<Vec<Profile>, &'static str>,
     /// Dose pairs and single doses fitted.
     pub points: usize,
+    /// How much lower the Bayesian information criterion is than that of the surface without interaction, both without a
+    /// prior; where one parameter makes the difference.
+    pub delta_bic: Option<f64>,
 }
 
 impl Interaction {
@@ -154,6 +181,7 @@ impl Interaction {
             Surface::Musyc => "musyc_not_identified",
             Surface::MusycGamma => "musyc_gamma_not_identified",
             Surface::Braid => "braid_not_identified",
+            Surface::BraidFree => "braid_free_not_identified",
             Surface::EffectiveDose => "effective_dose_not_identified",
         })
     }
@@ -240,8 +268,14 @@ fn heat(
 /// A surface fitted to one item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// The fit. The sum of squares is over means, weighted with their wells.
+    /// The fit. The sum of squares is over means, weighted with their wells; without that of the prior.
     pub fit: Fit,
+    /// What the prior adds to the sum of squares of the walks.
+    pub prior: f64,
+    /// Weight of the prior's point; 0 where there is none.
+    pub prior_weight: f64,
+    /// See [`Interaction::delta_bic`].
+    pub delta_bic: Option<f64>,
     /// How the sum of squares rises about it, for each parameter of interaction; empty for draws and failed fits.
     pub walks: Vec<Walk>,
 }
@@ -268,20 +302,94 @@ pub fn fit_surfaces(
             contenders
                 .extend(surface.beginnings(alone, if top > 0.0 { top } else { 1.0 }).into_iter().map(|b| (item, b)));
         }
-        let (iterations, kept) = if effort == Effort::Data && surface != Surface::Braid { HEAT } else { (1, 1) };
+        let is_braid = surface.null_parameter().is_some();
+        let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
         let best = heat(&settings, &set, &contenders, iterations, kept);
-        let begin = |fit: &Fit| nonlinear.iter().map(|p| fit.parameters[*p]).collect();
+        let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
         let ends = heat(&settings, &set, &contenders, max_iterations, 1);
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
+        let delta_bic = match (effort, surface.null_parameter()) {
+            (Effort::Data, Some(parameter)) => delta_bic(&settings, &set, &fits, parameter, &begin),
+            _ => vec![None; fits.len()],
+        };
+        let mut prior_weight = vec![0.0; fits.len()];
+        if let Some(strength) = surface.prior_strength() {
+            prior_weight =
+                (0..fits.len()).map(|item| strength * strength * spread(&set, item, &fits[item], model)).collect();
+            set = with_prior(&set, &prior_weight);
+            let begins: Vec<f64> = fits.iter().flat_map(&begin).collect();
+            let stabilised = descend_from(&FitSettings { max_iterations, ..settings.clone() }, &set, &begins);
+            fits = stabilised.into_iter().map(|(fit, _)| fit).collect();
+        }
         let walks = match effort {
             Effort::Data => walk(surface, &set, &mut fits),
             Effort::Draw => vec![Vec::new(); fits.len()],
         };
-        fits.into_iter().zip(walks).map(|(fit, walks)| Fitted { fit, walks }).collect::<Vec<Fitted>>()
+        let fitted = |(((mut fit, walks), prior_weight), delta_bic): (((Fit, Vec<Walk>), f64), Option<f64>)| {
+            let held = surface.null_parameter().map_or(0.0, |parameter| fit.parameters[parameter]);
+            let prior = if fit.status.is_fitted() { prior_weight * held * held } else { 0.0 };
+            fit.sse = (fit.sse - prior).max(0.0);
+            Fitted { fit, prior, prior_weight, delta_bic, walks }
+        };
+        fits.into_iter().zip(walks).zip(prior_weight).zip(delta_bic).map(fitted).collect::<Vec<Fitted>>()
     };
     let parts: Vec<Vec<Fitted>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
     parts.concat()
+}
+
+/// How much lower the Bayesian information criterion of each fit is than with `parameter` held at 0.
+fn delta_bic(
+    settings: &FitSettings,
+    set: &CurveSet,
+    fits: &[Fit],
+    parameter: usize,
+    begin: impl Fn(&Fit) -> Vec<f64>,
+) -> Vec<Option<f64>> {
+    let nonlinear = &settings.model.curve_model().nonlinear;
+    let mut held = set.clone();
+    held.held = vec![Some((parameter, 0.0)); fits.len()];
+    let without = |fit: &Fit| -> Vec<f64> {
+        begin(fit).into_iter().zip(nonlinear).map(|(value, p)| if *p == parameter { 0.0 } else { value }).collect()
+    };
+    let begins: Vec<f64> = fits.iter().flat_map(without).collect();
+    let nulls = descend_from(settings, &held, &begins);
+    let of = |(item, (fit, (null, _))): (usize, (&Fit, (Fit, f64)))| {
+        let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
+        let difference = n * (null.sse / fit.sse).ln() - n.ln();
+        (fit.status.is_fitted() && null.status.is_fitted()).then_some(difference).filter(|d| d.is_finite())
+    };
+    fits.iter().zip(nulls).enumerate().map(of).collect()
+}
+
+/// The variance of a single well about a fit: what the prior is measured in.
+fn spread(set: &CurveSet, item: usize, fit: &Fit, model: ModelId) -> f64 {
+    let range = set.offsets[item]..set.offsets[item + 1];
+    let parameters = model.parameters().len();
+    let n = range.len();
+    let variance = if n > parameters && fit.status.is_fitted() {
+        fit.sse / (n - parameters) as f64
+    } else {
+        let weight: f64 = set.weight[range.clone()].iter().sum();
+        let points = || range.clone().map(|k| (set.response[k], set.weight[k]));
+        let mean = points().map(|(y, w)| y * w).sum::<f64>() / weight;
+        points().map(|(y, w)| w * (y - mean) * (y - mean)).sum::<f64>() / n.max(1) as f64
+    };
+    // A perfect fit leaves no scale: the prior then has no say.
+    if variance.is_finite() && variance > 0.0 { variance } else { f64::MIN_POSITIVE.sqrt() }
+}
+
+/// The same curves, each with the point of its prior.
+fn with_prior(set: &CurveSet, prior_weight: &[f64]) -> CurveSet {
+    let mut with = CurveSet::new();
+    for (item, weight) in prior_weight.iter().enumerate() {
+        let range = set.offsets[item]..set.offsets[item + 1];
+        let points = range.clone().map(|k| (set.ln_dose[k], set.response[k], set.weight[k]));
+        with.push_at_ln_dose(None, points.chain([(f64::NEG_INFINITY, 0.0, *weight)]));
+        with.x2.extend_from_slice(&set.x2[range]);
+        with.x2.push(braid::LN_DOSE_PRIOR);
+    }
+    with
 }
 
 /// The standard error of each parameter of one fitted item, or why there is none. `sigma` is the noise of a single well
@@ -290,11 +398,14 @@ pub fn standard_errors(
     surface: Surface,
     design: &Design,
     responses: &Responses,
-    fit: &Fit,
+    fitted: &Fitted,
     sigma: Option<f64>,
 ) -> Vec<(Option<f64>, Option<&'static str>)> {
     let mut set = CurveSet::new();
     push(&mut set, design, responses);
+    if fitted.prior_weight > 0.0 {
+        set = with_prior(&set, &[fitted.prior_weight]);
+    }
     let point = |k: usize| CurvePoint {
         dose: set.dose[k],
         response: set.response[k],
@@ -304,7 +415,7 @@ pub fn standard_errors(
     };
     let key = CurveKey { line: 0, drug: 0, schedule: None };
     let curve = Curve { key, points: (0..set.dose.len()).map(point).collect() };
-    let found = infer_with(&curve, &set.x2, fit, surface.model());
+    let found = infer_with(&curve, &set.x2, &fitted.fit, surface.model());
     let count = surface.model().parameters().len();
     let scale = sigma.zip(found.sigma).map_or(1.0, |(known, residual)| known / residual);
     let scaled = found.standard_errors.into_iter().map(|error| error.map(|e| scale * e).filter(|e| e.is_finite()));

@@ -31,7 +31,7 @@ impl Interaction {
         let model = self.surface.model();
         let mut rows: Vec<Row> = Vec::new();
         for (p, (name, unit)) in model.shown_parameters().into_iter().enumerate() {
-            let is_kappa = self.surface == Surface::Braid && p == braid::EPSILON;
+            let is_kappa = matches!(self.surface, Surface::Braid | Surface::BraidFree) && p == braid::EPSILON;
             let row = Row { parameter: if is_kappa { "kappa".to_owned() } else { name }, ..Row::default() };
             let kappa = |epsilon: f64| 2.0 * epsilon.exp() - 2.0;
             let shown = |x: f64| if is_kappa { kappa(x) } else { x / unit };
@@ -50,6 +50,14 @@ impl Interaction {
         }
         if matches!(self.surface, Surface::Musyc | Surface::MusycGamma) {
             rows.push(self.beta());
+        }
+        if self.surface.null_parameter().is_some() {
+            rows.push(Row {
+                parameter: "delta_bic".into(),
+                value: self.delta_bic,
+                reason: self.delta_bic.is_none().then(|| self.fit.status.reason().unwrap_or("not_finite")),
+                ..Row::default()
+            });
         }
         rows
     }
@@ -112,7 +120,8 @@ pub fn rows_of(score: &MatrixScore) -> usize {
 /// The table: one row a parameter of each fitted surface. Doses molar, effects viability fractions. `alpha12` is the fold
 /// change of the second drug's potency by the first one (above 1, a decimal logarithm above 0: synergy), `alpha21` the
 /// reverse. A parameter of interaction that the data do not tell is null: `one_sided` where they say at least or at most,
-/// `not_identified` where they say nothing. `fit_reason` is that of the whole surface.
+/// `not_identified` where they say nothing. `delta_bic` is how much lower the Bayesian information criterion is with
+/// BRAID's kappa than without it (both without prior): above 0 the data ask for it. `fit_reason` is that of the whole surface.
 pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
     let all: Vec<(&MatrixScore, &Interaction, Row)> = scores
         .iter()
@@ -120,7 +129,7 @@ pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
         .flat_map(|(score, interaction)| interaction.rows().into_iter().map(move |row| (score, interaction, row)))
         .collect();
     keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
-        .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.model().name())))
+        .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.name())))
         .code("status", all.iter().map(|(_, interaction, _)| Some(interaction.fit.status.name())))
         .code("fit_reason", all.iter().map(|(_, interaction, _)| interaction.fit.status.reason()))
         .integer("n_points", all.iter().map(|(_, interaction, _)| Some(interaction.points as i64)))

@@ -41,8 +41,10 @@ pub enum SynergyModel {
     Musyc,
     /// The same with cooperativities that change too.
     MusycGamma,
-    /// A BRAID surface, in the same way.
+    /// A BRAID surface, in the same way, with the prior of its authors that keeps an uncertain kappa near 0.
     Braid,
+    /// The same without prior: what the data alone say.
+    BraidFree,
     /// A surface of effective doses, in the same way.
     EffectiveDose,
     /// Loewe in which each drug keeps its bottom, as in BIGL.
@@ -80,7 +82,7 @@ pub enum Measured {
 
 impl SynergyModel {
     /// Every model: the one list that flags, tables, tests and benches walk.
-    pub const ALL: [SynergyModel; 17] = [
+    pub const ALL: [SynergyModel; 18] = [
         SynergyModel::Hsa,
         SynergyModel::Bliss,
         SynergyModel::Loewe,
@@ -88,6 +90,7 @@ impl SynergyModel {
         SynergyModel::Musyc,
         SynergyModel::MusycGamma,
         SynergyModel::Braid,
+        SynergyModel::BraidFree,
         SynergyModel::EffectiveDose,
         SynergyModel::LoeweGeneralised,
         SynergyModel::LoeweNan,
@@ -113,6 +116,7 @@ impl SynergyModel {
             SynergyModel::Musyc => "musyc",
             SynergyModel::MusycGamma => "musyc_gamma",
             SynergyModel::Braid => "braid",
+            SynergyModel::BraidFree => "braid_free",
             SynergyModel::EffectiveDose => "effective_dose",
             SynergyModel::LoeweGeneralised => "loewe_generalised",
             SynergyModel::LoeweNan => "loewe_nan",
@@ -137,6 +141,7 @@ impl SynergyModel {
             SynergyModel::ZipSfplus => &["zip-sfplus"],
             SynergyModel::MusycGamma => &["musyc-gamma"],
             SynergyModel::EffectiveDose => &["effective-dose", "zimmer"],
+            SynergyModel::BraidFree => &["braid-free"],
             SynergyModel::BlissGrowth => &["bliss-growth"],
             SynergyModel::GdrHsa => &["gdr-hsa"],
             SynergyModel::GdrBliss => &["gdr-bliss"],
@@ -154,6 +159,7 @@ impl SynergyModel {
             SynergyModel::Musyc => Measured::Surface(Surface::Musyc),
             SynergyModel::MusycGamma => Measured::Surface(Surface::MusycGamma),
             SynergyModel::Braid => Measured::Surface(Surface::Braid),
+            SynergyModel::BraidFree => Measured::Surface(Surface::BraidFree),
             SynergyModel::EffectiveDose => Measured::Surface(Surface::EffectiveDose),
             _ => Measured::Wells,
         }

@@ -51,7 +51,11 @@ impl SynergyModel {
             }
             SynergyModel::Schindler => further(3).and_then(curves),
             SynergyModel::Zip | SynergyModel::ZipPaper2015 | SynergyModel::ZipSfplus => curves(zip),
-            SynergyModel::Musyc | SynergyModel::MusycGamma | SynergyModel::Braid | SynergyModel::EffectiveDose => None,
+            SynergyModel::Musyc
+            | SynergyModel::MusycGamma
+            | SynergyModel::Braid
+            | SynergyModel::BraidFree
+            | SynergyModel::EffectiveDose => None,
         };
         expected.filter(|value| value.is_finite())
     }

@@ -350,7 +350,8 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
 /// residuals of the surface do.
 fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation, noise: &Noise) -> Vec<Interaction> {
     let points = points_of(design);
-    let of = |(surface, Fitted { fit, walks }): &(Surface, Fitted)| {
+    let of = |(surface, fitted): &(Surface, Fitted)| {
+        let Fitted { fit, walks, prior, delta_bic, .. } = fitted;
         let residual = points.saturating_sub(surface.model().parameters().len());
         let (variance, degrees_of_freedom) = match noise.sigma {
             Some(sigma) => (Some(sigma * sigma), noise.degrees_of_freedom),
@@ -360,18 +361,19 @@ fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation,
             None => Err("no_noise_estimate"),
             Some(variance) if variance.sqrt() <= ROUNDING => Err("no_noise"),
             Some(variance) => {
-                Ok(walks.iter().map(|walk| Profile::new(walk, fit.sse, variance, degrees_of_freedom)).collect())
+                Ok(walks.iter().map(|walk| Profile::new(walk, fit.sse + prior, variance, degrees_of_freedom)).collect())
             }
         };
         Interaction {
             surface: *surface,
             fit: *fit,
             standard_errors: match fit.status.is_fitted() {
-                true => standard_errors(*surface, design, responses, fit, noise.sigma.filter(|s| *s > ROUNDING)),
+                true => standard_errors(*surface, design, responses, fitted, noise.sigma.filter(|s| *s > ROUNDING)),
                 false => Vec::new(),
             },
             profiles,
             points,
+            delta_bic: *delta_bic,
         }
     };
     evaluation.interactions.iter().map(of).collect()

@@ -85,7 +85,7 @@ pub fn add_box_scores(scores: &mut [MatrixScore], limit: impl Fn(NameId) -> Opti
 /// What observed responses are beyond every reference that was computed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Consensus {
-    /// By combination: the most demanding reference minus the observed viability. Above zero the pair does more than
+    /// By combination: the most demanding of the references that expect something there, minus the observed viability. Above zero the pair does more than
     /// every reference expects.
     pub excess: Vec<Option<f64>>,
     /// Its mean.
@@ -103,8 +103,8 @@ impl Consensus {
             return Self { excess: vec![None; observed.len()], ..Self::default() };
         }
         let of_cell = |(i, observed): (usize, &f64)| {
-            let most = references.iter().try_fold(f64::INFINITY, |least, e| Some(least.min(e.get(i).copied()??)));
-            most.map(|expected| expected - observed)
+            let expected = references.iter().filter_map(|e| e.get(i).copied().flatten());
+            expected.reduce(f64::min).map(|expected| expected - observed)
         };
         let excess: Vec<Option<f64>> = observed.iter().enumerate().map(of_cell).collect();
         let (n, beyond) = excess.iter().flatten().fold((0, 0), |(n, k), e| (n + 1, k + usize::from(*e > 0.0)));
@@ -190,13 +190,15 @@ mod tests {
         let models = [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Musyc];
         let expected = vec![
             vec![Some(0.6), Some(0.6), Some(0.6)],
-            vec![Some(0.4), Some(0.4), None],
+            vec![Some(0.4), None, None],
             vec![Some(0.1), Some(0.1), Some(0.1)],
         ];
         let consensus = Consensus::new(&models, &expected, &[0.3, 0.5, 0.2]);
         let rounded: Vec<Option<i64>> = consensus.excess.iter().map(|e| e.map(|e| (e * 1e9).round() as i64)).collect();
-        assert_eq!(rounded, [Some(100_000_000), Some(-100_000_000), None]);
-        assert_eq!(consensus.share, Some(0.5));
+        assert_eq!(rounded, [Some(100_000_000), Some(100_000_000), Some(400_000_000)]);
+        assert_eq!(consensus.share, Some(1.0));
+        let beaten = Consensus::new(&models, &expected, &[0.5, 0.5, 0.7]);
+        assert_eq!(beaten.share, Some(1.0 / 3.0));
         assert_eq!(Consensus::new(&[SynergyModel::Musyc], &expected[2..], &[0.3]).score, None);
     }
 }

@@ -130,7 +130,7 @@ fn a_surface_without_noise_is_found_again() {
         .collect();
     let matrices: Vec<DoseMatrix> =
         (0..20u64).map(|t| matrix(t, 0.0, 1, |a, b| braid::Braid::response(a, b, braids[t as usize]))).collect();
-    for (score, truth) in fitted(&matrices, SynergyModel::Braid).iter().zip(&braids) {
+    for (score, truth) in fitted(&matrices, SynergyModel::BraidFree).iter().zip(&braids) {
         let fit = score.interactions[0].fit;
         assert!(fit.parameters.iter().zip(truth).all(|(p, t)| (p - t).abs() < 1e-3), "{fit:?} {truth:?}");
         assert_eq!(score.scores[0].score.unwrap() > 0.0, truth[8] > 0.0);
@@ -174,7 +174,7 @@ fn neither_the_order_of_the_drugs_nor_the_unit_of_their_doses_matters() {
             }
         }
     }
-    for model in [SynergyModel::Musyc, SynergyModel::Braid] {
+    for model in [SynergyModel::Musyc, SynergyModel::BraidFree] {
         let plain = fitted(&matrices, model);
         let others = [matrices.iter().map(swapped).collect::<Vec<_>>(), matrices.iter().map(scaled).collect()];
         for other in others {
@@ -228,11 +228,14 @@ fn a_fold_change_of_potency_is_told_only_where_the_data_tell_it() {
     assert!(alpha.value.is_none() && alpha.reason.is_some(), "{alpha:?}");
     // Two inert drugs say next to nothing; a surface that says nothing at all is flagged.
     let nothing = matrix(9, 0.05, 3, |_, _| 1.0);
-    let mut silent = fitted(&[nothing], SynergyModel::Braid)[0].interactions[0].clone();
+    let mut silent = fitted(&[nothing], SynergyModel::BraidFree)[0].interactions[0].clone();
     let kappa = row(&silent, "kappa");
     assert!(kappa.value.is_none() && kappa.reason.is_some(), "{kappa:?}");
     silent.profiles.iter_mut().flatten().for_each(|p| (p.interval, p.bounds) = ([None; 2], [None; 2]));
-    assert_eq!((silent.flag(), row(&silent, "kappa").reason), (Some("braid_not_identified"), Some("not_identified")));
+    assert_eq!(
+        (silent.flag(), row(&silent, "kappa").reason),
+        (Some("braid_free_not_identified"), Some("not_identified"))
+    );
     assert!(!scores.iter().any(|score| score.flags.contains("musyc_not_identified")));
     // Without noise there is no interval, and it says so.
     let silent = matrix(9, 0.0, 1, |a, b| musyc::Musyc::response(a, b, truth(9, 1.0)));
@@ -263,7 +266,7 @@ fn intervals_allow_for_noise_that_is_hardly_known() {
     };
     let matrices: Vec<DoseMatrix> = (0..trials).map(make).collect();
     let (mut told, mut covered) = (0, 0);
-    for (score, truth) in fitted(&matrices, SynergyModel::Braid).iter().zip(&truths) {
+    for (score, truth) in fitted(&matrices, SynergyModel::BraidFree).iter().zip(&truths) {
         let kappa = row(&score.interactions[0], "kappa");
         if let [Some(low), Some(high)] = kappa.interval {
             told += 1;
@@ -280,7 +283,7 @@ fn designs_too_small_for_a_surface_say_why() {
     let few: Vec<Observation> =
         [(0.0, 0.0), (1e-7, 0.0), (0.0, 1e-7), (1e-7, 1e-7)].map(|(a, b)| observation(a, b, 0.5)).to_vec();
     let constant = matrix(1, 0.0, 1, |_, _| 1.0);
-    for model in [SynergyModel::Musyc, SynergyModel::MusycGamma, SynergyModel::Braid] {
+    for model in [SynergyModel::Musyc, SynergyModel::MusycGamma, SynergyModel::BraidFree] {
         let scores = fitted(&[matrix_from_cells(key(0), &few).unwrap(), constant.clone()], model);
         assert_eq!(scores[0].scores[0].score, None);
         assert_eq!(scores[0].scores[0].reason, Some("too_few_doses"));
@@ -337,7 +340,7 @@ fn fits_are_as_low_as_the_peers() {
     assert!(compared(&ours, &theirs).0 * 100 > 5 * ours.len(), "the comparison can fail");
     for (surface, file) in [
         (Surface::MusycGamma, "peers/synergy_raw_MuSyC_bounds_matrix.parquet"),
-        (Surface::Braid, "peers/synergy_raw_BRAID_kappa_matrix.parquet"),
+        (Surface::BraidFree, "peers/synergy_raw_BRAID_kappa_matrix.parquet"),
     ] {
         let Some(path) = shared(file) else { return };
         let theirs: Vec<f64> = rows(&path, ["sse"])

@@ -13,7 +13,7 @@ pub(super) fn explain(code: &str) -> String {
         "margin_a_flat" => "the first drug alone has no effect",
         "musyc_not_identified" | "musyc_gamma_not_identified" => "the data do not tell a change of potency",
         "effective_dose_not_identified" => "the data do not tell a change of effective doses",
-        "braid_not_identified" => "the data do not tell kappa",
+        "braid_not_identified" | "braid_free_not_identified" => "the data do not tell kappa",
         "margin_b_flat" => "the second drug alone has no effect",
         "no_margins" => "single-drug wells are missing",
         "few_cells" => "few dose pairs",
@@ -46,7 +46,7 @@ pub(super) fn reference(model: SynergyModel) -> &'static str {
         SynergyModel::GdrBliss => "Bliss (gDR)",
         SynergyModel::EffectiveDose => "effective dose",
         SynergyModel::Musyc | SynergyModel::MusycGamma => "MuSyC",
-        SynergyModel::Braid => "BRAID",
+        SynergyModel::Braid | SynergyModel::BraidFree => "BRAID",
     }
 }
 
@@ -71,7 +71,9 @@ pub(super) fn reference_meaning(model: SynergyModel) -> &'static str {
         SynergyModel::Musyc | SynergyModel::MusycGamma => {
             "by the MuSyC surface of the pair if neither drug changed the potency of the other, nor both did more than the better one"
         }
-        SynergyModel::Braid => "by the BRAID surface of the pair with no interaction (kappa 0)",
+        SynergyModel::Braid | SynergyModel::BraidFree => {
+            "by the BRAID surface of the pair with no interaction (kappa 0)"
+        }
     }
 }
 

@@ -29,6 +29,7 @@ fn plain_tables_keep_keys_apart_and_set_bad_rows_aside() {
         dose_unit: ConcentrationUnit::Molar(1e-6),
         orientation: Orientation::Inhibition,
         scale: Scale::Percent,
+        untreated: None,
     };
     let table = read_long(&path, &mapping).unwrap();
     assert_eq!(table.groups, [["ab", "c"], ["a", "bc"]]);

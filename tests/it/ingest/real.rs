@@ -212,6 +212,7 @@ fn curves(dose_unit: ConcentrationUnit, scale: Scale) -> LongMapping {
         dose_unit,
         orientation: Orientation::Viability,
         scale,
+        untreated: None,
     }
 }
 

@@ -87,6 +87,7 @@ fn plain_tables_of_curves_may_be_text() {
         dose_unit: ConcentrationUnit::Molar(1e-6),
         orientation: Orientation::Viability,
         scale: Scale::Fraction,
+        untreated: None,
     };
     let table = read_long(&path, &mapping).unwrap();
     assert_eq!((table.rows.len(), table.rejected.len(), table.rows_in), (2, 1, 3));
