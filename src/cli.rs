@@ -297,6 +297,9 @@ pub struct BenchArgs {
     /// Compare instead the GPU's fits in one call with the same in chunks
     #[arg(long, conflicts_with_all = ["json", "models", "backend"])]
     pub chunk_check: bool,
+    /// Time synergy models on so many simulated dose matrices instead
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "500", conflicts_with_all = ["models", "backend", "chunk_check"])]
+    pub synergy: Option<usize>,
     /// Write the figures to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -376,6 +379,10 @@ fn second_variable(settings: &Settings, column: Option<String>) -> Result<Option
     };
     let model = settings.model.curve_model();
     match &column {
+        _ if !model.interactions.is_empty() => {
+            let problem = format!("model `{}` is a surface of two drugs", model.name);
+            refuse(problem, "`isobole synergy --synergy FILE` fits it")
+        }
         None if model.uses_x2 => {
             let problem = format!("model `{}` has a second variable, `x2`, and no column of it is named", model.name);
             refuse(problem, "name it: --x2 COLUMN")
@@ -414,7 +421,7 @@ fn weights_have_sense(settings: &Settings) -> Result<()> {
 /// # Errors
 /// [`Error::Setting`] for a choice of models and for a model that needs a second variable; those of reading a model file.
 pub fn resolve_bench(args: &BenchArgs) -> Result<BenchSettings> {
-    let BenchArgs { curves, models, backend, chunk_check: _, json: _, seed, threads: _ } = args;
+    let BenchArgs { curves, models, backend, chunk_check: _, synergy: _, json: _, seed, threads: _ } = args;
     let refuse = |problem: String, hint: &str| {
         let (key, hint) = ("models".into(), Some(hint.into()));
         Err(Error::Setting { key, problem, hint })

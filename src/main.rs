@@ -133,7 +133,12 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
 }
 
 fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
-    let BenchArgs { curves, models: _, backend: _, chunk_check, json, seed, threads } = args;
+    let BenchArgs { curves, models: _, backend: _, chunk_check, synergy, json, seed, threads } = args;
+    if let Some(matrices) = synergy {
+        let report = on_threads(*threads, || bench::synergy::bench_synergy(*matrices, *seed))?;
+        talk.data(&report.text());
+        return json.as_ref().map_or(Ok(()), |path| report.write(path));
+    }
     if *chunk_check {
         let different = on_threads(*threads, || bench::chunk_check(*curves, *seed))?;
         talk.data(&format!("{different} of {curves} fits differ between one call and chunks"));
@@ -151,8 +156,12 @@ fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
 
 fn models(args: &ModelsArgs, talk: &Talk) -> Result<()> {
     let chosen = match &args.name {
-        Some(name) => vec![ModelChoice::named("models", name)?],
-        None => model::ModelId::ALL.to_vec(),
+        Some(name) => {
+            let surface =
+                model::ModelId::surfaces().into_iter().find(|surface| surface.name().eq_ignore_ascii_case(name));
+            vec![surface.map_or_else(|| ModelChoice::named("models", name), Ok)?]
+        }
+        None => model::ModelId::ALL.iter().copied().chain(model::ModelId::surfaces()).collect(),
     };
     for model in chosen {
         talk.data(&model.describe());

@@ -2,6 +2,8 @@
 
 pub mod agreement;
 pub mod simulated;
+pub mod simulated_matrices;
+pub mod synergy;
 mod text;
 
 use crate::Result;

@@ -53,9 +53,9 @@ pub struct AnalysisFlags {
     /// Whether the vehicle wells are each curve's point at dose zero [default: true]
     #[arg(long, value_name = "BOOL")]
     pub vehicle_point: Option<bool>,
-    /// Models of non-interaction, surfaces with parameters of interaction, ci for the combination index, or all
-    /// [default: hsa,bliss,loewe,zip]
-    #[arg(long, value_delimiter = ',', value_parser = choice::<SynergyChoice>(), value_name = "MODEL,…")]
+    /// Models of non-interaction and surfaces by name (isobole models lists them), surfaces from model files, ci for the
+    /// combination index, or all [default: hsa,bliss,loewe,zip]
+    #[arg(long, value_delimiter = ',', value_parser = SynergyChoice::parse, value_name = "MODEL|FILE,…")]
     pub synergy: Option<Vec<SynergyChoice>>,
     /// Highest doses that count in `box` scores, such as those that patients have, as "clofarabine=1 uM,…"
     #[arg(long, value_name = "DRUG=DOSE,…")]

@@ -1,6 +1,6 @@
 //! Choices by name: one list a choice, walked by flags, `screen.toml`, error messages and `run.json`.
 
-use super::{BackendChoice, LowControl, Normalization, SpatialCorrection, SynergyChoice, TableFormat};
+use super::{BackendChoice, LowControl, Normalization, SpatialCorrection, TableFormat};
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
@@ -151,8 +151,6 @@ serialised_by_name!(
     IntervalKind,
     Loss,
     Weights,
-    SynergyModel,
-    SynergyChoice,
     Orientation,
     Scale,
     Role,
@@ -194,7 +192,7 @@ mod tests {
         check::<Weights>();
         check::<ModelId>();
         check::<SynergyModel>();
-        check::<SynergyChoice>();
+        check::<crate::config::SynergyChoice>();
         check::<Orientation>();
         check::<Scale>();
         check::<Role>();

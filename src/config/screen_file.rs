@@ -189,6 +189,9 @@ impl ScreenFile {
             *plate = folder.join(&plate).to_string_lossy().into_owned();
         }
         file.model = file.model.map(|model| model.relative_to(folder));
+        for choice in file.synergy.iter_mut().flatten() {
+            *choice = choice.relative_to(folder);
+        }
         file.lines_file = file.lines_file.map(|lines| folder.join(lines));
         Ok(file)
     }

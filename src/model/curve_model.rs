@@ -88,6 +88,10 @@ pub struct CurveModel {
     pub dose_unit: f64,
     /// Whether the response depends on a second variable.
     pub uses_x2: bool,
+    /// Parameters of interaction of a surface from a file.
+    pub interactions: Vec<usize>,
+    /// Their values without interaction.
+    pub without_interaction: Vec<f64>,
     /// Whether fits are taken to the last digit: models of any number are no dose-response curves, of which there are
     /// millions, and long sums have no Newton steps that would bring the digits.
     pub polished: bool,
@@ -300,6 +304,8 @@ pub struct Description {
     pub dose_unit: f64,
     /// Whether the response depends on a second variable.
     pub uses_x2: bool,
+    /// Of a surface from a file: parameters of interaction, and their values without.
+    pub interactions: Vec<(usize, f64)>,
 }
 
 impl CurveModel {
@@ -317,6 +323,7 @@ impl CurveModel {
             any_dose,
             dose_unit,
             uses_x2,
+            interactions,
         } = description;
         let is_built_in = file_text.is_none();
         let n = parameters.len().min(MAX_PARAMETERS);
@@ -343,7 +350,8 @@ impl CurveModel {
             std::iter::once(None).chain((0..n).map(Some)).map(by).collect()
         });
         let separated = separate(&inner, &inner_known, &linear, &nonlinear);
-        let polished = !is_built_in && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS);
+        let is_surface = !interactions.is_empty();
+        let polished = !is_built_in && !is_surface && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS);
         Self {
             trades: if polished { exchange::exchanges(&value, &parameters[..n]) } else { Vec::new() },
             name,
@@ -351,6 +359,8 @@ impl CurveModel {
             is_built_in,
             file_text,
             uses_x2,
+            interactions: interactions.iter().map(|(parameter, _)| *parameter).collect(),
+            without_interaction: interactions.into_iter().map(|(_, value)| value).collect(),
             polished,
             names: parameters.iter().map(|p| p.name).collect(),
             bounds: parameters.iter().map(|p| p.bound).collect(),
@@ -390,6 +400,7 @@ impl CurveModel {
             any_dose: false,
             dose_unit: 1.0,
             uses_x2: false,
+            interactions: Vec::new(),
         };
         Self::new(description, value)
     }
@@ -411,6 +422,7 @@ impl CurveModel {
             any_dose: false,
             dose_unit: 1.0,
             uses_x2: true,
+            interactions: Vec::new(),
         };
         Self::new(description, value)
     }

@@ -129,6 +129,11 @@ models! {
 macro_rules! surfaces {
     ($($(#[$doc:meta])* $name:ident: $model:ty, $n:literal;)+) => {
         impl ModelId {
+            /// Every surface of two drugs.
+            pub fn surfaces() -> Vec<Self> {
+                vec![$(Self::$name(),)+]
+            }
+
             $($(#[$doc])*
             pub fn $name() -> Self {
                 static MODEL: LazyLock<CurveModel> = LazyLock::new(CurveModel::surface::<$model, $n>);

@@ -7,7 +7,7 @@ use super::profile::{Profile, Walk, walk};
 use crate::backend::cpu::descend_from;
 use crate::fit::inference::infer_with;
 use crate::fit::{CurveSet, Fit, FitSettings};
-use crate::model::{LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, effective_dose, musyc};
+use crate::model::{Axis, LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, effective_dose, musyc};
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use rayon::prelude::*;
 
@@ -23,6 +23,8 @@ const BEYOND: f64 = 1.0;
 /// Every beginning of MuSyC is followed for so many evaluations, and the best so many of them to the end: a fold change
 /// of potency has minima on either side of 1. BRAID's one parameter of interaction has not.
 const HEAT: (u32, usize) = (6, 2);
+/// Beginnings of a surface from a file, at most.
+const MOST_BEGINNINGS: usize = 81;
 /// A surface with parameters of interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
@@ -36,6 +38,8 @@ pub enum Surface {
     BraidFree,
     /// Effective doses.
     EffectiveDose,
+    /// One from a model file.
+    Formula(ModelId),
 }
 
 /// How much work a fit is worth.
@@ -55,6 +59,7 @@ impl Surface {
             Surface::MusycGamma => ModelId::musyc_gamma(),
             Surface::Braid | Surface::BraidFree => ModelId::braid(),
             Surface::EffectiveDose => ModelId::effective_dose(),
+            Surface::Formula(model) => model,
         }
     }
 
@@ -90,6 +95,12 @@ impl Surface {
             }
             Surface::Braid | Surface::BraidFree => own[braid::EPSILON] = 0.0,
             Surface::EffectiveDose => own[effective_dose::LN_ALPHA12..].fill(0.0),
+            Surface::Formula(model) => {
+                let model = model.curve_model();
+                for (parameter, value) in model.interactions.iter().zip(&model.without_interaction) {
+                    own[*parameter] = *value;
+                }
+            }
         }
         own
     }
@@ -101,6 +112,7 @@ impl Surface {
             Surface::MusycGamma => &[musyc::LN_ALPHA12, musyc::LN_ALPHA21, musyc::LN_GAMMA12, musyc::LN_GAMMA21],
             Surface::Braid | Surface::BraidFree => &[braid::EPSILON],
             Surface::EffectiveDose => &[effective_dose::LN_ALPHA12, effective_dose::LN_ALPHA21],
+            Surface::Formula(model) => &model.curve_model().interactions,
         }
     }
 
@@ -112,6 +124,10 @@ impl Surface {
             Surface::MusycGamma => musyc::MusycGamma::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::Braid | Surface::BraidFree => braid::Braid::response(a, b, std::array::from_fn(|i| p[i])),
             Surface::EffectiveDose => effective_dose::EffectiveDose::response(a, b, std::array::from_fn(|i| p[i])),
+            Surface::Formula(model) => {
+                let dose = if a > LN_DOSE_ZERO { libm::exp(a) } else { 0.0 };
+                model.curve_model().response(dose, b, p)
+            }
         };
         of(parameters)
     }
@@ -132,6 +148,31 @@ impl Surface {
                 for alpha12 in starts(musyc::LN_ALPHA12) {
                     let begin = |alpha21: &f64| [vec![c1, c2, h1, h2, *alpha12, *alpha21], vec![0.0; gammas]].concat();
                     all.extend(starts(musyc::LN_ALPHA21).iter().map(begin));
+                }
+            }
+            Surface::Formula(model) => {
+                // What is known of the drugs alone says where doses are; everything else begins where the file says.
+                let model = model.curve_model();
+                all.push(Vec::new());
+                for &parameter in &model.nonlinear {
+                    let own = &model.parameters[parameter];
+                    let values: Vec<f64> = match (own.axis, own.starts) {
+                        (Axis::LnSecond, _) => vec![c2],
+                        (Axis::Dose, _) => vec![libm::exp(c1) / model.dose_unit],
+                        (Axis::LnDose, _) => vec![c1],
+                        (Axis::Plain, Starts::Values(values)) if all.len() * values.len() <= MOST_BEGINNINGS => {
+                            values.to_vec()
+                        }
+                        (Axis::Plain, Starts::Values(values)) => {
+                            values.get(values.len() / 2).into_iter().copied().collect()
+                        }
+                        (Axis::Plain, _) => Vec::new(),
+                    };
+                    let values = if values.is_empty() { vec![0.0] } else { values };
+                    all = all
+                        .iter()
+                        .flat_map(|begin| values.iter().map(|v| [begin.as_slice(), &[*v]].concat()))
+                        .collect();
                 }
             }
             Surface::EffectiveDose => {
@@ -183,6 +224,7 @@ impl Interaction {
             Surface::Braid => "braid_not_identified",
             Surface::BraidFree => "braid_free_not_identified",
             Surface::EffectiveDose => "effective_dose_not_identified",
+            Surface::Formula(_) => "surface_not_identified",
         })
     }
 }
@@ -310,7 +352,7 @@ pub fn fit_surfaces(
         let ends = heat(&settings, &set, &contenders, max_iterations, 1);
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
         let delta_bic = match (effort, surface.null_parameter()) {
-            (Effort::Data, Some(parameter)) => delta_bic(&settings, &set, &fits, parameter, &begin),
+            (Effort::Data, Some(parameter)) => delta_bic(&settings, &set, &fits, parameter, begin),
             _ => vec![None; fits.len()],
         };
         let mut prior_weight = vec![0.0; fits.len()];
@@ -326,13 +368,16 @@ pub fn fit_surfaces(
             Effort::Data => walk(surface, &set, &mut fits),
             Effort::Draw => vec![Vec::new(); fits.len()],
         };
-        let fitted = |(((mut fit, walks), prior_weight), delta_bic): (((Fit, Vec<Walk>), f64), Option<f64>)| {
+        let mut fitted = Vec::with_capacity(fits.len());
+        for (((mut fit, walks), prior_weight), delta_bic) in
+            fits.into_iter().zip(walks).zip(prior_weight).zip(delta_bic)
+        {
             let held = surface.null_parameter().map_or(0.0, |parameter| fit.parameters[parameter]);
             let prior = if fit.status.is_fitted() { prior_weight * held * held } else { 0.0 };
             fit.sse = (fit.sse - prior).max(0.0);
-            Fitted { fit, prior, prior_weight, delta_bic, walks }
-        };
-        fits.into_iter().zip(walks).zip(prior_weight).zip(delta_bic).map(fitted).collect::<Vec<Fitted>>()
+            fitted.push(Fitted { fit, prior, prior_weight, delta_bic, walks });
+        }
+        fitted
     };
     let parts: Vec<Vec<Fitted>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
     parts.concat()

@@ -55,7 +55,9 @@ impl Interaction {
             rows.push(Row {
                 parameter: "delta_bic".into(),
                 value: self.delta_bic,
-                reason: self.delta_bic.is_none().then(|| self.fit.status.reason().unwrap_or("not_finite")),
+                reason: Some(
+                    self.delta_bic.map_or(self.fit.status.reason().unwrap_or("not_finite"), |_| "no_interval"),
+                ),
                 ..Row::default()
             });
         }

@@ -20,6 +20,7 @@ pub mod table;
 pub mod three;
 pub mod zip;
 
+use crate::model::ModelId;
 use crate::model::surface::HillCurve;
 use crate::screen::dose_matrix::MatrixKey;
 use interaction::{Interaction, Surface};
@@ -27,7 +28,7 @@ use sensitivity::Sensitivity;
 use zip::Slices;
 
 /// A model of non-interaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SynergyModel {
     /// Highest single agent.
     Hsa,
@@ -65,6 +66,8 @@ pub enum SynergyModel {
     GdrHsa,
     /// Bliss in the same way; where one drug alone leaves less than nothing, HSA.
     GdrBliss,
+    /// A surface from a model file, against itself without interaction.
+    Formula(ModelId),
 }
 
 /// What a model's excess is measured on.
@@ -81,7 +84,7 @@ pub enum Measured {
 }
 
 impl SynergyModel {
-    /// Every model: the one list that flags, tables, tests and benches walk.
+    /// Every model of ours: the one list that flags, tables, tests and benches walk.
     pub const ALL: [SynergyModel; 18] = [
         SynergyModel::Hsa,
         SynergyModel::Bliss,
@@ -127,6 +130,7 @@ impl SynergyModel {
             SynergyModel::ZipSfplus => "zip_sfplus",
             SynergyModel::GdrHsa => "gdr_hsa",
             SynergyModel::GdrBliss => "gdr_bliss",
+            SynergyModel::Formula(model) => model.name(),
         }
     }
 
@@ -161,6 +165,7 @@ impl SynergyModel {
             SynergyModel::Braid => Measured::Surface(Surface::Braid),
             SynergyModel::BraidFree => Measured::Surface(Surface::BraidFree),
             SynergyModel::EffectiveDose => Measured::Surface(Surface::EffectiveDose),
+            SynergyModel::Formula(model) => Measured::Surface(Surface::Formula(model)),
             _ => Measured::Wells,
         }
     }

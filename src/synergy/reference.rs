@@ -55,7 +55,8 @@ impl SynergyModel {
             | SynergyModel::MusycGamma
             | SynergyModel::Braid
             | SynergyModel::BraidFree
-            | SynergyModel::EffectiveDose => None,
+            | SynergyModel::EffectiveDose
+            | SynergyModel::Formula(_) => None,
         };
         expected.filter(|value| value.is_finite())
     }

@@ -253,6 +253,7 @@ fn two_variables() -> ModelId {
         any_dose: true,
         dose_unit: 1.0,
         uses_x2: true,
+        interactions: Vec::new(),
         exchanges: &[],
         descents: 1,
     };

@@ -36,36 +36,36 @@ fn write_rows(path: &Path, rows: &[(i64, f64, f64, f64)]) {
 }
 
 /// One row group of a table.
-struct Read(RecordBatch);
+pub struct Read(RecordBatch);
 
 impl Read {
-    fn new(path: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
         let batches: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
         Self(arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap())
     }
 
-    fn number(&self, column: &str, row: usize) -> Option<f64> {
+    pub fn number(&self, column: &str, row: usize) -> Option<f64> {
         let array = cast(self.0.column_by_name(column).expect(column), &DataType::Float64).unwrap();
         let array = array.as_primitive::<Float64Type>();
         array.is_valid(row).then(|| array.value(row))
     }
 
-    fn text(&self, column: &str, row: usize) -> Option<String> {
+    pub fn text(&self, column: &str, row: usize) -> Option<String> {
         let array = cast(self.0.column_by_name(column).expect(column), &DataType::Utf8).unwrap();
         let array = array.as_string::<i32>();
         array.is_valid(row).then(|| array.value(row).to_owned())
     }
 
     /// Rows with a null that no reason explains, or a number that is none.
-    fn unexplained(&self) -> Vec<String> {
+    pub fn unexplained(&self) -> Vec<String> {
         let mut found = Vec::new();
         let schema = self.0.schema();
         for row in 0..self.0.num_rows() {
             let codes: String = schema
                 .fields()
                 .iter()
-                .filter(|field| field.name().ends_with("reason"))
+                .filter(|field| field.name().ends_with("reason") || field.name() == "flags")
                 .filter_map(|field| self.text(field.name(), row))
                 .collect::<Vec<_>>()
                 .join(";");
@@ -78,7 +78,7 @@ impl Read {
                     _ => {}
                 }
             }
-            if self.text("status", row).is_none() {
+            if schema.field_with_name("status").is_ok() && self.text("status", row).is_none() {
                 found.push(format!("row {row} has no status"));
             }
         }

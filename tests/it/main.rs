@@ -27,6 +27,7 @@ mod report;
 mod simulate;
 mod streaming;
 mod synergy;
+mod synergy_designs;
 mod synergy_models;
 mod weights;
 

@@ -2,13 +2,15 @@
 
 use super::{FormulaFile, FormulaParameter, PointVariables};
 use crate::fit::{Bound, MAX_PARAMETERS};
-use crate::math::Program;
+use crate::math::{Program, Recorded, Scalar};
 use crate::model::curve_model::{Axis, CurveModel, Description, POINT_INPUTS, Parameter, Starts, given};
 use crate::model::{LN_DOSE_ZERO, ModelId};
 use std::f64::consts::LN_10;
 
 /// Shares of a box at which the search for a parameter begins that the file gives no start for.
 const PLACES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+/// Places in the tested range of the second drug at which the search for a dose of it begins.
+const SECOND_PLACES: [f64; 3] = [0.2, 0.5, 0.8];
 /// A positive box whose ends are this many times apart is divided by decades.
 const FAR_APART: f64 = 100.0;
 /// Responses this near to each other, relative to their size, are one.
@@ -26,17 +28,30 @@ impl FormulaFile {
     fn curve_model(self) -> CurveModel {
         let any_dose = self.dose_unit == "none";
         let parameters: Vec<Parameter> = self.parameters.iter().map(FormulaParameter::leaked).collect();
+        let ln_unit = libm::log(self.dose_per_molar);
         let value = Program::record_given(&given(&parameters, any_dose, false), |inputs| {
+            // Of a surface, the second variable is the natural log of the second drug's molar dose.
+            let ln_dose_b = inputs[2] + Recorded::Literal(ln_unit);
             let point = PointVariables {
+                dose_b: ln_dose_b.exp(),
+                ln_dose_b,
+                log10_dose_b: ln_dose_b * Recorded::Literal(1.0 / LN_10),
                 ln_dose: inputs[0],
-                log10_dose: inputs[0] * crate::math::Recorded::Literal(1.0 / LN_10),
+                log10_dose: inputs[0] * Recorded::Literal(1.0 / LN_10),
                 dose: inputs[1],
                 x2: inputs[2],
             };
-            vec![self.expression.evaluate(&point, &inputs[POINT_INPUTS..])]
+            let own = inputs[POINT_INPUTS..].iter().zip(&self.parameters);
+            let own: Vec<Recorded> = own
+                .map(|(value, p)| if p.per_dose_b { (*value + Recorded::Literal(ln_unit)).exp() } else { *value })
+                .collect();
+            vec![self.expression.evaluate(&point, &own)]
         });
-        let (baseline, levels_off) =
-            if any_dose || self.uses_x2 { (None, true) } else { towards_dose_zero(&value, &parameters) };
+        let (baseline, levels_off) = if any_dose || self.uses_x2 || self.is_surface {
+            (None, true)
+        } else {
+            towards_dose_zero(&value, &parameters)
+        };
         let formula = match &self.reference {
             Some(reference) => format!("{}   {reference}", self.formula_text),
             None => self.formula_text,
@@ -52,7 +67,13 @@ impl FormulaFile {
             descents: 1,
             any_dose,
             dose_unit: 1.0 / self.dose_per_molar,
-            uses_x2: self.uses_x2,
+            uses_x2: self.uses_x2 || self.is_surface,
+            interactions: self
+                .parameters
+                .iter()
+                .enumerate()
+                .filter_map(|(i, parameter)| Some((i, parameter.without_interaction?)))
+                .collect(),
         };
         CurveModel::new(description, value)
     }
@@ -64,18 +85,24 @@ fn leak(text: String) -> &'static str {
 
 impl FormulaParameter {
     fn leaked(&self) -> Parameter {
-        let scale = if self.per_dose { LN_10 } else { 1.0 };
-        let starts = match (self.has_starts, self.per_dose) {
+        let per_dose = self.per_dose || self.per_dose_b;
+        let scale = if per_dose { LN_10 } else { 1.0 };
+        let starts = match (self.has_starts, per_dose) {
+            (false, true) if self.per_dose_b => Starts::Places(&SECOND_PLACES),
             (true, true) => Starts::Places(self.starts.clone().leak()),
             (true, false) => Starts::Values(self.starts.clone().leak()),
             (false, true) => Starts::Positions(1.0),
             (false, false) => Starts::Values(spread(self).leak()),
         };
         Parameter {
-            name: leak(self.name.clone()),
+            name: leak(if self.per_dose_b { format!("ln_{}", self.name) } else { self.name.clone() }),
             unit: leak(self.unit.clone().unwrap_or_default()),
             bound: Bound { lower: self.lower * scale, upper: self.upper * scale },
-            axis: if self.per_dose { Axis::Dose } else { Axis::Plain },
+            axis: match (self.per_dose, self.per_dose_b) {
+                (true, _) => Axis::Dose,
+                (_, true) => Axis::LnSecond,
+                _ => Axis::Plain,
+            },
             starts,
         }
     }

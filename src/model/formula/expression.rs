@@ -19,13 +19,35 @@ pub struct PointVariables<S> {
     pub log10_dose: S,
     /// `x2`: the second independent variable; anything where the formula has none.
     pub x2: S,
+    /// `dose_b`: the second drug's dose in the file's unit; anything where the formula has none, as the next two.
+    pub dose_b: S,
+    /// `ln_dose_b`: its natural logarithm.
+    pub ln_dose_b: S,
+    /// `log10_dose_b`: its decimal logarithm.
+    pub log10_dose_b: S,
 }
 
 impl PointVariables<f64> {
     /// The point at `dose`, in the file's unit. At or below zero the logarithms are those of [`LN_DOSE_OF_ZERO`].
     pub fn at(dose: f64, x2: f64) -> Self {
         let ln_dose = if dose > 0.0 { libm::log(dose) } else { LN_DOSE_OF_ZERO };
-        Self { dose, ln_dose, log10_dose: ln_dose / LN_10, x2 }
+        let [dose_b, ln_dose_b, log10_dose_b] = [0.0, LN_DOSE_OF_ZERO, LN_DOSE_OF_ZERO / LN_10];
+        Self { dose, ln_dose, log10_dose: ln_dose / LN_10, x2, dose_b, ln_dose_b, log10_dose_b }
+    }
+}
+
+impl<S: Copy> PointVariables<S> {
+    /// The same point as other kinds of numbers.
+    pub fn map<T>(self, f: impl Fn(S) -> T) -> PointVariables<T> {
+        PointVariables {
+            dose: f(self.dose),
+            ln_dose: f(self.ln_dose),
+            log10_dose: f(self.log10_dose),
+            x2: f(self.x2),
+            dose_b: f(self.dose_b),
+            ln_dose_b: f(self.ln_dose_b),
+            log10_dose_b: f(self.log10_dose_b),
+        }
     }
 }
 
@@ -36,15 +58,24 @@ pub(super) enum Variable {
     LnDose,
     Log10Dose,
     X2,
+    DoseB,
+    LnDoseB,
+    Log10DoseB,
 }
 
 impl Variable {
-    pub(super) const NAMES: [(&'static str, Variable); 5] = [
+    pub(super) const NAMES: [(&'static str, Variable); 11] = [
         ("dose", Variable::Dose),
         ("ln_dose", Variable::LnDose),
         ("log10_dose", Variable::Log10Dose),
         ("x", Variable::Dose),
         ("x2", Variable::X2),
+        ("dose_a", Variable::Dose),
+        ("ln_dose_a", Variable::LnDose),
+        ("log10_dose_a", Variable::Log10Dose),
+        ("dose_b", Variable::DoseB),
+        ("ln_dose_b", Variable::LnDoseB),
+        ("log10_dose_b", Variable::Log10DoseB),
     ];
 }
 
@@ -181,6 +212,9 @@ impl Expression {
                 Node::Variable(Variable::LnDose) => point.ln_dose,
                 Node::Variable(Variable::Log10Dose) => point.log10_dose,
                 Node::Variable(Variable::X2) => point.x2,
+                Node::Variable(Variable::DoseB) => point.dose_b,
+                Node::Variable(Variable::LnDoseB) => point.ln_dose_b,
+                Node::Variable(Variable::Log10DoseB) => point.log10_dose_b,
                 Node::Parameter(index) => parameters.get(index).copied().unwrap_or(S::lit(0.0)),
                 Node::Unary(operation, a) => operation.apply(values[a]),
                 Node::Binary(operation, a, b) => operation.apply(values[a], values[b]),
@@ -188,6 +222,12 @@ impl Expression {
             });
         }
         values.last().copied().unwrap_or(S::lit(0.0))
+    }
+
+    /// Whether a dose of a second drug occurs.
+    pub(super) fn is_surface(&self) -> bool {
+        let second = [Variable::DoseB, Variable::LnDoseB, Variable::Log10DoseB];
+        second.into_iter().any(|variable| self.nodes.contains(&Node::Variable(variable)))
     }
 
     /// Whether the second independent variable, `x2`, occurs.

@@ -103,8 +103,34 @@ impl FormulaFile {
             let hint = "declare one as `[parameters.top]`";
             return Err(source.error(formula_entry.value_at.start, "the model has no parameters", Some(hint.into())));
         }
+        let is_surface = expression.is_surface();
+        let surface_only = ["per_dose_b", "without_interaction"];
+        let is_misplaced = |entry: &Entry| surface_only.contains(&entry.key);
+        for section in &sections {
+            let keys = table::entries(table::table(&source, section)?);
+            if let Some(key) = keys.iter().find(|key| !is_surface && is_misplaced(key)) {
+                let problem = format!("`{}` is for surfaces, and the formula has no `dose_b`", key.key);
+                return Err(source.error(key.key_at, problem, None));
+            }
+        }
+        if is_surface {
+            let at = formula_entry.value_at.start;
+            if expression.uses_x2() {
+                let hint = "a surface has `dose_a` and `dose_b` alone";
+                return Err(source.error(at, "the formula has both `dose_b` and `x2`", Some(hint.into())));
+            }
+            if dose_unit == "none" {
+                let hint = "give `dose_unit` a unit of concentration";
+                return Err(source.error(at, "the doses of a surface are doses", Some(hint.into())));
+            }
+            if parameters.iter().all(|parameter| parameter.without_interaction.is_none()) {
+                let hint = "say what it is without: `without_interaction = 0.0` under a parameter";
+                return Err(source.error(at, "the surface has no parameter of interaction", Some(hint.into())));
+            }
+        }
         Ok(Self {
             name,
+            is_surface,
             formula_text: formula.trim().to_owned(),
             reference: optional_text("reference")?,
             dose_unit,
@@ -196,12 +222,15 @@ fn parameters(source: &Source, sections: &[Entry], constants: &[(String, f64)]) 
 }
 
 fn parameter(source: &Source, section: &Entry, keys: &[Entry]) -> Result<FormulaParameter> {
-    table::only(source, keys, &["unit", "lower", "upper", "start", "per_dose"])?;
+    table::only(source, keys, &["unit", "lower", "upper", "start", "per_dose", "per_dose_b", "without_interaction"])?;
     let unit = table::find(keys, "unit").map(|entry| table::text(source, entry)).transpose()?;
-    let per_dose = match table::find(keys, "per_dose") {
-        Some(entry) => table::boolean(source, entry)?,
-        None => false,
-    };
+    let is_set = |key: &str| table::find(keys, key).map_or(Ok(false), |entry| table::boolean(source, entry));
+    let (per_dose_a, per_dose_b) = (is_set("per_dose")?, is_set("per_dose_b")?);
+    if per_dose_a && per_dose_b {
+        let problem = format!("`{}` cannot be a dose of both drugs", section.key);
+        return Err(source.error(section.key_at, problem, Some("keep one of per_dose and per_dose_b".into())));
+    }
+    let per_dose = per_dose_a || per_dose_b;
     let bound =
         |key: &str| table::find(keys, key).map(|entry| table::number(source, entry.value, &entry.value_at)).transpose();
     let (said_lower, said_upper) = (bound("lower")?, bound("upper")?);
@@ -218,6 +247,17 @@ fn parameter(source: &Source, section: &Entry, keys: &[Entry]) -> Result<Formula
         None if per_dose => STARTS_PER_DOSE.to_vec(),
         None => vec![default_start(said_lower, said_upper)],
     };
+    let without_interaction = match table::find(keys, "without_interaction") {
+        None => None,
+        Some(entry) => {
+            let value = table::number(source, entry.value, &entry.value_at)?;
+            if per_dose || !(lower..=upper).contains(&value) {
+                let problem = format!("`{}`: {value} is no value inside of its box", section.key);
+                return Err(source.error(entry.value_at.start, problem, None));
+            }
+            Some(value)
+        }
+    };
     Ok(FormulaParameter {
         name: section.key.to_owned(),
         unit: unit.map(str::to_owned),
@@ -226,7 +266,9 @@ fn parameter(source: &Source, section: &Entry, keys: &[Entry]) -> Result<Formula
         starts,
         has_starts: table::find(keys, "start").is_some(),
         has_box: said_lower.is_some() && said_upper.is_some(),
-        per_dose,
+        per_dose: per_dose_a,
+        per_dose_b,
+        without_interaction,
     })
 }
 

@@ -29,6 +29,7 @@
 //! # The formula
 //!
 //! - Variables: `dose` (also `x`), `ln_dose`, `log10_dose`, and `x2`, a second independent variable.
+//! - Of a surface of two drugs: `dose_a` (the same as `dose`), `dose_b`, and their logarithms `ln_dose_a`, `log10_dose_b` …
 //! - Operators, from loose to tight: `+ -`, `* /`, the minus sign, `^`. `a^b^c` is `a^(b^c)`, `-x^2` is `-(x^2)`.
 //!   A whole literal exponent up to 64 is repeated multiplication, so the base may be negative: `(x - b4)^2`.
 //! - Functions: exp ln log10 sqrt sin cos tan atan tanh abs logistic, and min and max of two. Constants: pi and e.
@@ -42,6 +43,8 @@
 //! | `lower`, `upper` | the box | ∓1e12 |
 //! | `start` | a number or a list of them inside the box | the middle of the box, geometric if its ends have one sign and are more than 100 times apart; with an end left open, 1 or something inside the other end |
 //! | `per_dose` | the parameter is a dose, in `dose_unit`, and box and starts are relative to the tested ones: `lower` and `upper` in decades from the lowest and the highest nonzero dose, `start` from 0 (the lowest) to 1 (the highest) by decades | false; if true −3, 3 and 0.1, 0.3, 0.5, 0.7, 0.9 |
+//! | `per_dose_b` | the same for a dose of the second drug; tables have its natural logarithm, molar, as `ln_NAME` | false |
+//! | `without_interaction` | the parameter's value where two drugs do not interact: `isobole synergy` compares the fitted surface with this one; a surface needs at least one | no parameter of interaction |
 
 mod builder;
 mod curve_model;
@@ -81,6 +84,8 @@ pub struct FormulaFile {
     pub expression: Expression,
     /// Whether the formula needs the second independent variable, `x2`.
     pub uses_x2: bool,
+    /// Whether it is a surface of two drugs.
+    pub is_surface: bool,
     /// The whole file.
     pub file_text: String,
 }
@@ -104,6 +109,10 @@ pub struct FormulaParameter {
     pub has_box: bool,
     /// Whether the parameter is a dose, boxed and started relative to the tested ones.
     pub per_dose: bool,
+    /// Whether it is a dose of the second drug.
+    pub per_dose_b: bool,
+    /// Its value without interaction, for a parameter of interaction.
+    pub without_interaction: Option<f64>,
 }
 
 /// A parameter's box and starts for one curve, in the units of the formula.

@@ -12,6 +12,7 @@ pub(super) fn explain(code: &str) -> String {
         "discordant_models" => "the reference models disagree",
         "margin_a_flat" => "the first drug alone has no effect",
         "musyc_not_identified" | "musyc_gamma_not_identified" => "the data do not tell a change of potency",
+        "surface_not_identified" => "the data do not tell the interaction",
         "effective_dose_not_identified" => "the data do not tell a change of effective doses",
         "braid_not_identified" | "braid_free_not_identified" => "the data do not tell kappa",
         "margin_b_flat" => "the second drug alone has no effect",
@@ -45,6 +46,7 @@ pub(super) fn reference(model: SynergyModel) -> &'static str {
         SynergyModel::GdrHsa => "HSA (gDR)",
         SynergyModel::GdrBliss => "Bliss (gDR)",
         SynergyModel::EffectiveDose => "effective dose",
+        SynergyModel::Formula(model) => model.name(),
         SynergyModel::Musyc | SynergyModel::MusycGamma => "MuSyC",
         SynergyModel::Braid | SynergyModel::BraidFree => "BRAID",
     }
@@ -61,6 +63,7 @@ pub(super) fn reference_meaning(model: SynergyModel) -> &'static str {
         }
         SynergyModel::BlissGrowth => "if the two drugs slowed growth independently (growth rates multiply)",
         SynergyModel::Schindler => "by the Hill surface that lies between the two drugs' curves (Schindler)",
+        SynergyModel::Formula(_) => "by the fitted surface of the model file without its interaction",
         SynergyModel::EffectiveDose => "if neither drug changed how much of the other counts (effective doses)",
         SynergyModel::Loewe | SynergyModel::LoeweGeneralised | SynergyModel::LoeweNan | SynergyModel::LoeweWeakest => {
             "if each drug merely replaced an equally effective dose of the other (Loewe)"

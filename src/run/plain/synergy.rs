@@ -138,7 +138,10 @@ fn pairs(
         let groups = names.iter().zip(&rows).flat_map(|(name, rows)| std::iter::repeat_n(*name, *rows));
         let groups: Vec<&Vec<String>> = groups.collect();
         let mut result = keyed(&table.name, &mapping.group, &groups);
-        let kept = table.columns.into_iter().filter(|column| !OWN_COLUMNS.contains(&column.name.as_str()));
+        // There are no plates whose quality could be known.
+        let of_plates = |name: &str| name == "qc_burden" || name.ends_with("_unflagged");
+        let is_kept = |name: &str| !OWN_COLUMNS.contains(&name) && !of_plates(name);
+        let kept = table.columns.into_iter().filter(|column| is_kept(&column.name));
         result.columns.extend(kept);
         outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
     }
@@ -151,7 +154,7 @@ pub(super) fn positions(columns: &[String], among: &[String], flag: &str) -> Res
         among.iter().position(|other| other == column).ok_or_else(|| Error::Setting {
             key: flag.into(),
             problem: format!("`{column}` is not among the columns that name a matrix, `{}`", among.join("`, `")),
-            hint: Some(format!("add it: --matrix {}", [among, &[column.clone()]].concat().join(","))),
+            hint: Some(format!("add it: --matrix {}", [among, std::slice::from_ref(column)].concat().join(","))),
         })
     };
     columns.iter().map(position).collect()

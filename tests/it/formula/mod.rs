@@ -4,6 +4,7 @@ mod mistakes;
 mod nist;
 mod nist_fit;
 mod nist_higher;
+mod surface;
 mod units;
 
 use isobole::math::{Dual, Lanes, Scalar};
@@ -97,12 +98,7 @@ fn every_function_has_its_value_and_its_derivatives() {
         let (a, b) = (1.3, -0.7);
         let point = PointVariables::at(3.0, 5.0);
         let constant = |v| Dual::<f64, 2>::constant(v);
-        let lifted = PointVariables {
-            dose: constant(point.dose),
-            ln_dose: constant(point.ln_dose),
-            log10_dose: constant(point.log10_dose),
-            x2: constant(point.x2),
-        };
+        let lifted = point.map(constant);
         let dual = expression.evaluate(&lifted, &[Dual::parameter(a, 0), Dual::parameter(b, 1)]);
         assert!((dual.value - truth(a, b)).abs() < 1e-14 * (1.0 + truth(a, b).abs()), "{formula}: {}", dual.value);
         assert_eq!(dual.value, expression.evaluate(&point, &[a, b]), "{formula}: one value whatever the scalar");
@@ -113,12 +109,7 @@ fn every_function_has_its_value_and_its_derivatives() {
             assert!((exact - central).abs() < 2e-9 * (1.0 + central.abs()), "{formula}: {exact} and {central}");
         }
         let wide = |v| Lanes::<4>::lit(v);
-        let lanes = PointVariables {
-            dose: wide(point.dose),
-            ln_dose: wide(point.ln_dose),
-            log10_dose: wide(point.log10_dose),
-            x2: wide(point.x2),
-        };
+        let lanes = point.map(wide);
         let lanes = expression.evaluate(&lanes, &[Lanes([a, 0.4, 1.1, a]), Lanes([b, -0.2, b, 0.3])]);
         assert_eq!(lanes.0[0].to_bits(), dual.value.to_bits(), "{formula}: lanes have the same bits");
     }
@@ -138,13 +129,7 @@ fn the_ways_to_write_a_hill_curve_agree_at_dose_zero_too() {
         for dose in [0.0, 0.01, 0.5, 7.0] {
             let p: [Dual<f64, 4>; 4] =
                 [Dual::parameter(1.1, 0), Dual::parameter(0.2, 1), Dual::parameter(0.5, 2), Dual::parameter(hill, 3)];
-            let at = PointVariables::at(dose, 0.0);
-            let point = PointVariables {
-                dose: Dual::constant(at.dose),
-                ln_dose: Dual::constant(at.ln_dose),
-                log10_dose: Dual::constant(at.log10_dose),
-                x2: Dual::constant(0.0),
-            };
+            let point = PointVariables::at(dose, 0.0).map(Dual::constant);
             let all = ways.map(|way| model(way, &["top", "bottom", "ec50", "hill"]).expression.evaluate(&point, &p));
             for (way, y) in ways.iter().zip(&all) {
                 assert!((y.value - all[0].value).abs() < 1e-13, "{way} at {dose}: {} and {}", y.value, all[0].value);
