@@ -8,11 +8,12 @@ use crate::fit::inference::{self, Inference, Intervals};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
-use crate::plate::{self, BatchQuality, NormalisedWell, PlateCurve, PlateQuality, PlateStage, Verdict};
+use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
 use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
 use crate::screen::names::NameId;
+use crate::screen::rejections::Rejections;
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::flagged::{add_burden, add_unflagged};
@@ -65,7 +66,7 @@ pub type Observer<'a> = &'a mut dyn FnMut(Stage, &str);
 #[derive(Debug, Clone, Default)]
 pub struct Analysis {
     /// Wells with a response.
-    pub wells: Vec<NormalisedWell>,
+    pub wells: NormalisedWells,
     /// Quality of every plate.
     pub plates: Vec<PlateQuality>,
     /// Quality of each batch, and of the screen.
@@ -77,7 +78,7 @@ pub struct Analysis {
     /// What was done about position on each plate.
     pub spatial: Vec<SpatialOutcome>,
     /// Wells left out by any stage, each with its reason.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Rejections,
     /// Single-agent curves.
     pub curves: Vec<Curve>,
     /// Their fits.
@@ -130,9 +131,8 @@ pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> Curv
 pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) -> Result<Analysis> {
     let PlateStage { wells, plates, batches, plate_curves, rejected, vehicle_noise, spatial } =
         plate::run(screen, settings.into(), backend)?;
-    let mut all_rejected = Vec::with_capacity(screen.rejected.len() + rejected.len());
-    all_rejected.extend_from_slice(&screen.rejected);
-    all_rejected.extend(rejected);
+    let mut all_rejected = screen.rejected.clone();
+    all_rejected.append(&rejected);
     let mut analysis = Analysis {
         wells,
         plates,
@@ -252,11 +252,11 @@ fn position(models: &[SynergyModel], model: SynergyModel) -> usize {
 
 /// Takes wells that no later stage can use out of `wells`, so that used and rejected add up.
 fn set_aside(analysis: &mut Analysis, unused: Vec<(usize, Rejected)>) {
+    if unused.is_empty() {
+        return;
+    }
     let gone: HashSet<usize> = unused.iter().map(|(index, _)| *index).collect();
-    let mut index = 0;
-    analysis.wells.retain(|_| {
-        index += 1;
-        !gone.contains(&(index - 1))
-    });
+    let stay: Vec<u32> = (0..analysis.wells.len() as u32).filter(|index| !gone.contains(&(*index as usize))).collect();
+    analysis.wells = analysis.wells.select(&stay);
     analysis.rejected.extend(unused.into_iter().map(|(_, rejected)| rejected));
 }

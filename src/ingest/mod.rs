@@ -24,7 +24,7 @@ use header::Header;
 pub use long::{LongMapping, LongRow, LongTable, read_long};
 use parquet_file::ParquetFile;
 pub use parquet_file::is_decoding;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Reads the plates of a screen.
@@ -71,7 +71,7 @@ pub fn read_screen(inputs: &[PathBuf], mapping: &Mapping, lines: Option<&Path>) 
         let from = screen.wells.len();
         rows::RowReader::new(&file, &header, mapping, plate_name(path, inputs)).read(&mut screen)?;
         if orientation != Orientation::Signal {
-            let viabilities = screen.wells[from..].iter().map(|well| well.signal);
+            let viabilities = screen.wells.signals()[from..].iter().copied();
             if let Some(problem) = implausible_scale(header.scale, viabilities) {
                 return Err(failure::of_file(path, problem, Some("check `scale` under [response], or --scale".into())));
             }
@@ -105,48 +105,41 @@ fn place(position: WellPosition) -> usize {
 fn set_duplicates_aside(screen: &mut Screen) {
     let mut taken = vec![[0_u64; POSITIONS / 64]; screen.plates.len()];
     let mut twice = BTreeSet::new();
-    for well in &screen.wells {
-        let Some(position) = well.position else { continue };
-        let (at, plate) = (place(position), &mut taken[well.plate as usize]);
-        if plate[at / 64] >> (at % 64) & 1 == 1 {
-            twice.insert((well.plate, position));
+    for (&plate, position) in screen.wells.plates().iter().zip(screen.wells.places()) {
+        let Some(position) = position.position() else { continue };
+        let (at, taken) = (place(position), &mut taken[plate as usize]);
+        if taken[at / 64] >> (at % 64) & 1 == 1 {
+            twice.insert((plate, position));
         }
-        plate[at / 64] |= 1 << (at % 64);
+        taken[at / 64] |= 1 << (at % 64);
     }
     if twice.is_empty() {
         return;
     }
     let key = |well: &Well| well.position.map(|position| (well.plate, position)).filter(|key| twice.contains(key));
-    let mut groups: std::collections::BTreeMap<_, Vec<usize>> = std::collections::BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, well) in screen.wells.iter().enumerate() {
-        if let Some(key) = key(well) {
+        if let Some(key) = key(&well) {
             groups.entry(key).or_default().push(index);
         }
     }
-    let mut aside = BTreeSet::new();
+    let mut stays = vec![true; screen.wells.len()];
     for ((plate, position), rows) in groups {
-        let first = screen.wells[rows[0]];
-        let agree = rows.iter().all(|&row| same(&first, &screen.wells[row]));
+        let first = screen.wells.get(rows[0]);
+        let agree = rows.iter().all(|&row| same(&first, &screen.wells.get(row)));
         let detail = if agree {
             format!("{} equal rows, one used", rows.len())
         } else {
             format!("{} rows that differ, none used; are replicates or times part of the plate's name?", rows.len())
         };
         for &row in rows.iter().skip(usize::from(agree)) {
-            aside.insert(row);
-            screen.rejected.push(Rejected {
-                plate,
-                well: Some(position),
-                reason: "duplicate_well",
-                detail: detail.clone(),
-            });
+            stays[row] = false;
+            let detail = detail.clone();
+            screen.rejected.push(Rejected { plate, well: Some(position), reason: "duplicate_well", detail });
         }
     }
-    let mut index = 0;
-    screen.wells.retain(|_| {
-        index += 1;
-        !aside.contains(&(index - 1))
-    });
+    let stay: Vec<u32> = (0..).zip(&stays).filter(|(_, stays)| **stays).map(|(well, _)| well).collect();
+    screen.wells = screen.wells.select(&stay);
 }
 
 fn same(a: &Well, b: &Well) -> bool {
@@ -162,11 +155,9 @@ fn same(a: &Well, b: &Well) -> bool {
 /// Replaces every dose by the level that it stands for among all doses of its drug.
 fn level_doses(screen: &mut Screen) {
     let mut doses: Vec<Vec<f64>> = vec![Vec::new(); screen.drugs.len()];
-    for treatment in screen.wells.iter().flat_map(|well| well.active()) {
+    for treatment in screen.wells.active() {
         doses[treatment.drug as usize].push(treatment.dose);
     }
     let levels: Vec<DoseLevels> = doses.into_iter().map(DoseLevels::new).collect();
-    for treatment in screen.wells.iter_mut().flat_map(|well| well.treatments.iter_mut().flatten()) {
-        treatment.dose = levels[treatment.drug as usize].level(treatment.dose);
-    }
+    screen.wells.replace_doses(|treatment| levels[treatment.drug as usize].level(treatment.dose));
 }

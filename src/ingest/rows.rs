@@ -9,8 +9,10 @@ use crate::config::Mapping;
 use crate::config::mapping::known_unit;
 use crate::screen::dose::ConcentrationUnit;
 use crate::screen::names::{NameId, Names};
+use crate::screen::rejections::Part;
 use crate::screen::response::to_viability;
 use crate::screen::well::{Role, Treatment, Well, WellPosition};
+use crate::screen::wells::Columns as WellColumns;
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::{Error, Result};
 use arrow::array::{Array, Float64Array, RecordBatch, StringArray};
@@ -18,8 +20,10 @@ use arrow::array::{Array, Float64Array, RecordBatch, StringArray};
 /// Rows for which there is place from the beginning.
 const MOST_ROWS_AT_ONCE: usize = 1 << 20;
 
-/// Why a row is not a well.
-enum Trouble {
+/// Why a row is not a well; in a box, as nearly all rows are none of it.
+type Trouble = Box<Problem>;
+
+enum Problem {
     /// This row is set aside.
     Reject(&'static str, String),
     /// The whole file cannot be used.
@@ -28,12 +32,12 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        Trouble::Fatal(error)
+        Box::new(Problem::Fatal(error))
     }
 }
 
 fn reject<T>(reason: &'static str, detail: impl Into<String>) -> std::result::Result<T, Trouble> {
-    Err(Trouble::Reject(reason, detail.into()))
+    Err(Box::new(Problem::Reject(reason, detail.into())))
 }
 
 fn number(column: &Float64Array, row: usize) -> Option<f64> {
@@ -57,28 +61,14 @@ struct DrugWord {
     no_drug: Option<bool>,
 }
 
-/// The columns of a batch, by what they are.
+/// The numbers of a batch; its names are in the reader's words.
 struct Columns<'a> {
-    plate: Option<Texts<'a>>,
-    well: Option<Texts<'a>>,
     row_and_column: Option<(Float64Array, Float64Array)>,
-    line: Option<Texts<'a>>,
-    role: Option<Texts<'a>>,
-    drugs: [Option<Drug<'a>>; 3],
+    doses: [Option<Float64Array>; 3],
     reading: Float64Array,
-    block: Option<Texts<'a>>,
-    schedule: Option<Texts<'a>>,
-    replicate: Option<Texts<'a>>,
-    batch: Option<Texts<'a>>,
     signal_t0: Option<Float64Array>,
     time_h: Option<Float64Array>,
     only: Vec<(StringArray, &'a [String])>,
-}
-
-struct Drug<'a> {
-    drug: Texts<'a>,
-    dose: Float64Array,
-    unit: Option<Texts<'a>>,
 }
 
 /// Reads the rows of one file into a screen.
@@ -130,76 +120,98 @@ impl<'a> RowReader<'a> {
     /// [`Error::Format`] where the file cannot be decoded or a unit, a molar mass or a role has no meaning.
     pub fn read(mut self, screen: &mut Screen) -> Result<()> {
         let (file, projected) = (self.file, self.columns.clone());
-        // A footer may say anything of its rows: what it says is believed up to a few hundred megabytes.
-        screen.wells.reserve(usize::try_from(file.rows()).unwrap_or(usize::MAX).min(MOST_ROWS_AT_ONCE));
-        file.read_coded(&projected, |first_row, batch| {
-            let columns = self.bind(batch)?;
-            self.next_batch();
-            for row in 0..batch.num_rows() {
-                self.row(&columns, row, first_row + row as u64, screen)?;
-            }
-            Ok(())
-        })
+        let mut wells = std::mem::take(&mut screen.wells);
+        // A footer may say anything of its rows: what it says is believed up to some ten megabytes.
+        wells.reserve(usize::try_from(file.rows()).unwrap_or(usize::MAX).min(MOST_ROWS_AT_ONCE));
+        let (used, mut rejected) = (wells.columns_mut(), std::mem::take(&mut screen.rejected));
+        rejected.add(|rejected| {
+            file.read_coded(&projected, |first_row, batch| {
+                let columns = self.bind(batch)?;
+                for row in 0..batch.num_rows() {
+                    self.row(&columns, row, first_row + row as u64, screen, used, rejected)?;
+                }
+                screen.wells_in += batch.num_rows();
+                Ok(())
+            })
+        })?;
+        (screen.wells, screen.rejected) = (wells, rejected);
+        Ok(())
     }
 
-    fn next_batch(&mut self) {
-        let Self { plates, lines, blocks, schedules, replicates, batches, drugs, units, roles, positions, .. } = self;
-        for names in [plates, lines, blocks, schedules, replicates, batches] {
-            names.next_batch();
-        }
-        drugs.iter_mut().for_each(Words::next_batch);
-        units.iter_mut().for_each(Words::next_batch);
-        roles.next_batch();
-        positions.next_batch();
-    }
-
-    fn bind(&self, batch: &RecordBatch) -> Result<Columns<'a>> {
-        let (header, file) = (self.header, self.file);
-        let at = |column: usize| self.columns.partition_point(|c| *c < column);
+    /// The numbers of a batch, and the words of its names.
+    fn bind(&mut self, batch: &RecordBatch) -> Result<Columns<'a>> {
+        let (header, file, rows) = (self.header, self.file, batch.num_rows());
+        let projected = std::mem::take(&mut self.columns);
+        let at = |column: usize| projected.partition_point(|c| *c < column);
         let numbers = |column: usize| values::numbers(file, batch, at(column));
         let texts = |source: &'a Source| Texts::bind(source, file, batch, at);
-        let optional = |source: &'a Option<Source>| source.as_ref().map(texts).transpose();
-        let mut drugs = [None, None, None];
-        for (bound, source) in drugs.iter_mut().zip(&header.drugs) {
+        let mut doses = [None, None, None];
+        for (slot, source) in header.drugs.iter().enumerate() {
             if let Some(source) = source {
-                let unit = optional(&source.unit.column)?;
-                *bound = Some(Drug { drug: texts(&source.drug)?, dose: numbers(source.dose)?, unit });
+                if let Some(unit) = &source.unit.column {
+                    self.units[slot].read(&texts(unit)?, rows);
+                }
+                self.drugs[slot].read(&texts(&source.drug)?, rows);
+                doses[slot] = Some(numbers(source.dose)?);
             }
         }
-        Ok(Columns {
-            plate: optional(&header.plate)?,
-            well: match &header.position {
-                Some(PositionSource::Well(well)) => Some(texts(well)?),
-                _ => None,
-            },
-            row_and_column: match &header.position {
-                Some(PositionSource::RowAndColumn(row, column)) => Some((numbers(*row)?, numbers(*column)?)),
-                _ => None,
-            },
-            line: optional(&header.line)?,
-            role: optional(&header.role)?,
-            drugs,
-            reading: numbers(header.reading)?,
-            block: optional(&header.block)?,
-            schedule: optional(&header.schedule)?,
-            replicate: optional(&header.replicate)?,
-            batch: optional(&header.batch)?,
+        if let Some(plate) = &header.plate {
+            self.plates.read(&texts(plate)?, rows);
+        }
+        let mut row_and_column = None;
+        match &header.position {
+            Some(PositionSource::Well(well)) => self.positions.read(&texts(well)?, rows),
+            Some(PositionSource::RowAndColumn(row, column)) => {
+                row_and_column = Some((numbers(*row)?, numbers(*column)?));
+            }
+            None => {}
+        }
+        if let Some(line) = &header.line {
+            self.lines.read(&texts(line)?, rows);
+        }
+        if let Some(role) = &header.role {
+            self.roles.read(&texts(role)?, rows);
+        }
+        let reading = numbers(header.reading)?;
+        for (source, words) in [
+            (&header.block, &mut self.blocks),
+            (&header.schedule, &mut self.schedules),
+            (&header.replicate, &mut self.replicates),
+            (&header.batch, &mut self.batches),
+        ] {
+            if let Some(source) = source {
+                words.read(&texts(source)?, rows);
+            }
+        }
+        let only = |(column, values): &'a (usize, Vec<String>)| {
+            Ok((values::text(file, batch, at(*column))?, values.as_slice()))
+        };
+        let columns = Columns {
+            row_and_column,
+            doses,
+            reading,
             signal_t0: header.signal_t0.map(numbers).transpose()?,
             time_h: header.time_h.map(numbers).transpose()?,
-            only: header
-                .only
-                .iter()
-                .map(|(column, values)| Ok((values::text(file, batch, at(*column))?, values.as_slice())))
-                .collect::<Result<_>>()?,
-        })
+            only: header.only.iter().map(only).collect::<Result<_>>()?,
+        };
+        self.columns = projected;
+        Ok(columns)
     }
 
-    fn row(&mut self, columns: &Columns<'_>, row: usize, file_row: u64, screen: &mut Screen) -> Result<()> {
-        screen.wells_in += 1;
-        let plate = match &columns.plate {
+    /// Reads a row into a well of `used`, or into `rejected`; `screen` gives the numbers of names.
+    fn row(
+        &mut self,
+        columns: &Columns<'_>,
+        row: usize,
+        file_row: u64,
+        screen: &mut Screen,
+        used: &mut WellColumns,
+        rejected: &mut Part,
+    ) -> Result<()> {
+        let plate = match &self.header.plate {
             None => Some(*self.only_plate_id.get_or_insert_with(|| screen.plates.intern(&self.only_plate))),
-            Some(texts) => {
-                let word = self.plates.find(texts, row);
+            Some(_) => {
+                let word = self.plates.find(row);
                 word.map(|word| id(&mut self.plates, word, &mut screen.plates))
             }
         };
@@ -208,29 +220,40 @@ impl<'a> RowReader<'a> {
             None => reject("missing_plate", ""),
             Some(plate) => self.position(columns, row).and_then(|found| {
                 position = found;
-                self.well(columns, row, plate, position, screen)
+                self.well(columns, row, plate, position, screen, used, rejected)
             }),
         };
         // Rows without a plate are kept under a name that is none.
         let plate = plate.unwrap_or_else(|| screen.plates.intern(""));
         match outcome {
-            Ok(well) => screen.wells.push(well),
-            Err(Trouble::Fatal(error)) => return Err(error),
-            Err(Trouble::Reject(reason, mut detail)) => {
-                if position.is_none() {
-                    // Without a place on a plate only the row can be named.
-                    let at = format!("row {} of `{}`", file_row + 1, self.file.path().display());
-                    detail = if detail.is_empty() { at } else { format!("{at}: {detail}") };
+            Ok(()) => {}
+            Err(problem) => match *problem {
+                Problem::Fatal(error) => return Err(error),
+                Problem::Reject(reason, detail) => {
+                    rejected.push(Rejected {
+                        plate,
+                        well: position,
+                        reason,
+                        detail: self.placed(position, file_row, detail),
+                    });
                 }
-                screen.rejected.push(Rejected { plate, well: position, reason, detail });
-            }
+            },
         }
         Ok(())
     }
 
+    /// What is said of a row that is no well: without a place on a plate only the row can be named.
+    fn placed(&self, position: Option<WellPosition>, file_row: u64, detail: String) -> String {
+        if position.is_some() {
+            return detail;
+        }
+        let at = format!("row {} of `{}`", file_row + 1, self.file.path().display());
+        if detail.is_empty() { at } else { format!("{at}: {detail}") }
+    }
+
     fn position(&mut self, columns: &Columns<'_>, row: usize) -> std::result::Result<Option<WellPosition>, Trouble> {
-        if let Some(wells) = &columns.well {
-            let Some(word) = self.positions.find(wells, row) else { return reject("bad_well_name", "no well") };
+        if let Some(PositionSource::Well(_)) = &self.header.position {
+            let Some(word) = self.positions.find(row) else { return reject("bad_well_name", "no well") };
             let word = self.positions.get(word);
             return match *word.known.get_or_insert_with(|| WellPosition::parse(&word.text)) {
                 Some(position) => Ok(Some(position)),
@@ -259,31 +282,38 @@ impl<'a> RowReader<'a> {
         plate: NameId,
         position: Option<WellPosition>,
         screen: &mut Screen,
-    ) -> std::result::Result<Well, Trouble> {
+        used: &mut WellColumns,
+        rejected: &mut Part,
+    ) -> std::result::Result<(), Trouble> {
         for (column, wanted) in &columns.only {
             let value = if column.is_valid(row) { column.value(row) } else { "" };
             if !wanted.iter().any(|w| w == value) {
                 return reject("not_selected", format!("`{value}`"));
             }
         }
-        let declared = match &columns.role {
+        let declared = match &self.header.role {
             None => None,
-            Some(role) => Some(self.role(role, row)?),
+            Some(_) => Some(self.role(row)?),
         };
         if declared == Some(Role::Empty) {
-            return reject("empty_well", "");
+            if position.is_none() {
+                return reject("empty_well", "");
+            }
+            // Most rows of a file may be such.
+            rejected.push(Rejected { plate, well: position, reason: "empty_well", detail: String::new() });
+            return Ok(());
         }
         let mut found: [Option<(usize, f64)>; 3] = [None; 3];
         let mut said_something = false;
-        for (slot, drug) in columns.drugs.iter().enumerate() {
-            let Some(drug) = drug else { continue };
-            let name = self.drugs[slot].find(&drug.drug, row);
-            let dose = number(&drug.dose, row).filter(|dose| !dose.is_nan());
+        for (slot, doses) in columns.doses.iter().enumerate() {
+            let Some(doses) = doses else { continue };
+            let name = self.drugs[slot].find(row);
+            let dose = number(doses, row).filter(|dose| !dose.is_nan());
             said_something |= name.is_some() || dose.is_some();
-            found[slot] = self.treatment(slot, drug, name, dose, row, declared)?;
+            found[slot] = self.treatment(slot, name, dose, row, declared)?;
         }
         let active = found.iter().flatten().any(|(_, dose)| *dose > 0.0);
-        let has_drug_columns = columns.drugs.iter().any(Option::is_some);
+        let has_drug_columns = columns.doses.iter().any(Option::is_some);
         let role = match declared {
             Some(Role::Sample) if has_drug_columns && found.iter().all(Option::is_none) => {
                 return reject("missing_drug", "a sample without a drug");
@@ -306,7 +336,7 @@ impl<'a> RowReader<'a> {
             }
             None => Role::Vehicle,
         };
-        let line = columns.line.as_ref().map(|line| self.lines.find(line, row));
+        let line = self.header.line.as_ref().map(|_| self.lines.find(row));
         if matches!(line, Some(None)) && role != Role::Blank {
             return reject("missing_cell_line", "");
         }
@@ -319,31 +349,33 @@ impl<'a> RowReader<'a> {
                 Treatment { drug, dose }
             });
         }
-        let named = |texts: &Option<Texts<'_>>, words: &mut NamedWords, names: &mut Names| {
-            let word = words.find(texts.as_ref()?, row)?;
+        // Words of a column that is not there are of no row.
+        let named = |words: &mut NamedWords, names: &mut Names| {
+            let word = words.find(row)?;
             Some(id(words, word, names))
         };
         let beyond = |column: &Option<Float64Array>, least: f64| {
             column.as_ref().and_then(|column| number(column, row)).filter(|x| x.is_finite() && *x >= least)
         };
-        Ok(Well {
+        used.push(&Well {
             plate,
             position,
             role,
             line: line.flatten().map(|word| id(&mut self.lines, word, &mut screen.lines)),
             treatments,
             signal,
-            block: named(&columns.block, &mut self.blocks, &mut screen.blocks),
-            schedule: named(&columns.schedule, &mut self.schedules, &mut screen.schedules),
-            replicate: named(&columns.replicate, &mut self.replicates, &mut screen.replicates),
-            batch: named(&columns.batch, &mut self.batches, &mut screen.batches),
+            block: named(&mut self.blocks, &mut screen.blocks),
+            schedule: named(&mut self.schedules, &mut screen.schedules),
+            replicate: named(&mut self.replicates, &mut screen.replicates),
+            batch: named(&mut self.batches, &mut screen.batches),
             signal_t0: beyond(&columns.signal_t0, 0.0),
             time_h: beyond(&columns.time_h, f64::MIN_POSITIVE),
-        })
+        });
+        Ok(())
     }
 
-    fn role(&mut self, texts: &Texts<'_>, row: usize) -> std::result::Result<Role, Trouble> {
-        let Some(word) = self.roles.find(texts, row) else { return reject("missing_role", "") };
+    fn role(&mut self, row: usize) -> std::result::Result<Role, Trouble> {
+        let Some(word) = self.roles.find(row) else { return reject("missing_role", "") };
         let word = self.roles.get(word);
         let value = &word.text;
         let role = match word.known {
@@ -365,7 +397,6 @@ impl<'a> RowReader<'a> {
     fn treatment(
         &mut self,
         slot: usize,
-        source: &Drug<'_>,
         word: Option<usize>,
         dose: Option<f64>,
         row: usize,
@@ -403,7 +434,7 @@ impl<'a> RowReader<'a> {
         if dose == 0.0 {
             return Ok(Some((word, 0.0)));
         }
-        let unit = self.unit(slot, source.unit.as_ref(), row)?;
+        let unit = self.unit(slot, row)?;
         let name = &self.drugs[slot].get(word).text;
         let Some(unit) = unit else { return reject("missing_unit", format!("`{name}` at {dose}")) };
         let molar = unit.to_molar(dose, mapping.molar_mass.get(name.as_str()).copied());
@@ -425,9 +456,9 @@ impl<'a> RowReader<'a> {
     }
 
     /// The unit of a dose: as declared, else as its column says. The two may not disagree.
-    fn unit(&mut self, slot: usize, texts: Option<&Texts<'_>>, row: usize) -> Result<Option<ConcentrationUnit>> {
+    fn unit(&mut self, slot: usize, row: usize) -> Result<Option<ConcentrationUnit>> {
         let Some(source) = &self.header.drugs[slot] else { return Ok(None) };
-        let Some(word) = texts.and_then(|texts| self.units[slot].find(texts, row)) else {
+        let Some(word) = self.units[slot].find(row) else {
             return Ok(source.unit.declared.as_ref().map(|(_, unit)| *unit));
         };
         let word = self.units[slot].get(word);

@@ -101,74 +101,118 @@ pub(super) struct Word<T> {
 pub(super) struct Words<T> {
     words: Vec<Word<T>>,
     by_text: HashMap<String, usize>,
+    /// The word of each row of the batch at hand, or [`MISSING`].
+    of_row: Vec<u32>,
     /// By code in the batch at hand: a word, [`MISSING`] or [`UNKNOWN`].
-    by_code: Vec<usize>,
-    /// The bits of the last number and its word.
-    last_number: Option<(u64, Option<usize>)>,
+    by_code: Vec<u32>,
+    /// Numbers met of late and their words, each where its bits say; [`UNKNOWN`] where there is none yet.
+    numbers: [(u64, u32); NUMBERS],
     last_word: usize,
 }
 
-const MISSING: usize = usize::MAX;
-const UNKNOWN: usize = usize::MAX - 1;
+const MISSING: u32 = u32::MAX;
+const UNKNOWN: u32 = u32::MAX - 1;
+
+/// Numbers remembered: names of drugs and plates come again and again.
+const NUMBERS: usize = 64;
+
+/// Where a number is remembered: by all of its bits, as floats of small whole numbers differ in the highest alone.
+fn slot(number: u64) -> usize {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - NUMBERS.ilog2())) as usize
+}
 
 impl<T> Default for Words<T> {
     fn default() -> Self {
-        Self { words: Vec::new(), by_text: HashMap::new(), by_code: Vec::new(), last_number: None, last_word: UNKNOWN }
+        Self {
+            words: Vec::new(),
+            by_text: HashMap::new(),
+            of_row: Vec::new(),
+            by_code: Vec::new(),
+            numbers: [(0, UNKNOWN); NUMBERS],
+            last_word: usize::MAX,
+        }
     }
 }
 
 impl<T: Default> Words<T> {
-    /// Forgets what codes mean: every batch has its own.
-    pub fn next_batch(&mut self) {
-        self.by_code.clear();
-        self.last_number = None;
+    /// Finds the words of a batch of so many rows: codes mean something else in every batch.
+    pub fn read(&mut self, texts: &Texts<'_>, rows: usize) {
+        let mut of_row = std::mem::take(&mut self.of_row);
+        of_row.clear();
+        let single = match texts {
+            Texts::Columns(columns) => columns.as_slice(),
+            Texts::Constant(_) => &[][..],
+        };
+        match single {
+            [Column::Coded(codes, of_codes)] => {
+                self.by_code.clear();
+                self.by_code.resize(of_codes.len(), UNKNOWN);
+                let word = |(row, code): (usize, &i32)| {
+                    if codes.is_null(row) { MISSING } else { self.by_code(*code as usize, of_codes) }
+                };
+                of_row.extend(codes.values().iter().enumerate().map(word));
+            }
+            [Column::Whole(numbers)] => {
+                let is_there = |row: usize| !numbers.is_null(row);
+                let word = |(row, number): (usize, &i64)| {
+                    if is_there(row) { self.by_number(*number as u64, texts, row) } else { MISSING }
+                };
+                of_row.extend(numbers.values().iter().enumerate().map(word));
+            }
+            [Column::Float(numbers)] => {
+                let is_there = |row: usize| !numbers.is_null(row);
+                let word = |(row, number): (usize, &f64)| {
+                    if is_there(row) { self.by_number(number.to_bits(), texts, row) } else { MISSING }
+                };
+                of_row.extend(numbers.values().iter().enumerate().map(word));
+            }
+            [] => of_row.resize(rows, self.by_row(texts, 0)),
+            _ => of_row.extend((0..rows).map(|row| self.by_row(texts, row))),
+        }
+        self.of_row = of_row;
     }
 
-    /// The word of a row; `None` where it, or a part of it, is missing.
-    pub fn find(&mut self, texts: &Texts<'_>, row: usize) -> Option<usize> {
-        let number = match texts {
-            Texts::Columns(columns) => match &columns[..] {
-                [Column::Coded(codes, texts)] => return self.by_code(codes, texts, row),
-                [Column::Whole(numbers)] if numbers.is_valid(row) => Some(numbers.value(row) as u64),
-                [Column::Float(numbers)] if numbers.is_valid(row) => Some(numbers.value(row).to_bits()),
-                _ => None,
-            },
-            Texts::Constant(_) => None,
-        };
-        let Some(number) = number else { return texts.get(row).map(|text| self.by_text(&text)) };
-        match self.last_number {
-            Some((last, word)) if last == number => word,
-            _ => {
-                let word = texts.get(row).map(|text| self.by_text(&text));
-                self.last_number = Some((number, word));
-                word
-            }
-        }
+    /// The word of a row of the batch read last; `None` where it, or a part of it, is missing.
+    #[inline]
+    pub fn find(&self, row: usize) -> Option<usize> {
+        self.of_row.get(row).filter(|word| **word != MISSING).map(|word| *word as usize)
     }
 
     /// What is known of a word.
+    #[inline]
     pub fn get(&mut self, word: usize) -> &mut Word<T> {
         &mut self.words[word]
     }
 
-    fn by_code(&mut self, codes: &Int32Array, texts: &StringArray, row: usize) -> Option<usize> {
-        if !codes.is_valid(row) {
-            return None;
+    fn by_row(&mut self, texts: &Texts<'_>, row: usize) -> u32 {
+        texts.get(row).map_or(MISSING, |text| self.by_text(&text) as u32)
+    }
+
+    #[inline]
+    fn by_number(&mut self, number: u64, texts: &Texts<'_>, row: usize) -> u32 {
+        let (known, word) = self.numbers[slot(number)];
+        if known == number && word != UNKNOWN {
+            return word;
         }
-        let code = codes.value(row) as usize;
-        if self.by_code.len() <= code {
-            self.by_code.resize(texts.len().max(code + 1), UNKNOWN);
+        let word = self.by_row(texts, row);
+        if word != MISSING {
+            self.numbers[slot(number)] = (number, word);
         }
-        match self.by_code[code] {
-            MISSING => None,
-            UNKNOWN => {
-                let text = if texts.is_valid(code) { texts.value(code).trim() } else { "" };
-                let word = (!text.is_empty()).then(|| self.by_text(text));
-                self.by_code[code] = word.unwrap_or(MISSING);
-                word
-            }
-            word => Some(word),
+        word
+    }
+
+    #[inline]
+    fn by_code(&mut self, code: usize, texts: &StringArray) -> u32 {
+        match self.by_code.get(code) {
+            Some(&UNKNOWN) | None => {}
+            Some(word) => return *word,
         }
+        let text = if code < texts.len() && texts.is_valid(code) { texts.value(code).trim() } else { "" };
+        let word = if text.is_empty() { MISSING } else { self.by_text(text) as u32 };
+        if let Some(known) = self.by_code.get_mut(code) {
+            *known = word;
+        }
+        word
     }
 
     fn by_text(&mut self, text: &str) -> usize {
@@ -197,7 +241,10 @@ mod tests {
         let codes = Int32Array::from(vec![Some(1), None, Some(0), Some(2), Some(1)]);
         let coded = Column::Coded(codes, StringArray::from(vec![Some(" "), Some("7 "), Some("b")]));
         let mut words = Words::<u8>::default();
-        let mut all = |texts: &Texts<'_>| (0..5).map(|row| words.find(texts, row)).collect::<Vec<_>>();
+        let mut all = |texts: &Texts<'_>| {
+            words.read(texts, 5);
+            (0..5).map(|row| words.find(row)).collect::<Vec<_>>()
+        };
         let expected = [Some(0), None, None, Some(1), Some(0)];
         assert_eq!(all(&Texts::Columns(vec![Column::Plain(plain)])), expected);
         assert_eq!(all(&Texts::Columns(vec![coded])), expected);
@@ -219,10 +266,12 @@ mod tests {
         let column =
             |text: &str| Texts::Columns(vec![Column::Coded(Int32Array::from(vec![0]), StringArray::from(vec![text]))]);
         let mut words = Words::<()>::default();
-        assert_eq!(words.find(&column("a"), 0), Some(0));
-        // The planted fault: without a word of the batch's end the old text would be found.
-        assert_eq!(words.find(&column("b"), 0), Some(0));
-        words.next_batch();
-        assert_eq!(words.find(&column("b"), 0), Some(1));
+        let mut first = |texts: &Texts<'_>| {
+            words.read(texts, 1);
+            (words.find(0), words.find(1))
+        };
+        assert_eq!(first(&column("a")), (Some(0), None));
+        assert_eq!(first(&column("b")), (Some(1), None));
+        assert_eq!(first(&column("a")), (Some(0), None));
     }
 }

@@ -22,15 +22,15 @@ pub const FEWEST_PLATES: usize = 8;
 /// Those of the back end.
 pub fn correct(stage: &mut PlateStage, backend: &dyn Backend) -> Result<usize> {
     let mut places: BTreeMap<WellPosition, Vec<usize>> = BTreeMap::new();
-    for (i, well) in stage.wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Sample) {
-        if let Some(position) = well.well.position {
+    for i in (0..stage.wells.len()).filter(|i| stage.wells.role(*i) == Role::Sample) {
+        if let Some(position) = stage.wells.position(i) {
             places.entry(position).or_default().push(i);
         }
     }
     places.retain(|_, wells| wells.len() >= FEWEST_PLATES);
     let mut batch = PlateBatch { offsets: vec![0], ..PlateBatch::default() };
     for wells in places.values() {
-        batch.signal.extend(wells.iter().map(|i| stage.wells[*i].response));
+        batch.signal.extend(wells.iter().map(|i| stage.wells.responses()[*i]));
         batch.offsets.push(batch.signal.len());
     }
     batch.class = vec![WellClass::Other; batch.signal.len()];
@@ -40,7 +40,7 @@ pub fn correct(stage: &mut PlateStage, backend: &dyn Backend) -> Result<usize> {
     let scores = backend.normalise(Normalization::RobustZScore, &batch)?;
     let mut corrected = 0;
     for (i, score) in places.values().flatten().zip(scores).filter(|(_, score)| score.is_finite()) {
-        stage.wells[*i].response = score;
+        stage.wells.responses_mut()[*i] = score;
         corrected += 1;
     }
     Ok(corrected)

@@ -3,12 +3,13 @@
 use super::quality::{CONTROL_WELLS_GOOD, PlateQuality, Verdict};
 use super::replicates::Spreads;
 use super::spread::{median, median_and_mad, moments};
-use super::{NormalisedWell, PlateSettings};
+use super::{NormalisedWells, PlateSettings, plate_ranges};
 use crate::math::special::FTail;
 use crate::screen::Orientation;
 use crate::screen::names::NameId;
 use crate::screen::well::Role;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// Plates from which a trend over their order is looked for.
 const FEWEST_PLATES: usize = 5;
@@ -68,7 +69,7 @@ pub struct BatchQuality {
 
 /// Pools by batch, where any is named, and over the screen (last).
 pub(super) fn pool(
-    wells: &[NormalisedWell],
+    wells: &NormalisedWells,
     plates: &[PlateQuality],
     spreads: &Spreads,
     orientation: Orientation,
@@ -77,14 +78,13 @@ pub(super) fn pool(
     let batches: BTreeSet<NameId> = plates.iter().filter_map(|p| p.batch).collect();
     let scales = scales(wells, plates, orientation);
     // A plate is of one batch: wells are asked by the plate.
-    let of_plates: Vec<(Option<NameId>, &[NormalisedWell])> = wells
-        .chunk_by(|a, b| a.well.plate == b.well.plate)
-        .map(|plate| (plate.iter().find_map(|w| w.well.batch), plate))
+    let of_plates: Vec<(Option<NameId>, Range<usize>)> = plate_ranges(wells.wells().plates())
+        .map(|plate| (plate.clone().find_map(|i| wells.wells().batch(i)), plate))
         .collect();
     let of = |is_in: &dyn Fn(Option<NameId>) -> bool| {
         let plates: Vec<&PlateQuality> = plates.iter().filter(|p| is_in(p.batch)).collect();
-        let wells = of_plates.iter().filter(|(batch, _)| is_in(*batch)).flat_map(|(_, wells)| wells.iter());
-        one(wells, &plates, scales.as_ref(), settings)
+        let members = of_plates.iter().filter(|(batch, _)| is_in(*batch)).flat_map(|(_, plate)| plate.clone());
+        one(wells, members, &plates, scales.as_ref(), settings)
     };
     let mut found: Vec<BatchQuality> =
         batches.iter().map(|batch| BatchQuality { batch: Some(*batch), ..of(&|b| b == Some(*batch)) }).collect();
@@ -114,28 +114,25 @@ fn note(reason: &mut String, code: &str) {
 
 /// The median raw signal of each plate's samples, where that must stand in for vehicle wells that are too few; `None`
 /// where the responses are comparable as they are.
-fn scales(
-    wells: &[NormalisedWell],
-    plates: &[PlateQuality],
-    orientation: Orientation,
-) -> Option<BTreeMap<NameId, f64>> {
+fn scales(wells: &NormalisedWells, plates: &[PlateQuality], orientation: Orientation) -> Option<BTreeMap<NameId, f64>> {
     let enough = plates.iter().filter(|p| p.n_vehicle > 0).all(|p| p.n_vehicle >= CONTROL_WELLS_GOOD);
     if enough || orientation != Orientation::Signal {
         return None;
     }
     let mut scales = BTreeMap::new();
-    for plate in wells.chunk_by(|a, b| a.well.plate == b.well.plate) {
-        let mut samples: Vec<f64> =
-            plate.iter().filter(|w| w.well.role == Role::Sample).map(|w| w.well.signal).collect();
-        if let Some(scale) = median(&mut samples).filter(|m| *m > 0.0) {
-            scales.insert(plate[0].well.plate, scale);
+    for plate in plate_ranges(wells.wells().plates()) {
+        let (first, samples) = (plate.start, plate.filter(|i| wells.role(*i) == Role::Sample));
+        let mut signals: Vec<f64> = samples.map(|i| wells.wells().signals()[i]).collect();
+        if let Some(scale) = median(&mut signals).filter(|m| *m > 0.0) {
+            scales.insert(wells.plate(first), scale);
         }
     }
     Some(scales)
 }
 
-fn one<'a>(
-    wells: impl Iterator<Item = &'a NormalisedWell>,
+fn one(
+    wells: &NormalisedWells,
+    members: impl Iterator<Item = usize>,
     plates: &[&PlateQuality],
     scales: Option<&BTreeMap<NameId, f64>>,
     settings: PlateSettings,
@@ -149,18 +146,19 @@ fn one<'a>(
         ..BatchQuality::default()
     };
     let (mut vehicle, mut positive, mut blank) = (Vec::new(), Vec::new(), Vec::new());
-    for w in wells {
+    for i in members {
+        let flags = wells.flags()[i];
         found.n_wells += 1;
-        found.n_flagged += usize::from(w.flags.weight() < 1.0 && w.flags != super::WellFlags::PLATE_BAD);
-        let into = match w.well.role {
+        found.n_flagged += usize::from(flags.weight() < 1.0 && flags != super::WellFlags::PLATE_BAD);
+        let into = match wells.role(i) {
             Role::Vehicle => &mut vehicle,
             Role::Positive => &mut positive,
             Role::Blank => &mut blank,
             Role::Sample | Role::Empty => continue,
         };
         match scales {
-            None => into.push(w.response),
-            Some(scales) => into.extend(scales.get(&w.well.plate).map(|scale| w.well.signal / scale)),
+            None => into.push(wells.responses()[i]),
+            Some(scales) => into.extend(scales.get(&wells.plate(i)).map(|scale| wells.wells().signals()[i] / scale)),
         }
     }
     let low =

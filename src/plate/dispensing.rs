@@ -2,12 +2,11 @@
 //!
 //! Everything is asked of the dose matrices of one plate, a single drug being a matrix of one row; no model is fitted.
 
-use super::NormalisedWell;
 use super::flags::WellFlags;
 use super::monotone::Falling;
 use super::replicates::TreatmentKey;
 use super::spread::median;
-use crate::screen::well::Role;
+use crate::screen::wells::Wells;
 
 /// A well that lies beyond all its neighbours in dose by more than this viability is out of order: the step of
 /// Combocat's monotonicity check (doi 10.1038/s41467-025-66223-8; ±25 % cell death).
@@ -36,8 +35,8 @@ struct Cell {
 /// The residual of a well about the falling curve of its drug on its plate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CurveResidual {
-    /// Index of the well among those given.
-    pub well: usize,
+    /// Which of the samples given.
+    pub sample: usize,
     /// Response by the curve.
     pub fitted: f64,
     /// Response less that.
@@ -59,35 +58,47 @@ pub(super) struct Scratch {
     fitted: Vec<f64>,
 }
 
-/// Flags the wells of one plate that are out of order or disagree with their technical replicates, and leaves the
+/// The sample wells of one plate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Samples<'a> {
+    /// All wells of the screen.
+    pub wells: &'a Wells,
+    /// Which of them are the samples.
+    pub members: &'a [u32],
+    /// The response of each sample.
+    pub response: &'a [f64],
+}
+
+/// Flags the samples of one plate that are out of order or disagree with their technical replicates, and leaves the
 /// residuals of every well with a single drug. `sides` becomes 1 for a well that reads too high among its neighbours, -1
-/// for one that reads too low.
+/// for one that reads too low. All of these are by sample.
 pub(super) fn check(
-    wells: &[NormalisedWell],
+    samples: Samples<'_>,
     scratch: &mut Scratch,
     flags: &mut [WellFlags],
     sides: &mut [f64],
     residuals: &mut Vec<CurveResidual>,
 ) {
-    let samples = wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Sample);
+    let response = samples.response;
+    let key = |(i, well): (usize, &u32)| Some((TreatmentKey::named(samples.wells, *well as usize)?, i as u32));
     let mut order = std::mem::take(&mut scratch.order);
     order.clear();
-    order.extend(samples.filter_map(|(i, w)| Some((TreatmentKey::named(&w.well)?, i as u32))));
+    order.extend(samples.members.iter().enumerate().filter_map(key));
     order.sort_unstable();
     for group in order.chunk_by(|a, b| a.0.series() == b.0.series()) {
         scratch.cells.clear();
         let mut first = 0;
         for cell in group.chunk_by(|a, b| a.0.doses == b.0.doses) {
             scratch.values.clear();
-            scratch.values.extend(cell.iter().map(|(_, i)| wells[*i as usize].response));
-            let response = middle(&mut scratch.values);
-            replicates(cell, response, wells, flags);
-            scratch.cells.push(Cell { doses: cell[0].0.doses, response, first, n: cell.len() });
+            scratch.values.extend(cell.iter().map(|(_, i)| response[*i as usize]));
+            let middle = middle(&mut scratch.values);
+            replicates(cell, middle, response, flags);
+            scratch.cells.push(Cell { doses: cell[0].0.doses, response: middle, first, n: cell.len() });
             first += cell.len();
         }
         scratch.neighbours(group, flags, sides);
         for drug in 0..2 {
-            scratch.single(drug, group, wells, flags, residuals);
+            scratch.single(drug, group, response, flags, residuals);
         }
     }
     scratch.order = order;
@@ -102,13 +113,13 @@ fn middle(values: &mut [f64]) -> f64 {
 }
 
 /// Flags technical replicates that disagree: those far from the median of three or more, both of two.
-fn replicates(cell: &[(TreatmentKey, u32)], response: f64, wells: &[NormalisedWell], flags: &mut [WellFlags]) {
+fn replicates(cell: &[(TreatmentKey, u32)], middle: f64, response: &[f64], flags: &mut [WellFlags]) {
     if cell.len() < 2 {
         return;
     }
-    let distance = |i: u32| (wells[i as usize].response - response).abs();
-    let mean = cell.iter().map(|(_, i)| wells[*i as usize].response).sum::<f64>() / cell.len() as f64;
-    let squares: f64 = cell.iter().map(|(_, i)| (wells[*i as usize].response - mean).powi(2)).sum();
+    let distance = |i: u32| (response[i as usize] - middle).abs();
+    let mean = cell.iter().map(|(_, i)| response[*i as usize]).sum::<f64>() / cell.len() as f64;
+    let squares: f64 = cell.iter().map(|(_, i)| (response[*i as usize] - mean).powi(2)).sum();
     if (squares / (cell.len() - 1) as f64).sqrt() <= REPLICATE_SD {
         return;
     }
@@ -189,7 +200,7 @@ impl Scratch {
         &mut self,
         drug: usize,
         group: &[(TreatmentKey, u32)],
-        wells: &[NormalisedWell],
+        response: &[f64],
         flags: &[WellFlags],
         residuals: &mut Vec<CurveResidual>,
     ) {
@@ -217,9 +228,9 @@ impl Scratch {
         for (i, fitted) in curve.iter().zip(fitted.iter().skip(1)) {
             let cell = &cells[*i];
             residuals.extend(group[cell.first..cell.first + cell.n].iter().map(|(_, well)| CurveResidual {
-                well: *well as usize,
+                sample: *well as usize,
                 fitted: *fitted,
-                residual: wells[*well as usize].response - fitted,
+                residual: response[*well as usize] - fitted,
                 inflation,
             }));
         }

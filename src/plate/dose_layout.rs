@@ -13,7 +13,7 @@ const FEWEST_WELLS: usize = 8;
 
 /// Why the plate is not a randomised one, if it is not: an analysis of variance of the wells' dose ranks within
 /// their drug, by row and by column. Plates of one dose a drug (libraries) have no ranks to follow anything.
-pub fn arranged<'a>(wells: impl Iterator<Item = &'a Well> + Clone) -> Option<String> {
+pub fn arranged(wells: impl Iterator<Item = Well> + Clone) -> Option<String> {
     for slot in 0..3 {
         let mut doses: BTreeMap<NameId, Vec<f64>> = BTreeMap::new();
         for treatment in wells.clone().filter_map(|well| well.treatments[slot]) {
@@ -23,7 +23,7 @@ pub fn arranged<'a>(wells: impl Iterator<Item = &'a Well> + Clone) -> Option<Str
             levels.sort_by(f64::total_cmp);
             levels.dedup();
         }
-        let rank = |well: &Well| {
+        let rank = |well: Well| {
             let treatment = well.treatments[slot]?;
             let levels = doses.get(&treatment.drug).filter(|levels| levels.len() > 1)?;
             let below = levels.partition_point(|dose| *dose < treatment.dose);

@@ -24,8 +24,11 @@ pub fn format(positions: impl IntoIterator<Item = WellPosition>) -> (u16, u16) {
 pub fn effect(wells: &PlateWells) -> Option<f64> {
     let (rows, columns) = wells.format;
     let (mut outer, mut inner) = (Vec::new(), Vec::new());
-    for ((signal, class), position) in wells.signal.iter().zip(wells.class).zip(wells.position) {
-        if let (WellClass::Vehicle, Some(at)) = (class, position) {
+    for ((signal, class), place) in wells.signal.iter().zip(wells.class).zip(wells.place) {
+        if *class != WellClass::Vehicle {
+            continue;
+        }
+        if let Some(at) = place.position() {
             let ring = at.row == 1 || at.column == 1 || at.row == rows || at.column == columns;
             if ring { &mut outer } else { &mut inner }.push(*signal);
         }

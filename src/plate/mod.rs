@@ -16,6 +16,7 @@ pub mod flags;
 pub mod median_polish;
 mod method;
 mod monotone;
+pub mod normalised;
 pub mod normalization;
 pub mod normalization_table;
 pub mod quality;
@@ -32,33 +33,23 @@ pub mod vehicle_noise;
 use crate::backend::{Backend, PlateBatch, WellClass};
 use crate::config::{Normalization, Settings, SpatialCorrection};
 use crate::screen::names::NameId;
-use crate::screen::well::{Role, Treatment, Well, WellPosition};
+use crate::screen::rejections::Rejections;
+use crate::screen::well::{Place, Role, Treatment, Well};
+use crate::screen::wells::{NONE, Wells};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::{Error, Result};
 pub use batch::BatchQuality;
 use flags::WellFlags;
+pub use normalised::{NormalisedWell, NormalisedWells};
 use quality::PlateWells;
 pub use quality::{PlateQuality, Verdict};
 use rayon::prelude::*;
 pub use registration::PlateCurve;
 use spatial_correction::SpatialOutcome;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::ops::Range;
 pub use table::{batches_table, flagged_table, plate_curves_table, table, wells_table};
 use vehicle_noise::VehicleNoise;
-
-/// A well with its response: the input of everything after the plate stage.
-#[derive(Debug, Clone, Copy)]
-pub struct NormalisedWell {
-    /// The well as read.
-    pub well: Well,
-    /// Viability as a fraction, 1 for untreated cells.
-    pub response: f64,
-    /// Weight in every later mean and fit, above 0; 1 for a well without flags.
-    pub weight: f64,
-    /// What is doubtful about it.
-    pub flags: WellFlags,
-}
 
 /// What this stage needs of the [`Settings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,7 +82,7 @@ impl From<&Settings> for PlateSettings {
 #[derive(Debug, Clone, Default)]
 pub struct PlateStage {
     /// Wells with a response, controls and blanks among them: by plate, line, position.
-    pub wells: Vec<NormalisedWell>,
+    pub wells: NormalisedWells,
     /// Quality, by plate and line.
     pub plates: Vec<PlateQuality>,
     /// Quality of each batch, and of the screen.
@@ -99,7 +90,7 @@ pub struct PlateStage {
     /// Drugs that are alone on several plates, plate by plate.
     pub plate_curves: Vec<PlateCurve>,
     /// Wells that this stage had to set aside; those of [`Screen::rejected`] are not repeated.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Rejections,
     /// The noise of each plate's vehicle mean; none where responses are no viabilities.
     pub vehicle_noise: Vec<VehicleNoise>,
     /// What was done about position, a plate and line; none where nothing was asked for.
@@ -156,30 +147,31 @@ fn normalised(
         let hint = Some("leave it out, or give the signals".into());
         return Err(Error::Setting { key: "normalize".into(), problem, hint });
     }
-    let mut order: Vec<u32> = (0..screen.wells.len() as u32).collect();
-    let well = |index: u32| &screen.wells[index as usize];
-    order.par_sort_unstable_by(|a, b| by_place(well(*a), well(*b)));
+    let wells = in_order(&screen.wells);
     let set_aside = set_aside_by_plate(screen);
-    let plates: Vec<&[u32]> = order.chunk_by(|a, b| well(*a).plate == well(*b).plate).collect();
-    let plates: Vec<Plate> =
-        plates.par_iter().map(|members| Plate::new(screen, settings, members, &set_aside)).collect();
+    let ranges: Vec<Range<usize>> = plate_ranges(wells.plates()).collect();
+    let judge = |members: &Range<usize>| Plate::new(screen, &wells, settings, members.clone(), &set_aside);
+    let plates: Vec<Plate> = ranges.par_iter().map(judge).collect();
 
     let mut stage = PlateStage::default();
     let mut batch = PlateBatch { offsets: vec![0], ..PlateBatch::default() };
-    let mut owners: Vec<Option<u32>> = Vec::with_capacity(order.len());
+    batch.signal.reserve(wells.len());
+    batch.class.reserve(wells.len());
+    // For each well of the batch the well, or [`NONE`] where another group of the batch answers for it.
+    let mut owners: Vec<u32> = Vec::with_capacity(wells.len());
+    let mut accepted = Accepted::new(&wells);
     for plate in plates {
         stage.rejected.extend(plate.rejected);
         for group in plate.groups {
             if group.quality.verdict != Verdict::Unusable && screen.orientation == Orientation::Signal {
-                owners.extend(group.members.iter().zip(&group.owned).map(|(index, owned)| owned.then_some(*index)));
+                owners.extend(group.members.iter().zip(&group.owned).map(|(i, owned)| if *owned { *i } else { NONE }));
                 batch.signal.extend(group.signal);
                 batch.class.extend(group.class);
-                method::describe(settings.normalization, screen, &group.members, &mut batch);
+                method::describe(settings.normalization, screen, &wells, &group.members, &mut batch);
                 batch.offsets.push(batch.signal.len());
             } else if screen.orientation != Orientation::Signal {
                 for index in &group.members {
-                    let well = *well(*index);
-                    stage.accept(well, well.signal, true);
+                    accepted.take(*index, wells.signals()[*index as usize], true, &mut stage.rejected);
                 }
             }
             stage.plates.push(group.quality);
@@ -188,6 +180,7 @@ fn normalised(
     stage.plates.extend(plates_without_wells(screen, &set_aside));
     stage.plates.sort_by_key(|quality| quality.plate);
     if batch.signal.is_empty() {
+        stage.wells = accepted.into_wells();
         return Ok(stage);
     }
     let responses = normalise(settings.normalization, &batch)?;
@@ -195,56 +188,111 @@ fn normalised(
         let problem = format!("{} wells went to be normalised and {} came back", batch.signal.len(), responses.len());
         return Err(Error::Screen { problem, hint: None });
     }
-    stage.wells.reserve(responses.len());
-    for (index, response) in owners.into_iter().zip(responses) {
-        let Some(well) = index.map(|index| *well(index)) else { continue };
+    accepted.reserve(responses.len());
+    for (index, response) in owners.into_iter().zip(responses).filter(|(index, _)| *index != NONE) {
         if response.is_finite() {
-            stage.accept(well, response, settings.normalization.is_viability());
+            accepted.take(index, response, settings.normalization.is_viability(), &mut stage.rejected);
         } else {
+            let well = wells.get(index as usize);
             let detail = format!("signal {} normalises to no finite number", well.signal);
             stage.rejected.push(reject(&well, "response_not_finite", detail));
         }
     }
+    stage.wells = accepted.into_wells();
     Ok(stage)
+}
+
+/// Wells plate by plate and place by place: as they are where they lie so.
+fn in_order(wells: &Wells) -> Wells {
+    let place = |i: usize| (wells.plates()[i], wells.places()[i]);
+    let compare =
+        |a: usize, b: usize| place(a).cmp(&place(b)).then_with(|| by_what_is_in_it(&wells.get(a), &wells.get(b)));
+    if (1..wells.len()).all(|i| compare(i - 1, i).is_le()) {
+        return wells.clone();
+    }
+    let mut order: Vec<u32> = (0..wells.len() as u32).collect();
+    order.par_sort_unstable_by(|a, b| compare(*a as usize, *b as usize));
+    wells.select(&order)
+}
+
+/// Where each plate begins and ends among wells that lie plate by plate.
+fn plate_ranges(plates: &[NameId]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    plates.chunk_by(|a, b| a == b).map(move |plate| {
+        start += plate.len();
+        start - plate.len()..start
+    })
 }
 
 /// Viabilities beyond these are a reader's or a file's fault, not biology: five times the untreated cells, or as far
 /// below none as two screens' worth. One such well would outweigh every other of its curve.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = -2.0..=5.0;
 
-impl PlateStage {
+/// Wells on their way to their responses.
+struct Accepted<'a> {
+    wells: &'a Wells,
+    members: Vec<u32>,
+    response: Vec<f64>,
+    flags: Vec<WellFlags>,
+}
+
+impl<'a> Accepted<'a> {
+    /// None yet of `wells`.
+    fn new(wells: &'a Wells) -> Self {
+        Self { wells, members: Vec::new(), response: Vec::new(), flags: Vec::new() }
+    }
+
+    fn reserve(&mut self, wells: usize) {
+        self.members.reserve(wells);
+        self.response.reserve(wells);
+        self.flags.reserve(wells);
+    }
+
     /// Takes a well with its response, or sets it aside as impossible.
-    fn accept(&mut self, well: Well, response: f64, viability: bool) {
+    fn take(&mut self, well: u32, response: f64, viability: bool, rejected: &mut Rejections) {
         if !viability || PLAUSIBLE.contains(&response) {
-            let flags = if viability { WellFlags::of_response(response) } else { WellFlags::NONE };
-            self.wells.push(NormalisedWell { well, response, weight: 1.0, flags });
+            self.members.push(well);
+            self.response.push(response);
+            self.flags.push(if viability { WellFlags::of_response(response) } else { WellFlags::NONE });
         } else {
             let detail = format!("a viability of {response} is outside {} to {}", PLAUSIBLE.start(), PLAUSIBLE.end());
-            self.rejected.push(reject(&well, "implausible_response", detail));
+            rejected.push(reject(&self.wells.get(well as usize), "implausible_response", detail));
         }
     }
 
-    /// The same for viabilities that a correction has changed.
+    /// Those that were taken, which may be all there are.
+    fn into_wells(self) -> NormalisedWells {
+        let Self { wells, members, response, flags } = self;
+        let is_all = members.len() == wells.len() && (0..).zip(&members).all(|(i, well)| i == *well);
+        let wells = if is_all { wells.clone() } else { wells.select(&members) };
+        NormalisedWells::new(wells, response, flags).unwrap_or_default()
+    }
+}
+
+impl PlateStage {
+    /// Sets aside viabilities that a correction has made impossible.
     fn judge_responses_again(&mut self) {
-        for NormalisedWell { well, response, .. } in std::mem::take(&mut self.wells) {
-            self.accept(well, response, true);
+        let mut accepted = Accepted::new(self.wells.wells());
+        for (well, response) in (0..).zip(self.wells.responses()) {
+            accepted.take(well, *response, true, &mut self.rejected);
         }
+        self.wells = accepted.into_wells();
     }
 }
 
 /// The wells of each plate, and of each line where a plate names several, without the blanks: indices in order.
-fn groups(wells: &[NormalisedWell]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..wells.len()).filter(|i| wells[*i].well.role != Role::Blank).collect();
-    order.sort_by_key(|i| wells[*i].well.plate);
+fn groups(wells: &NormalisedWells) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..wells.len()).filter(|i| wells.role(*i) != Role::Blank).collect();
+    order.sort_by_key(|i| wells.plate(*i));
     let mut groups = Vec::new();
-    for plate in order.chunk_by(|a, b| wells[*a].well.plate == wells[*b].well.plate) {
-        let of_line = |i: &usize| wells[*i].well.line;
-        let lines = lines(plate.iter().map(|i| &wells[*i].well));
+    for plate in order.chunk_by(|a, b| wells.plate(*a) == wells.plate(*b)) {
+        let line = |i: &usize| wells.wells().line(*i);
+        let lines = lines(plate.iter().map(line));
         if lines.len() < 2 {
             groups.push(plate.to_vec());
             continue;
         }
-        groups.extend(lines.iter().map(|line| plate.iter().filter(|i| of_line(i) == *line).copied().collect()));
+        groups.extend(lines.iter().map(|of| plate.iter().filter(|i| line(i) == *of).copied().collect()));
     }
     groups
 }
@@ -267,38 +315,41 @@ struct Plate {
 }
 
 impl Plate {
-    /// `members` are the plate's wells, in order of place.
-    fn new(screen: &Screen, settings: PlateSettings, members: &[u32], set_aside: &HashMap<NameId, usize>) -> Self {
-        let well = |index: &u32| &screen.wells[*index as usize];
+    /// `members` are the plate's wells, in order of place; `set_aside` counts by plate those that were before.
+    fn new(screen: &Screen, wells: &Wells, settings: PlateSettings, members: Range<usize>, set_aside: &[u32]) -> Self {
         let mut rejected = Vec::new();
-        let mut usable = Vec::with_capacity(members.len());
-        for index in members {
-            let well = well(index);
-            if well.role == Role::Empty {
-                rejected.push(reject(well, "empty_well", "the role says that there is nothing to be read".to_owned()));
-            } else if !well.signal.is_finite() {
-                rejected.push(reject(well, "signal_not_finite", format!("signal {}", well.signal)));
+        let mut usable: Vec<u32> = Vec::with_capacity(members.len());
+        let mut faulty = 0;
+        for i in members.clone() {
+            let signal = wells.signals()[i];
+            if wells.roles()[i] == Role::Empty {
+                let detail = "the role says that there is nothing to be read".to_owned();
+                rejected.push(reject(&wells.get(i), "empty_well", detail));
+            } else if !signal.is_finite() {
+                faulty += 1;
+                rejected.push(reject(&wells.get(i), "signal_not_finite", format!("signal {signal}")));
             } else {
-                usable.push(*index);
+                usable.push(i as u32);
             }
         }
-        let Some(first) = members.first().map(well) else { return Self { groups: Vec::new(), rejected } };
-        let faulty = rejected.iter().filter(|r| r.reason != "empty_well").count();
-        let n_set_aside = faulty + set_aside.get(&first.plate).copied().unwrap_or(0);
-        let format = edge::format(usable.iter().filter_map(|index| well(index).position));
+        let Some(&plate) = wells.plates().get(members.start) else { return Self { groups: Vec::new(), rejected } };
+        let n_set_aside = faulty + of_plate(set_aside, plate);
+        let format = edge::format(usable.iter().filter_map(|i| wells.places()[*i as usize].position()));
+        let n_on_plate = usable.len();
+        let line_of = |i: &u32| wells.line(*i as usize);
+        let role_of = |i: &u32| wells.roles()[*i as usize];
 
         let judge = |line: Option<NameId>, members: Vec<u32>| {
-            let signal: Vec<f64> = members.iter().map(|index| well(index).signal).collect();
-            let class: Vec<WellClass> = members.iter().map(|index| class(well(index).role)).collect();
-            let position: Vec<Option<WellPosition>> = members.iter().map(|index| well(index).position).collect();
-            let (signal_slice, class_slice, position) = (&signal[..], &class[..], &position[..]);
-            let n_on_plate = usable.len();
+            let signal: Vec<f64> = members.iter().map(|i| wells.signals()[*i as usize]).collect();
+            let class: Vec<WellClass> = members.iter().map(|i| class(role_of(i))).collect();
+            let place: Vec<Place> = members.iter().map(|i| wells.places()[*i as usize]).collect();
+            let (signal_slice, class_slice, place) = (&signal[..], &class[..], &place[..]);
             let wells = PlateWells {
-                plate: first.plate,
+                plate,
                 line,
                 signal: signal_slice,
                 class: class_slice,
-                position,
+                place,
                 format,
                 n_on_plate,
                 n_set_aside,
@@ -311,14 +362,14 @@ impl Plate {
         };
         // Viabilities have no controls to share: one entry a plate is enough.
         let lines = match screen.orientation {
-            Orientation::Signal => lines(usable.iter().map(well)),
+            Orientation::Signal => lines(usable.iter().filter(|i| role_of(i) != Role::Blank).map(line_of)),
             Orientation::Viability | Orientation::Inhibition => Vec::new(),
         };
         let mut groups: Vec<Group> = if lines.len() < 2 {
-            vec![judge(only_line(usable.iter().map(well)), usable.clone())]
+            vec![judge(only_line(usable.iter().map(line_of)), usable)]
         } else {
             let of = |line: Option<NameId>| {
-                let belongs = |index: &&u32| well(index).role == Role::Blank || well(index).line == line;
+                let belongs = |i: &&u32| role_of(i) == Role::Blank || line_of(i) == line;
                 judge(line, usable.iter().filter(belongs).copied().collect())
             };
             lines.iter().map(|line| of(*line)).collect()
@@ -330,7 +381,7 @@ impl Plate {
                 group.owned = group.class.iter().map(|class| *class != WellClass::Blank).collect();
             }
             if screen.orientation == Orientation::Signal && group.quality.verdict != Verdict::Unusable {
-                method::set_aside(screen, settings, group, &mut rejected);
+                method::set_aside(screen, wells, settings, group, &mut rejected);
             }
             if group.quality.verdict == Verdict::Unusable {
                 let (reason, mut detail) = why_unusable(settings, group);
@@ -339,19 +390,23 @@ impl Plate {
                     detail = format!("of several lines on the plate, {line}: {detail}");
                 }
                 let owned = group.members.iter().zip(&group.owned).filter(|(_, owned)| **owned);
-                rejected.extend(owned.map(|(index, _)| reject(well(index), reason, detail.clone())));
+                rejected.extend(owned.map(|(i, _)| reject(&wells.get(*i as usize), reason, detail.clone())));
             }
         }
         Self { groups, rejected }
     }
 }
 
-/// The lines whose cells are on a plate, each a group of its own; a single entry where only one is named, because
-/// then wells that name none are of that line.
-fn lines<'a>(wells: impl Iterator<Item = &'a Well>) -> Vec<Option<NameId>> {
-    let mut lines: Vec<Option<NameId>> = wells.filter(|w| w.role != Role::Blank).map(|w| w.line).collect();
-    // Most plates are of one line: hardly anything is left to sort.
-    lines.dedup();
+/// The lines whose cells are on a plate (of its wells without the blanks), each a group of its own; a single entry where
+/// only one is named, because then wells that name none are of that line.
+fn lines(of_wells: impl Iterator<Item = Option<NameId>>) -> Vec<Option<NameId>> {
+    let mut lines: Vec<Option<NameId>> = Vec::new();
+    for line in of_wells {
+        // Most plates are of one line: hardly anything is left to sort.
+        if lines.last() != Some(&line) {
+            lines.push(line);
+        }
+    }
     lines.sort_unstable();
     lines.dedup();
     if lines.iter().flatten().count() < 2 {
@@ -361,8 +416,8 @@ fn lines<'a>(wells: impl Iterator<Item = &'a Well>) -> Vec<Option<NameId>> {
 }
 
 /// The line of the wells, if they name exactly one.
-fn only_line<'a>(wells: impl Iterator<Item = &'a Well>) -> Option<NameId> {
-    let mut named = wells.filter_map(|w| w.line);
+fn only_line(of_wells: impl Iterator<Item = Option<NameId>>) -> Option<NameId> {
+    let mut named = of_wells.flatten();
     let first = named.next()?;
     named.all(|line| line == first).then_some(first)
 }
@@ -400,34 +455,40 @@ fn reject(well: &Well, reason: &'static str, detail: String) -> Rejected {
     Rejected { plate: well.plate, well: well.position, reason, detail }
 }
 
-/// Wells of each plate that were rejected for a fault of theirs; only ever looked up, never walked.
-fn set_aside_by_plate(screen: &Screen) -> HashMap<NameId, usize> {
-    let mut counts = HashMap::new();
+/// Wells of each plate that were rejected for a fault of theirs, by the number of the plate.
+fn set_aside_by_plate(screen: &Screen) -> Vec<u32> {
+    let mut counts = vec![0; screen.plates.len()];
     // Empty wells are no loss: nobody meant to read them.
-    for rejected in screen.rejected.iter().filter(|r| !r.reason.contains("empty")) {
-        *counts.entry(rejected.plate).or_insert(0) += 1;
+    for (plate, _, n) in screen.rejected.counts().filter(|(_, reason, _)| !reason.contains("empty")) {
+        if let Some(count) = counts.get_mut(plate as usize) {
+            *count += n as u32;
+        }
     }
     counts
 }
 
+fn of_plate(counts: &[u32], plate: NameId) -> usize {
+    counts.get(plate as usize).map_or(0, |n| *n as usize)
+}
+
 /// Plates all of whose wells were rejected before this stage: they too get their row.
-fn plates_without_wells(screen: &Screen, set_aside: &HashMap<NameId, usize>) -> Vec<PlateQuality> {
+fn plates_without_wells(screen: &Screen, set_aside: &[u32]) -> Vec<PlateQuality> {
     let mut seen = vec![false; screen.plates.len()];
-    for well in &screen.wells {
-        if let Some(seen) = seen.get_mut(well.plate as usize) {
+    for plate in screen.wells.plates() {
+        if let Some(seen) = seen.get_mut(*plate as usize) {
             *seen = true;
         }
     }
     let missing = (0..screen.plates.len() as NameId).filter(|plate| !seen[*plate as usize]);
-    missing.map(|plate| quality::without_wells(plate, set_aside.get(&plate).copied().unwrap_or(0))).collect()
+    missing.map(|plate| quality::without_wells(plate, of_plate(set_aside, plate))).collect()
 }
 
-/// Plate, position, and then everything else that tells two wells apart: sums must not depend on the input's order.
-fn by_place(a: &Well, b: &Well) -> Ordering {
+/// Everything but plate and place that tells two wells apart: sums must not depend on the input's order.
+fn by_what_is_in_it(a: &Well, b: &Well) -> Ordering {
     let treatments = |t: &[Option<Treatment>; 3]| t.map(|t| t.map(|t| (t.drug, t.dose.to_bits())));
-    (a.plate, a.position)
-        .cmp(&(b.plate, b.position))
-        .then_with(|| (a.line, a.role.name(), a.block, a.schedule).cmp(&(b.line, b.role.name(), b.block, b.schedule)))
+    let names = |w: &Well| (w.line, w.role.name(), w.block, w.schedule);
+    names(a)
+        .cmp(&names(b))
         .then_with(|| treatments(&a.treatments).cmp(&treatments(&b.treatments)))
         .then_with(|| a.signal.total_cmp(&b.signal))
 }

@@ -6,7 +6,7 @@ use super::spread::{Moments, median_and_mad, moments};
 use super::{PlateSettings, edge};
 use crate::backend::WellClass;
 use crate::screen::names::NameId;
-use crate::screen::well::WellPosition;
+use crate::screen::well::Place;
 
 /// Z' from which an assay is excellent (Zhang 1999, doi 10.1177/108705719900400206).
 pub const Z_PRIME_GOOD: f64 = 0.5;
@@ -158,7 +158,7 @@ pub struct PlateWells<'a> {
     /// What each well is.
     pub class: &'a [WellClass],
     /// Where each well lies, as far as it is known.
-    pub position: &'a [Option<WellPosition>],
+    pub place: &'a [Place],
     /// Rows and columns of the plate (see [`edge::format`]).
     pub format: (u16, u16),
     /// Wells of the whole plate that are there to be used, other lines' included.
@@ -342,9 +342,13 @@ fn separation(vehicle: &mut [f64], low: &mut [f64], quality: &mut PlateQuality, 
 
 /// What the plate's wells say of the plate, apart from their signal.
 fn layout(wells: &PlateWells, found: &mut Judgement) {
-    let mut positions: Vec<WellPosition> = wells.position.iter().flatten().copied().collect();
-    positions.sort_unstable();
-    if positions.windows(2).any(|pair| pair[0] == pair[1]) {
+    let known = |place: &&Place| **place != Place::default();
+    let is_repeated = !wells.place.iter().filter(known).is_sorted_by(|a, b| a < b) && {
+        let mut places: Vec<Place> = wells.place.iter().filter(known).copied().collect();
+        places.sort_unstable();
+        places.windows(2).any(|pair| pair[0] == pair[1])
+    };
+    if is_repeated {
         // Two plates under one name, most likely: their controls would be one crowd.
         found.at_best(Verdict::Marginal, "repeated_wells");
     }
@@ -399,7 +403,7 @@ pub fn without_wells(plate: NameId, n_set_aside: usize) -> PlateQuality {
         line: None,
         signal: &[],
         class: &[],
-        position: &[],
+        place: &[],
         format: edge::format([]),
         n_on_plate: 0,
         n_set_aside,

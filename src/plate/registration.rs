@@ -6,17 +6,19 @@
 //! plates (DerSimonian & Laird 1986, doi 10.1016/0197-2456(86)90046-2), and each plate's shift is drawn towards their
 //! mean by how little is known of it (empirical Bayes: Efron & Morris 1973, doi 10.1080/01621459.1973.10481350).
 
-use super::NormalisedWell;
+use super::NormalisedWells;
 use super::PlateQuality;
 use super::flags::WellFlags;
 use super::replicates::TreatmentKey;
 use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
 use crate::fit::{CurveSet, FitSettings};
+use crate::math::instructions::{InstructionSet, Instructions, Vectorisable};
+use crate::math::{Lanes, Scalar};
 use crate::model::{Model, ModelId, hill::Hill4};
 use crate::rank::meta_analysis::{Pooled, pool};
 use crate::screen::names::NameId;
-use crate::screen::well::Role;
+use std::array;
 use std::collections::BTreeMap;
 use std::f64::consts::LN_10;
 
@@ -84,19 +86,21 @@ struct Point {
 }
 
 /// The shifts of every drug that is alone on at least three plates with the same line, and flags on the wells of
-/// mis-registered series, combinations with that drug included. `wells` must lie plate by plate. The pooled curves are
+/// mis-registered series, combinations with that drug included. `wells` must lie plate by plate; `samples` are the sample
+/// wells among them. The pooled curves are
 /// fitted on the CPU whatever the back end, so that a verdict does not depend on the machine.
 ///
 /// # Errors
 /// Those of the fitter.
-pub(super) fn check(wells: &mut [NormalisedWell]) -> crate::Result<Vec<PlateCurve>> {
+pub(super) fn check(wells: &mut NormalisedWells, samples: &[u32]) -> crate::Result<Vec<PlateCurve>> {
     let mut points: Vec<Point> = Vec::new();
-    for (i, w) in wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Sample) {
-        let Some(key) = TreatmentKey::active(&w.well) else { continue };
-        if let Some(drug) = key.only_drug().filter(|_| !w.flags.has(WellFlags::OUT_OF_ORDER)) {
+    for &i in samples {
+        let Some(key) = TreatmentKey::active(wells.wells(), i as usize) else { continue };
+        let is_in_order = !wells.flags()[i as usize].has(WellFlags::OUT_OF_ORDER);
+        if let Some(drug) = key.only_drug().filter(|_| is_in_order) {
             let (line, schedule, _) = key.series();
-            let (series, plate) = ((line, schedule, drug), w.well.plate);
-            points.push(Point { series, plate, dose: key.doses[0], well: i as u32 });
+            let (series, plate) = ((line, schedule, drug), wells.plate(i as usize));
+            points.push(Point { series, plate, dose: key.doses[0], well: i });
         }
     }
     // By well last: sums run in an order that does not depend on threads.
@@ -109,7 +113,8 @@ pub(super) fn check(wells: &mut [NormalisedWell]) -> crate::Result<Vec<PlateCurv
         {
             continue;
         }
-        let mut observed: Vec<(u64, f64)> = group.iter().map(|p| (p.dose, wells[p.well as usize].response)).collect();
+        let mut observed: Vec<(u64, f64)> =
+            group.iter().map(|p| (p.dose, wells.responses()[p.well as usize])).collect();
         observed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let means = observed.chunk_by(|a, b| a.0 == b.0).map(|same| {
             let n = same.len() as f64;
@@ -130,7 +135,7 @@ pub(super) fn check(wells: &mut [NormalisedWell]) -> crate::Result<Vec<PlateCurv
             one_drug(group, parameters, wells, &mut found, &mut wrong);
         }
     }
-    flag(wells, &wrong);
+    flag(wells, samples, &wrong);
     found.sort_by_key(|c| (c.plate, c.line, c.drug));
     Ok(found)
 }
@@ -143,7 +148,7 @@ fn doses(sorted: &[Point]) -> usize {
 fn one_drug(
     group: &[Point],
     parameters: [f64; 4],
-    wells: &[NormalisedWell],
+    wells: &NormalisedWells,
     found: &mut Vec<PlateCurve>,
     wrong: &mut Vec<(NameId, u32, NameId)>,
 ) {
@@ -155,11 +160,13 @@ fn one_drug(
     let plates: Vec<&[Point]> =
         group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).collect();
     let from = found.len();
+    let instructions = InstructionSet::detect();
     let mut squares = 0.0;
     let mut freedom = 0.0;
     for plate in &plates {
-        let observed: Vec<(f64, f64)> = plate.iter().map(|p| (ln_dose(p), wells[p.well as usize].response)).collect();
-        let (shift, sse) = least_squares_shift(&observed, &curve);
+        let observed: Vec<(f64, f64)> =
+            plate.iter().map(|p| (ln_dose(p), wells.responses()[p.well as usize])).collect();
+        let (shift, sse) = instructions.run(LeastSquares { points: &observed, parameters });
         squares += sse;
         freedom += observed.len() as f64 - 1.0;
         let (line, _, drug) = group[0].series;
@@ -260,16 +267,52 @@ pub(super) fn add_batches(curves: &mut [PlateCurve], plates: &[PlateQuality]) {
     }
 }
 
-/// The shift in ln dose that brings the curve nearest to (ln dose, response) points, and the sum of squares there: the
-/// best of a grid (the sum has several minima), made exact by golden section.
-fn least_squares_shift(points: &[(f64, f64)], curve: &impl Fn(f64) -> f64) -> (f64, f64) {
+/// Points of which the curve's residuals are worked out side by side.
+const LANES: usize = 8;
+
+/// The shift in ln dose that brings the curve nearest to (ln dose, response) points, and the sum of squares there.
+struct LeastSquares<'a> {
+    points: &'a [(f64, f64)],
+    parameters: [f64; 4],
+}
+
+impl Vectorisable for LeastSquares<'_> {
+    type Output = (f64, f64);
+
+    fn with(self, instructions: impl Instructions) -> Self::Output {
+        let lanes = |points: &[(f64, f64)]| {
+            let at = |i: usize| points.get(i).copied().unwrap_or_default();
+            (Lanes(array::from_fn(|i| at(i).0)), Lanes(array::from_fn(|i| at(i).1)), points.len())
+        };
+        let points: Vec<_> = self.points.chunks(LANES).map(lanes).collect();
+        instructions.run(|| least_squares_shift(&points, self.parameters))
+    }
+}
+
+/// The best of a grid (the sum has several minima), made exact by golden section.
+#[inline(always)]
+fn least_squares_shift(points: &[(Lanes<LANES>, Lanes<LANES>, usize)], parameters: [f64; 4]) -> (f64, f64) {
     const GRID: i32 = 80;
-    let sse = |shift: f64| points.iter().map(|(x, y)| (y - curve(x - shift)).powi(2)).sum::<f64>();
+    let parameters = parameters.map(Lanes::lit);
+    let sse = |shift: f64| {
+        let mut sum = 0.0;
+        for (x, y, n) in points {
+            let residual = *y - Hill4::response(*x - Lanes::lit(shift), parameters);
+            let squares = residual * residual;
+            // One after the other: the sum is the same however many lanes there are.
+            squares.0.iter().take(*n).for_each(|square| sum += square);
+        }
+        sum
+    };
     let at = |i: i32| f64::from(i) / f64::from(GRID) * LARGEST_SHIFT * LN_10;
+    let mut best = (f64::INFINITY, 0.0);
     // From the middle outwards: of equal sums the smaller shift.
-    let candidates = (0..=GRID).flat_map(|i| [at(i), at(-i)]);
-    let best =
-        candidates.map(|s| (sse(s), s)).fold((f64::INFINITY, 0.0), |best, one| if one.0 < best.0 { one } else { best });
+    for shift in (0..=GRID).flat_map(|i| [at(i), at(-i)]) {
+        let sum = sse(shift);
+        if sum < best.0 {
+            best = (sum, shift);
+        }
+    }
     let step = LARGEST_SHIFT * LN_10 / f64::from(GRID);
     let golden = 0.5 * (5.0f64.sqrt() - 1.0);
     let (mut low, mut high) = (best.1 - step, best.1 + step);
@@ -296,14 +339,15 @@ fn dilution_step(sorted: &[Point]) -> f64 {
 }
 
 /// Flags every well of the plates and lines with the drug at a dose above zero.
-fn flag(wells: &mut [NormalisedWell], wrong: &[(NameId, u32, NameId)]) {
+fn flag(wells: &mut NormalisedWells, samples: &[u32], wrong: &[(NameId, u32, NameId)]) {
     if wrong.is_empty() {
         return;
     }
-    for w in wells.iter_mut().filter(|w| w.well.role == Role::Sample) {
-        let (plate, line) = (w.well.plate, w.well.line.unwrap_or(u32::MAX));
-        if w.well.active().any(|t| wrong.contains(&(plate, line, t.drug))) {
-            w.flags.insert(WellFlags::DOSE_MISREGISTERED);
+    for &i in samples {
+        let well = wells.wells().get(i as usize);
+        let (plate, line) = (well.plate, well.line.unwrap_or(u32::MAX));
+        if well.active().any(|t| wrong.contains(&(plate, line, t.drug))) {
+            wells.flags_mut()[i as usize].insert(WellFlags::DOSE_MISREGISTERED);
         }
     }
 }

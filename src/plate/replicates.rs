@@ -1,11 +1,9 @@
 //! The same treatment elsewhere: what the other plates say of a well.
 
-use super::NormalisedWell;
+use super::NormalisedWells;
 use crate::screen::names::NameId;
-use crate::screen::well::{Role, Treatment, Well};
-
-/// Stands for "none" among ids; no screen has so many names.
-const NONE: u32 = u32::MAX;
+use crate::screen::well::Treatment;
+use crate::screen::wells::{NONE, Wells};
 
 /// Line, schedule and one or two drugs with their doses, in an order that does not depend on the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,10 +18,11 @@ pub(super) struct TreatmentKey {
 
 impl TreatmentKey {
     /// The key of at most two treatments; `None` for three.
-    fn new(well: &Well, treatments: impl Iterator<Item = Treatment>) -> Option<Self> {
+    #[inline]
+    fn new(wells: &Wells, well: usize, treatments: impl Iterator<Item = Treatment>) -> Option<Self> {
         let mut key = Self {
-            line: well.line.unwrap_or(NONE),
-            schedule: well.schedule.unwrap_or(NONE),
+            line: wells.line(well).unwrap_or(NONE),
+            schedule: wells.schedule(well).unwrap_or(NONE),
             drugs: [NONE; 2],
             doses: [0; 2],
         };
@@ -39,13 +38,15 @@ impl TreatmentKey {
     }
 
     /// By the drugs that are there at a dose above zero.
-    pub fn active(well: &Well) -> Option<Self> {
-        Self::new(well, well.active())
+    #[inline]
+    pub fn active(wells: &Wells, well: usize) -> Option<Self> {
+        Self::new(wells, well, wells.treatments(well).into_iter().flatten().filter(|t| t.dose > 0.0))
     }
 
     /// By the drugs named, a dose of zero included: the place of a well in its pair's matrix.
-    pub fn named(well: &Well) -> Option<Self> {
-        Self::new(well, well.named())
+    #[inline]
+    pub fn named(wells: &Wells, well: usize) -> Option<Self> {
+        Self::new(wells, well, wells.treatments(well).into_iter().flatten())
     }
 
     /// Line, schedule and drugs without the doses.
@@ -99,31 +100,28 @@ pub(super) struct Spreads {
     pub wells_each: f64,
 }
 
-/// Treatments of sample wells, found again on other plates. `wells` must lie plate by plate.
-pub(super) fn elsewhere(wells: &[NormalisedWell]) -> (Vec<Elsewhere>, Spreads) {
+/// Treatments of sample wells, found again on other plates: what the others say of each of `samples`. Wells must lie plate
+/// by plate, and `samples` ascend.
+pub(super) fn elsewhere(wells: &NormalisedWells, samples: &[u32]) -> (Vec<Elsewhere>, Spreads) {
     use rayon::prelude::*;
-    let mut order: Vec<(u64, u32)> = wells
-        .par_iter()
-        .enumerate()
-        .filter(|(_, w)| w.well.role == Role::Sample)
-        .filter_map(|(i, w)| Some((TreatmentKey::active(&w.well)?.hash(), i as u32)))
-        .collect();
+    let key = |sample: u32| TreatmentKey::active(wells.wells(), samples[sample as usize] as usize);
+    let mut order: Vec<(u64, u32)> =
+        (0..samples.len() as u32).into_par_iter().filter_map(|sample| Some((key(sample)?.hash(), sample))).collect();
     order.par_sort_unstable();
-    let mut found = vec![Elsewhere::default(); wells.len()];
+    let mut found = vec![Elsewhere::default(); samples.len()];
     let mut spreads = Spreads::default();
-    let well = |i: u32| &wells[i as usize];
-    let same = |a: &(u64, u32), b: &(u64, u32)| {
-        a.0 == b.0 && TreatmentKey::active(&well(a.1).well) == TreatmentKey::active(&well(b.1).well)
-    };
+    let plate = |sample: u32| wells.plate(samples[sample as usize] as usize);
+    let response = |sample: u32| wells.responses()[samples[sample as usize] as usize];
+    let same = |a: &(u64, u32), b: &(u64, u32)| a.0 == b.0 && key(a.1) == key(b.1);
     let mut replicates: Vec<((u32, u32), f64)> = Vec::new();
     for group in order.chunk_by(same).filter(|group| group.len() > 1) {
-        let on_one = |a: &(u64, u32), b: &(u64, u32)| well(a.1).well.plate == well(b.1).well.plate;
+        let on_one = |a: &(u64, u32), b: &(u64, u32)| plate(a.1) == plate(b.1);
         let n = group.len() as u32;
-        let sum: f64 = group.iter().map(|(_, i)| well(*i).response).sum();
+        let sum: f64 = group.iter().map(|(_, i)| response(*i)).sum();
         let plates = group.chunk_by(on_one).count() as u32;
         if plates > 1 {
             for plate in group.chunk_by(on_one) {
-                let own: f64 = plate.iter().map(|(_, i)| well(*i).response).sum();
+                let own: f64 = plate.iter().map(|(_, i)| response(*i)).sum();
                 let others = n - plate.len() as u32;
                 let seen = Elsewhere { mean: (sum - own) / f64::from(others), n: others, plates: plates - 1 };
                 plate.iter().for_each(|(_, i)| found[*i as usize] = seen);
@@ -131,10 +129,10 @@ pub(super) fn elsewhere(wells: &[NormalisedWell]) -> (Vec<Elsewhere>, Spreads) {
         }
         replicates.clear();
         replicates.extend(group.iter().map(|(_, i)| {
-            let w = &well(*i).well;
+            let (all, well) = (wells.wells(), samples[*i as usize] as usize);
             // Where nobody says what a biological replicate is, a plate is one.
-            let which = w.replicate.map_or((w.plate, NONE), |r| (r, w.batch.unwrap_or(NONE)));
-            (which, well(*i).response)
+            let which = all.replicate(well).map_or((plate(*i), NONE), |r| (r, all.batch(well).unwrap_or(NONE)));
+            (which, response(*i))
         }));
         replicates.sort_unstable_by_key(|(which, _)| *which);
         spreads.add(&replicates, sum / f64::from(n));

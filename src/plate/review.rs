@@ -1,19 +1,19 @@
 //! What the responses say of their plates: the second look, after normalisation. Controls lie in a few places and have no
 //! dose; samples lie everywhere, repeat each other on other plates, and must not rise with the dose.
 
-use super::dispensing::{self, CurveResidual, Scratch};
+use super::dispensing::{self, CurveResidual, Samples};
 use super::flags::WellFlags;
 use super::quality::{CV_VEHICLE_GOOD, CV_VEHICLE_USABLE, EDGE_EFFECT_GOOD, PlateQuality, Verdict};
 use super::replicates::{Elsewhere, elsewhere};
 use super::spatial::{self, Effect, Residual, Spatial};
 use super::spread::{MAD_SCALE, median};
-use super::{NormalisedWell, PlateSettings, PlateStage, batch, edge, registration};
+use super::{NormalisedWells, PlateSettings, PlateStage, batch, edge, plate_ranges, registration};
 use crate::Result;
 use crate::screen::names::NameId;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Screen};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Added to the viability that the variance of a well is in proportion to, so that dead wells keep some: the noise law of
 /// bayesynergy (Rønneberg 2021, doi 10.1093/bib/bbab251). Ours: dead wells have a tenth of an untreated well's noise.
@@ -46,7 +46,8 @@ const CURVE_RESIDUALS: usize = 12;
 /// What the review says of one plate.
 struct PlateReview {
     plate: NameId,
-    flags: Vec<WellFlags>,
+    /// Those that the review gives, by well.
+    flags: Vec<(u32, WellFlags)>,
     spatial: Spatial,
     residual_error: Option<f64>,
     correlation: Option<f64>,
@@ -59,64 +60,66 @@ struct PlateReview {
 pub(super) fn review(screen: &Screen, settings: PlateSettings, stage: &mut PlateStage) -> Result<()> {
     let PlateStage { wells, plates, batches, plate_curves, .. } = stage;
     // A table of responses without places is no plate: nothing lies beside anything, and its noise is not that of wells.
-    let has_plates = screen.orientation == Orientation::Signal || wells.iter().any(|w| w.well.position.is_some());
-    if !has_plates {
+    let has_place = |wells: &NormalisedWells| wells.wells().places().iter().any(|place| place.position().is_some());
+    if screen.orientation != Orientation::Signal && !has_place(wells) {
         return Ok(());
     }
-    if !wells.is_sorted_by_key(|w| w.well.plate) {
-        wells.par_sort_by_key(|w| w.well.plate);
+    if !wells.wells().plates().is_sorted() {
+        let mut order: Vec<u32> = (0..wells.len() as u32).collect();
+        order.par_sort_by_key(|well| wells.plate(*well as usize));
+        *wells = wells.select(&order);
     }
-    let (others, spreads) = elsewhere(wells);
-    let mut of_plates = Vec::new();
-    let mut start = 0;
-    for plate in wells.chunk_by(|a, b| a.well.plate == b.well.plate) {
-        of_plates.push((plate, &others[start..start + plate.len()]));
-        start += plate.len();
-    }
+    let roles = wells.wells().roles().iter();
+    let samples: Vec<u32> = (0..).zip(roles).filter(|(_, role)| **role == Role::Sample).map(|(i, _)| i).collect();
+    let (others, spreads) = elsewhere(wells, &samples);
+    let of_plates: Vec<Plate> = plate_ranges(wells.wells().plates())
+        .map(|range| {
+            let first = |well: usize| samples.partition_point(|sample| (*sample as usize) < well);
+            let own = first(range.start)..first(range.end);
+            Plate { wells, range, samples: &samples[own.clone()], others: &others[own] }
+        })
+        .collect();
     let by_viability = settings.normalization.is_viability();
-    let reviews: Vec<PlateReview> =
-        of_plates
-            .par_iter()
-            .map_init(Scratch::default, |scratch, (wells, others)| {
-                if by_viability { one(wells, others, scratch) } else { unreviewed(wells, others) }
-            })
-            .collect();
-    let flags: Vec<WellFlags> = reviews.iter().flat_map(|r| r.flags.iter().copied()).collect();
-    wells.iter_mut().zip(flags).for_each(|(w, flags)| w.flags.insert(flags));
+    let reviews: Vec<PlateReview> = of_plates
+        .par_iter()
+        .map_init(Scratch::default, |scratch, plate| if by_viability { one(plate, scratch) } else { unreviewed(plate) })
+        .collect();
+    let ranges: Vec<Range<usize>> = of_plates.into_iter().map(|plate| plate.range).collect();
+    let flags = wells.flags_mut();
+    reviews.iter().flat_map(|r| &r.flags).for_each(|(well, found)| flags[*well as usize].insert(*found));
     if by_viability {
-        *plate_curves = registration::check(wells)?;
+        *plate_curves = registration::check(wells, &samples)?;
     }
 
-    let by_plate: BTreeMap<NameId, &PlateReview> = reviews.iter().map(|r| (r.plate, r)).collect();
-    let mut flagged: BTreeMap<NameId, (usize, usize, WellFlags)> = BTreeMap::new();
-    for plate in wells.chunk_by(|a, b| a.well.plate == b.well.plate) {
-        let seen = flagged.entry(plate[0].well.plate).or_default();
-        for w in plate {
-            seen.0 += usize::from(w.flags.any());
-            seen.2.insert(w.flags);
-        }
-        seen.1 = plate.len();
-    }
+    // Plates ascend in the reviews as they do among the wells.
     for quality in plates.iter_mut() {
-        let (Some(review), Some(flagged)) = (by_plate.get(&quality.plate), flagged.get(&quality.plate)) else {
-            continue;
-        };
-        judge(quality, review, *flagged);
+        let Ok(at) = reviews.binary_search_by_key(&quality.plate, |review| review.plate) else { continue };
+        let flags = &wells.flags()[ranges[at].clone()];
+        let mut flagged = (0, flags.len(), WellFlags::NONE);
+        for flags in flags.iter().filter(|flags| flags.any()) {
+            flagged.0 += 1;
+            flagged.2.insert(*flags);
+        }
+        judge(quality, &reviews[at], flagged);
         if !by_viability {
             quality.note("responses_not_reviewed");
         }
     }
-    let mut bad: BTreeMap<NameId, Vec<Option<NameId>>> = BTreeMap::new();
     for p in plates.iter().filter(|p| p.verdict == Verdict::Bad) {
-        bad.entry(p.plate).or_default().push(p.line);
-    }
-    for w in wells.iter_mut().filter(|w| !bad.is_empty() || w.flags.any()) {
-        // A verdict without a line is that of the whole plate, and a blank is every line's.
-        let of_well = |line: &Option<NameId>| line.is_none() || w.well.line.is_none() || *line == w.well.line;
-        if bad.get(&w.well.plate).is_some_and(|lines| lines.iter().any(of_well)) {
-            w.flags.insert(WellFlags::PLATE_BAD);
+        let Ok(at) = reviews.binary_search_by_key(&p.plate, |review| review.plate) else { continue };
+        for i in ranges[at].clone() {
+            // A verdict without a line is that of the whole plate, and a blank is every line's.
+            let line = wells.wells().line(i);
+            if p.line.is_none() || line.is_none() || p.line == line {
+                wells.flags_mut()[i].insert(WellFlags::PLATE_BAD);
+            }
         }
-        w.weight *= w.flags.weight();
+    }
+    for i in 0..wells.len() {
+        let flags = wells.flags()[i];
+        if flags.any() {
+            wells.weights_mut()[i] *= flags.weight();
+        }
     }
     registration::add_batches(plate_curves, plates);
     *batches = batch::pool(wells, plates, &spreads, screen.orientation, settings);
@@ -162,77 +165,132 @@ fn judge(quality: &mut PlateQuality, review: &PlateReview, (flagged, all, codes)
     }
 }
 
-fn one(wells: &[NormalisedWell], others: &[Elsewhere], scratch: &mut Scratch) -> PlateReview {
-    let mut flags = vec![WellFlags::NONE; wells.len()];
-    let mut sides = vec![0.0; wells.len()];
-    let mut curves = Vec::new();
-    dispensing::check(wells, scratch, &mut flags, &mut sides, &mut curves);
-    shifted_doses(wells, others, &mut flags);
-    blanks(wells, &mut flags);
-    let residual_error = residual_error(&curves);
+/// One plate's wells, and what is known elsewhere of its samples.
+struct Plate<'a> {
+    wells: &'a NormalisedWells,
+    range: Range<usize>,
+    samples: &'a [u32],
+    others: &'a [Elsewhere],
+}
+
+impl Plate<'_> {
+    /// The samples whose treatment is on other plates: their number, their response, what the others say.
+    fn told(&self) -> impl Iterator<Item = (usize, f64, &Elsewhere)> + Clone {
+        let responses = self.wells.responses();
+        let samples = self.samples.iter().zip(self.others).enumerate();
+        samples.filter(|(_, (_, o))| o.n > 0).map(|(i, (well, other))| (i, responses[*well as usize], other))
+    }
+
+    /// The wells of a role.
+    fn of(&self, role: Role) -> impl Iterator<Item = usize> + Clone {
+        self.range.clone().filter(move |i| self.wells.role(*i) == role)
+    }
+}
+
+/// Room that is used again for every plate.
+#[derive(Default)]
+struct Scratch {
+    dispensing: dispensing::Scratch,
+    spatial: spatial::Scratch,
+    /// By sample.
+    response: Vec<f64>,
+    flags: Vec<WellFlags>,
+    sides: Vec<f64>,
+    has_curve: Vec<bool>,
+    curves: Vec<CurveResidual>,
+    /// By residual: its well, and whether it is evidence against that well.
+    residuals: Vec<Residual>,
+    owners: Vec<(u32, bool)>,
+    values: Vec<f64>,
+    of_dose: Vec<((u32, u32, u64), u32)>,
+}
+
+fn one(plate: &Plate<'_>, scratch: &mut Scratch) -> PlateReview {
+    let Scratch { response, flags, sides, has_curve, curves, residuals, owners, values, .. } = scratch;
+    let (wells, n) = (plate.wells, plate.samples.len());
+    response.clear();
+    response.extend(plate.samples.iter().map(|i| wells.responses()[*i as usize]));
+    flags.clear();
+    flags.resize(n, WellFlags::NONE);
+    sides.clear();
+    sides.resize(n, 0.0);
+    curves.clear();
+    let samples = Samples { wells: wells.wells(), members: plate.samples, response };
+    dispensing::check(samples, &mut scratch.dispensing, flags, sides, curves);
+    shifted_doses(plate, flags, values, &mut scratch.of_dose);
+    let residual_error = residual_error(curves);
+    let flagged = plate.samples.iter().zip(flags).filter(|(_, flags)| flags.any());
+    let mut found: Vec<(u32, WellFlags)> = flagged.map(|(well, flags)| (*well, *flags)).collect();
+    blanks(plate, values, &mut found);
 
     // Residuals in standard deviations of an untreated well, whatever told what the well should have read.
-    let mut residuals: Vec<Residual> = Vec::new();
-    let mut owners: Vec<usize> = Vec::new();
-    let mut strong: Vec<bool> = Vec::new();
-    let format = edge::format(wells.iter().filter_map(|w| w.well.position));
+    residuals.clear();
+    owners.clear();
+    let format = edge::format(plate.range.clone().filter_map(|i| wells.position(i)));
     let mut push = |i: usize, value: f64, is_strong: bool| {
-        if let Some(position) = wells[i].well.position {
+        if let Some(position) = wells.position(i) {
             residuals.push(Residual { position, value });
-            owners.push(i);
-            strong.push(is_strong);
+            owners.push((i as u32, is_strong));
         }
     };
-    let mut has_curve = vec![false; wells.len()];
-    for c in &curves {
-        has_curve[c.well] = true;
-        push(c.well, normalised(c), true);
+    has_curve.clear();
+    has_curve.resize(n, false);
+    for c in curves.iter() {
+        has_curve[c.sample] = true;
+        push(plate.samples[c.sample] as usize, normalised(c), true);
     }
-    let departures = || {
-        let samples = wells.iter().zip(others).enumerate();
-        samples.filter(|(i, (_, other))| other.n > 0 && !has_curve[*i] && sides[*i] == 0.0)
-    };
-    let departure = |w: &NormalisedWell, other: &Elsewhere| {
+    let departures = || plate.told().filter(|(i, _, _)| !has_curve[*i] && sides[*i] == 0.0);
+    let departure = |response: f64, other: &Elsewhere| {
         let noise = (1.0 + 1.0 / f64::from(other.n)) * (other.mean.max(0.0) + VARIANCE_OFFSET);
-        (w.response - other.mean) / noise.sqrt()
+        (response - other.mean) / noise.sqrt()
     };
-    let mut values: Vec<f64> = departures().map(|(_, (w, other))| departure(w, other)).collect();
-    let offset = median(&mut values).unwrap_or(0.0);
-    for (i, (w, other)) in departures() {
-        push(i, departure(w, other) - offset, other.n >= ELSEWHERE_WELLS);
+    values.clear();
+    values.extend(departures().map(|(_, response, other)| departure(response, other)));
+    let offset = median(values).unwrap_or(0.0);
+    for (i, response, other) in departures() {
+        push(plate.samples[i] as usize, departure(response, other) - offset, other.n >= ELSEWHERE_WELLS);
     }
-    for (i, w) in wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Vehicle) {
-        push(i, w.response - 1.0, true);
+    for i in plate.of(Role::Vehicle) {
+        push(i, wells.responses()[i] - 1.0, true);
     }
-    let spatial = spatial::test(&residuals, format);
+    let centre = spatial::centre(residuals, &mut scratch.spatial);
+    let spatial = centre.map(|centre| spatial::test(residuals, format, centre, &mut scratch.spatial));
 
-    // Wells out of order count towards clusters by their side: their size is known only roughly.
-    let mut values: Vec<f64> = residuals.iter().map(|r| r.value.abs()).collect();
-    let far = 1e3 * MAD_SCALE * median(&mut values).unwrap_or(0.0).max(1e-3);
-    let mut suspects: Vec<(Residual, usize)> =
-        residuals.iter().zip(&owners).zip(&strong).filter(|(_, strong)| **strong).map(|((r, i), _)| (*r, *i)).collect();
-    for (i, side) in sides.iter().enumerate().filter(|(_, side)| **side != 0.0) {
-        if let Some(position) = wells[i].well.position {
-            suspects.push((Residual { position, value: side * far }, i));
+    let one_sided = sides.iter().any(|side| *side != 0.0);
+    if !one_sided && owners.iter().all(|(_, strong)| *strong) {
+        let clustered = centre.map_or_else(Vec::new, |centre| spatial::clusters(residuals, centre));
+        found.extend(clustered.into_iter().map(|i| (owners[i].0, WellFlags::CLUSTER)));
+    } else {
+        // Wells out of order count towards clusters by their side: their size is known only roughly.
+        values.clear();
+        values.extend(residuals.iter().map(|r| r.value.abs()));
+        let far = 1e3 * MAD_SCALE * median(values).unwrap_or(0.0).max(1e-3);
+        let strong = residuals.iter().zip(owners.iter()).filter(|(_, (_, strong))| *strong);
+        let (mut places, mut suspects): (Vec<Residual>, Vec<u32>) = strong.map(|(r, (well, _))| (*r, *well)).unzip();
+        for (well, side) in plate.samples.iter().zip(sides.iter()).filter(|(_, side)| **side != 0.0) {
+            if let Some(position) = wells.position(*well as usize) {
+                places.push(Residual { position, value: side * far });
+                suspects.push(*well);
+            }
         }
+        let centre = spatial::centre(&places, &mut scratch.spatial);
+        let clustered = centre.map_or_else(Vec::new, |centre| spatial::clusters(&places, centre));
+        found.extend(clustered.into_iter().map(|i| (suspects[i], WellFlags::CLUSTER)));
     }
-    let places: Vec<Residual> = suspects.iter().map(|(r, _)| *r).collect();
-    for i in spatial::clusters(&places) {
-        flags[suspects[i].1].insert(WellFlags::CLUSTER);
-    }
-    PlateReview { residual_error, spatial, flags, ..unreviewed(wells, others) }
+    PlateReview { residual_error, spatial: spatial.unwrap_or_default(), flags: found, ..unreviewed(plate) }
 }
 
 /// What is known of a plate whatever its responses are.
-fn unreviewed(wells: &[NormalisedWell], others: &[Elsewhere]) -> PlateReview {
+fn unreviewed(plate: &Plate<'_>) -> PlateReview {
+    let wells = plate.wells.wells();
     PlateReview {
-        plate: wells.first().map_or(0, |w| w.well.plate),
-        correlation: correlation(wells, others),
+        plate: wells.plates()[plate.range.start],
+        correlation: correlation(plate),
         residual_error: None,
         spatial: Spatial::default(),
-        batch: wells.iter().find_map(|w| w.well.batch),
-        replicate: only(wells.iter().map(|w| w.well.replicate)),
-        flags: vec![WellFlags::NONE; wells.len()],
+        batch: plate.range.clone().find_map(|i| wells.batch(i)),
+        replicate: only(plate.range.clone().map(|i| wells.replicate(i))),
+        flags: Vec::new(),
     }
 }
 
@@ -256,26 +314,38 @@ fn residual_error(curves: &[CurveResidual]) -> Option<f64> {
     Some((squares / curves.len() as f64).sqrt())
 }
 
-/// Flags every well with a dose of a drug whose wells depart together from the same treatments elsewhere.
-fn shifted_doses(wells: &[NormalisedWell], others: &[Elsewhere], flags: &mut [WellFlags]) {
-    let mut departures: Vec<f64> =
-        wells.iter().zip(others).filter(|(_, o)| o.n > 0).map(|(w, o)| w.response - o.mean).collect();
-    let Some(offset) = median(&mut departures) else { return };
-    let mut of_dose: Vec<((u32, u32, u64), u32)> = Vec::new();
-    for (i, (w, _)) in wells.iter().zip(others).enumerate().filter(|(_, (_, o))| o.n > 0) {
-        let line = w.well.line.unwrap_or(u32::MAX);
-        of_dose.extend(w.well.active().map(|t| ((line, t.drug, t.dose.to_bits()), i as u32)));
+/// Flags every sample with a dose of a drug whose wells depart together from the same treatments elsewhere.
+fn shifted_doses(
+    plate: &Plate<'_>,
+    flags: &mut [WellFlags],
+    values: &mut Vec<f64>,
+    of_dose: &mut Vec<((u32, u32, u64), u32)>,
+) {
+    values.clear();
+    values.extend(plate.told().map(|(_, response, other)| response - other.mean));
+    let Some(offset) = median(values) else { return };
+    let all = plate.wells.wells();
+    of_dose.clear();
+    for (i, _, _) in plate.told() {
+        let well = plate.samples[i] as usize;
+        let line = all.line(well).unwrap_or(u32::MAX);
+        let active = all.treatments(well).into_iter().flatten().filter(|t| t.dose > 0.0);
+        of_dose.extend(active.map(|t| ((line, t.drug, t.dose.to_bits()), i as u32)));
     }
     of_dose.sort_unstable();
+    let responses = plate.wells.responses();
     for dose in of_dose.chunk_by(|a, b| a.0 == b.0).filter(|dose| dose.len() >= DOSE_WELLS) {
-        let departure = |i: u32| wells[i as usize].response - others[i as usize].mean - offset;
+        let departure = |i: u32| {
+            let i = i as usize;
+            responses[plate.samples[i] as usize] - plate.others[i].mean - offset
+        };
         let n = dose.len() as f64;
         let mean = dose.iter().map(|(_, i)| departure(*i)).sum::<f64>() / n;
         let squares: f64 = dose.iter().map(|(_, i)| (departure(*i) - mean).powi(2)).sum();
         let error = (squares / (n - 1.0) / n).sqrt();
         // Of two plates nobody knows which is wrong. Where the drug alone is on more of them, those wells decide.
         let told: Vec<f64> =
-            dose.iter().filter(|(_, i)| others[*i as usize].plates > 1).map(|(_, i)| departure(*i)).collect();
+            dose.iter().filter(|(_, i)| plate.others[*i as usize].plates > 1).map(|(_, i)| departure(*i)).collect();
         let is_here =
             told.is_empty() || told.iter().sum::<f64>() / told.len() as f64 * mean.signum() > 0.5 * mean.abs();
         if is_here && mean.abs() > DOSE_SHIFT && mean.abs() > DOSE_SHIFT_DEVIATIONS * error {
@@ -285,18 +355,18 @@ fn shifted_doses(wells: &[NormalisedWell], others: &[Elsewhere], flags: &mut [We
 }
 
 /// Flags blanks that read like wells with cells: above the median blank by a quarter of the untreated viability.
-fn blanks(wells: &[NormalisedWell], flags: &mut [WellFlags]) {
-    let blank = || wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Blank);
-    let mut responses: Vec<f64> = blank().map(|(_, w)| w.response).collect();
-    let Some(middle) = median(&mut responses) else { return };
-    for (i, _) in blank().filter(|(_, w)| w.response > middle + BLANK_SIGNAL) {
-        flags[i].insert(WellFlags::BLANK_WITH_SIGNAL);
-    }
+fn blanks(plate: &Plate<'_>, values: &mut Vec<f64>, found: &mut Vec<(u32, WellFlags)>) {
+    let responses = plate.wells.responses();
+    values.clear();
+    values.extend(plate.of(Role::Blank).map(|i| responses[i]));
+    let Some(middle) = median(values) else { return };
+    let glowing = plate.of(Role::Blank).filter(|i| responses[*i] > middle + BLANK_SIGNAL);
+    found.extend(glowing.map(|i| (i as u32, WellFlags::BLANK_WITH_SIGNAL)));
 }
 
 /// Pearson correlation of a plate's samples with the same treatments elsewhere.
-fn correlation(wells: &[NormalisedWell], others: &[Elsewhere]) -> Option<f64> {
-    let pairs = || wells.iter().zip(others).filter(|(_, o)| o.n > 0).map(|(w, o)| (w.response, o.mean));
+fn correlation(plate: &Plate<'_>) -> Option<f64> {
+    let pairs = || plate.told().map(|(_, response, other)| (response, other.mean));
     let n = pairs().count();
     if n < CORRELATED_WELLS {
         return None;

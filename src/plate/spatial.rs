@@ -49,41 +49,63 @@ pub struct Spatial {
     pub edge_difference: Option<f64>,
 }
 
-/// Tests the rows, columns and outer ring of a plate of `format` rows and columns, by residuals cut at three robust
-/// standard deviations. Nothing is tested with fewer than 24 residuals, or without any spread.
-pub fn test(residuals: &[Residual], format: (u16, u16)) -> Spatial {
+/// What tests of many plates use again: room, and tails of the distributions, which plates of one layout share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    values: Vec<f64>,
+    tails: [Option<FTail>; 3],
+}
+
+/// Where residuals lie and how wide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Centre {
+    /// Their median.
+    pub middle: f64,
+    /// Their scaled median absolute deviation, above 0.
+    pub scale: f64,
+}
+
+/// Median and spread of residuals; `None` for fewer than 24, or without any spread.
+pub fn centre(residuals: &[Residual], scratch: &mut Scratch) -> Option<Centre> {
     if residuals.len() < FEWEST_RESIDUALS {
-        return Spatial::default();
+        return None;
     }
-    let mut values: Vec<f64> = residuals.iter().map(|r| r.value).collect();
-    let Some((middle, scale)) = centre(&mut values) else { return Spatial::default() };
+    scratch.values.clear();
+    scratch.values.extend(residuals.iter().map(|r| r.value));
+    centre_of(&mut scratch.values)
+}
+
+/// Tests the rows, columns and outer ring of a plate of `format` rows and columns, by residuals cut at three robust
+/// standard deviations about their centre.
+pub fn test(residuals: &[Residual], format: (u16, u16), centre: Centre, scratch: &mut Scratch) -> Spatial {
+    let Centre { middle, scale } = centre;
     let cut = |r: &Residual| (r.value - middle).clamp(-CUT * scale, CUT * scale);
     let is_outer = |at: WellPosition| at.row == 1 || at.column == 1 || at.row == format.0 || at.column == format.1;
-    let by = |group: &dyn Fn(WellPosition) -> usize| effect(residuals.iter().map(|r| (group(r.position), cut(r))));
     let (mut sum, mut n) = ([0.0; 2], [0.0; 2]);
     for r in residuals {
         let ring = usize::from(is_outer(r.position));
         sum[ring] += cut(r);
         n[ring] += 1.0;
     }
+    let [of_rows, of_columns, of_edge] = &mut scratch.tails;
     Spatial {
-        row: by(&|at| usize::from(at.row)),
-        column: by(&|at| usize::from(at.column)),
-        edge: by(&|at| usize::from(is_outer(at))),
+        row: effect(residuals.iter().map(|r| (usize::from(r.position.row), cut(r))), of_rows),
+        column: effect(residuals.iter().map(|r| (usize::from(r.position.column), cut(r))), of_columns),
+        edge: effect(residuals.iter().map(|r| (usize::from(is_outer(r.position)), cut(r))), of_edge),
         edge_difference: (n[0] > 0.0 && n[1] > 0.0).then(|| sum[1] / n[1] - sum[0] / n[0]),
     }
 }
 
 /// Median and scaled median absolute deviation; `None` without spread.
-fn centre(values: &mut [f64]) -> Option<(f64, f64)> {
+fn centre_of(values: &mut [f64]) -> Option<Centre> {
     let middle = median(values)?;
     values.iter_mut().for_each(|v| *v = (*v - middle).abs());
     let scale = MAD_SCALE * median(values)?;
-    (scale > 0.0 && scale.is_finite()).then_some((middle, scale))
+    (scale > 0.0 && scale.is_finite()).then_some(Centre { middle, scale })
 }
 
-/// One-way analysis of variance of (group, value) pairs, groups below 50.
-fn effect(values: impl Iterator<Item = (usize, f64)>) -> Option<Effect> {
+/// One-way analysis of variance of (group, value) pairs, groups below 50. `tail` is the last one's.
+fn effect(values: impl Iterator<Item = (usize, f64)>, tail: &mut Option<FTail>) -> Option<Effect> {
     let (mut n, mut sum) = ([0.0f64; 50], [0.0f64; 50]);
     let mut squares = 0.0;
     for (group, value) in values {
@@ -98,7 +120,10 @@ fn effect(values: impl Iterator<Item = (usize, f64)>) -> Option<Effect> {
     let (df_between, df_within) = (groups - 1.0, all - groups);
     let between = (explained - total * total / all).max(0.0);
     let within = squares - explained;
-    let tail = FTail::new(df_between, df_within)?;
+    if !tail.is_some_and(|tail| tail.is(df_between, df_within)) {
+        *tail = FTail::new(df_between, df_within);
+    }
+    let tail = (*tail)?;
     if within <= 0.0 {
         return None;
     }
@@ -112,13 +137,9 @@ fn effect(values: impl Iterator<Item = (usize, f64)>) -> Option<Effect> {
 }
 
 /// Wells that are part of a cluster of outliers: at least four neighbours, side by side or one above the other, whose
-/// residuals all lie more than 3.5 robust standard deviations from the plate's median, on the same side. Answers
+/// residuals all lie more than 3.5 robust standard deviations from the plate's centre, on the same side. Answers
 /// indices into `residuals`, ascending.
-pub fn clusters(residuals: &[Residual]) -> Vec<usize> {
-    let mut values: Vec<f64> = residuals.iter().map(|r| r.value).collect();
-    let Some((middle, scale)) = centre(&mut values).filter(|_| residuals.len() >= FEWEST_RESIDUALS) else {
-        return Vec::new();
-    };
+pub fn clusters(residuals: &[Residual], Centre { middle, scale }: Centre) -> Vec<usize> {
     let side = |r: &Residual| {
         let deviation = (r.value - middle) / scale;
         if deviation.abs() < CLUSTER_DEVIATION { 0i8 } else { deviation.signum() as i8 }
@@ -168,6 +189,16 @@ mod tests {
     use super::*;
     use crate::math::random::standard_normal;
 
+    fn tested(residuals: &[Residual]) -> Spatial {
+        let mut scratch = Scratch::default();
+        let about = centre(residuals, &mut scratch).expect("residuals with a spread");
+        test(residuals, (16, 24), about, &mut scratch)
+    }
+
+    fn clustered(residuals: &[Residual]) -> Vec<usize> {
+        clusters(residuals, centre(residuals, &mut Scratch::default()).expect("residuals with a spread"))
+    }
+
     fn noise(plate: u32) -> Vec<Residual> {
         let places = (1..=16).flat_map(|row| (1..=24).map(move |column| (row, column)));
         places
@@ -184,7 +215,7 @@ mod tests {
         // scipy.stats.f_oneway([1, 2, 3, 4], [2, 3, 4, 6], [5, 6, 7, 9]): F 7.633333333333335, p 0.011522473866737036.
         let groups = [[1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 6.0], [5.0, 6.0, 7.0, 9.0]];
         let values = groups.iter().enumerate().flat_map(|(g, values)| values.iter().map(move |v| (g, *v)));
-        let found = effect(values).expect("an effect");
+        let found = effect(values, &mut None).expect("an effect");
         assert!((found.p - 0.011_522_473_866_737_036).abs() < 1e-12, "{found:?}");
         // Sums of squares between and within, by hand.
         let (between, within): (f64, f64) = (229.0 / 6.0, 22.5);
@@ -195,18 +226,18 @@ mod tests {
     fn noise_is_called_an_effect_as_often_as_the_level_says() {
         let plates = 2000;
         let mut called = [0; 3];
-        let mut clustered = 0;
+        let mut n_clustered = 0;
         for plate in 0..plates {
             let residuals = noise(plate);
-            let found = test(&residuals, (16, 24));
+            let found = tested(&residuals);
             for (count, effect) in called.iter_mut().zip([found.row, found.column, found.edge]) {
                 *count += u32::from(effect.is_some_and(|e| e.p < 0.05));
             }
-            clustered += clusters(&residuals).len();
+            n_clustered += clustered(&residuals).len();
         }
         // 100 expected of each, standard deviation 9.7.
         assert!(called.iter().all(|n| (65..=135).contains(n)), "{called:?}");
-        assert_eq!(clustered, 0);
+        assert_eq!(n_clustered, 0);
     }
 
     #[test]
@@ -215,14 +246,14 @@ mod tests {
             let planted = |r: &Residual| sd * 1.414 * if r.position.row.is_multiple_of(2) { 0.707 } else { -0.707 };
             let mut residuals = noise(plate);
             residuals.iter_mut().for_each(|r| r.value += planted(r));
-            let found = test(&residuals, (16, 24));
+            let found = tested(&residuals);
             let row = found.row.expect("rows");
             assert!(row.p < 1e-6 && (row.sd / sd - 1.0).abs() < 0.3, "{row:?}");
             assert!(found.column.expect("columns").p > 1e-3);
             let mut residuals = noise(plate);
             let outer = |at: WellPosition| at.row == 1 || at.row == 16 || at.column == 1 || at.column == 24;
             residuals.iter_mut().filter(|r| outer(r.position)).for_each(|r| r.value -= sd);
-            let found = test(&residuals, (16, 24));
+            let found = tested(&residuals);
             assert!(found.edge.expect("edge").p < 1e-3);
             assert!((found.edge_difference.expect("edge") + sd).abs() < 0.4);
         }
@@ -233,16 +264,16 @@ mod tests {
         let mut residuals = noise(3);
         let stained = |at: WellPosition| (4..=6).contains(&at.row) && (10..=11).contains(&at.column);
         residuals.iter_mut().filter(|r| stained(r.position)).for_each(|r| r.value = -8.0);
-        let found = clusters(&residuals);
+        let found = clustered(&residuals);
         assert_eq!(found.len(), 6);
         assert!(found.iter().all(|i| stained(residuals[*i].position)));
         let mut residuals = noise(3);
         residuals.iter_mut().step_by(30).for_each(|r| r.value = -8.0);
-        assert!(clusters(&residuals).is_empty());
+        assert!(clustered(&residuals).is_empty());
         // Neighbours on either side of zero are not one stain.
         let mut residuals = noise(3);
         let stained = residuals.iter_mut().filter(|r| stained(r.position));
         stained.enumerate().for_each(|(i, r)| r.value = if i % 2 == 0 { -8.0 } else { 8.0 });
-        assert_eq!(clusters(&residuals).len(), 0);
+        assert_eq!(clustered(&residuals).len(), 0);
     }
 }

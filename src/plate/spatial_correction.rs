@@ -14,7 +14,7 @@
 
 use super::median_polish::polish;
 use super::spread::{mean, median_and_mad};
-use super::{NormalisedWell, PlateStage, dose_layout, groups};
+use super::{NormalisedWells, PlateStage, dose_layout, groups};
 use crate::Result;
 use crate::backend::{Backend, SpatialBatch, SpatialPoint};
 use crate::config::SpatialCorrection;
@@ -180,11 +180,11 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
     let mut outcomes = Vec::with_capacity(plates.len());
     let mut in_batch = batch.offsets.windows(2);
     for plate in &plates {
-        let Some(first) = plate.wells.first().map(|i| &stage.wells[*i].well) else { continue };
+        let Some(first) = plate.wells.first() else { continue };
         let n_wells = plate.used.iter().filter(|used| **used).count();
         let mut outcome = SpatialOutcome {
-            plate: first.plate,
-            line: plate.wells.iter().find_map(|i| stage.wells[*i].well.line),
+            plate: stage.wells.plate(*first),
+            line: plate.wells.iter().find_map(|i| stage.wells.wells().line(*i)),
             n_wells,
             sd: 0.0,
             applied: 0.0,
@@ -206,21 +206,20 @@ pub fn correct(stage: &mut PlateStage, kind: SpatialCorrection, backend: &dyn Ba
 }
 
 /// The plates, with the wells that are inactive at first sight.
-fn work(wells: &[NormalisedWell]) -> Vec<Work> {
+fn work(wells: &NormalisedWells) -> Vec<Work> {
     let mut plates = Vec::new();
     for members in groups(wells) {
-        let samples = members.iter().map(|i| &wells[*i].well).filter(|well| well.role == Role::Sample);
+        let samples = members.iter().map(|i| wells.wells().get(*i)).filter(|well| well.role == Role::Sample);
         let by_samples = dose_layout::arranged(samples).is_none();
         let used: Vec<bool> = members
             .iter()
-            .map(|i| &wells[*i])
-            .map(|w| match w.well.role {
+            .map(|i| match wells.role(*i) {
                 Role::Vehicle => true,
-                Role::Sample => by_samples && (w.response - 1.0).abs() < FIRST_SIGHT,
+                Role::Sample => by_samples && (wells.responses()[*i] - 1.0).abs() < FIRST_SIGHT,
                 _ => false,
             })
             .collect();
-        let reason = if members.iter().any(|i| wells[*i].well.position.is_none()) {
+        let reason = if members.iter().any(|i| wells.position(*i).is_none()) {
             "no_position"
         } else if used.iter().filter(|used| **used).count() < FEWEST_WELLS {
             if by_samples { "few_inactive_wells" } else { "structured_layout" }
@@ -232,12 +231,12 @@ fn work(wells: &[NormalisedWell]) -> Vec<Work> {
     plates
 }
 
-fn gathered(wells: &[NormalisedWell], plates: &[Work]) -> SpatialBatch {
+fn gathered(wells: &NormalisedWells, plates: &[Work]) -> SpatialBatch {
     let mut batch = SpatialBatch { offsets: vec![0], ..SpatialBatch::default() };
     for plate in plates.iter().filter(|plate| plate.reason.is_empty()) {
-        for (well, used) in plate.wells.iter().map(|i| &wells[*i]).zip(&plate.used) {
-            batch.place.push(well.well.position.map_or((0, 0), |at| (at.row, at.column)));
-            batch.value.push(well.response);
+        for (well, used) in plate.wells.iter().zip(&plate.used) {
+            batch.place.push(wells.position(*well).map_or((0, 0), |at| (at.row, at.column)));
+            batch.value.push(wells.responses()[*well]);
             batch.used.push(*used);
         }
         batch.offsets.push(batch.value.len());
@@ -291,19 +290,20 @@ fn rows_and_columns(batch: &SpatialBatch, wells: Range<usize>) -> Vec<SpatialPoi
 }
 
 /// Leaves aside what lies far from the surface, and takes up what lies on it.
-fn choose_again(wells: &[NormalisedWell], plates: &mut [Work], batch: &SpatialBatch, points: &[SpatialPoint]) {
+fn choose_again(wells: &NormalisedWells, plates: &mut [Work], batch: &SpatialBatch, points: &[SpatialPoint]) {
     let mut bounds = batch.offsets.windows(2);
     for plate in plates.iter_mut().filter(|plate| plate.reason.is_empty()) {
         let Some(at) = bounds.next() else { return };
         let points = &points[at[0]..at[1]];
-        let wells: Vec<&NormalisedWell> = plate.wells.iter().map(|i| &wells[*i]).collect();
-        let away = |i: usize| wells[i].response - points[i].value;
-        let mut residuals: Vec<f64> = (0..wells.len()).filter(|&i| plate.used[i]).map(away).collect();
+        let members = &plate.wells;
+        let away = |i: usize| wells.responses()[members[i]] - points[i].value;
+        let mut residuals: Vec<f64> = (0..members.len()).filter(|&i| plate.used[i]).map(away).collect();
         let Some((middle, spread)) = median_and_mad(&mut residuals) else { continue };
         let limit = SECOND_SIGHT * spread;
         let may_be_used = |role: Role| role == Role::Vehicle || (role == Role::Sample && plate.by_samples);
-        let chosen: Vec<bool> =
-            (0..wells.len()).map(|i| may_be_used(wells[i].well.role) && (away(i) - middle).abs() <= limit).collect();
+        let chosen: Vec<bool> = (0..members.len())
+            .map(|i| may_be_used(wells.role(members[i])) && (away(i) - middle).abs() <= limit)
+            .collect();
         // With too few left the first sight stands.
         if chosen.iter().filter(|used| **used).count() >= FEWEST_WELLS {
             plate.used = chosen;
@@ -312,11 +312,11 @@ fn choose_again(wells: &[NormalisedWell], plates: &mut [Work], batch: &SpatialBa
 }
 
 /// Whether the surface has wells around every sample well.
-fn covers(wells: &[NormalisedWell], plate: &Work, points: &[SpatialPoint]) -> bool {
-    let place = |i: &usize| wells[*i].well.position.map_or((0.0, 0.0), |at| (f64::from(at.row), f64::from(at.column)));
+fn covers(wells: &NormalisedWells, plate: &Work, points: &[SpatialPoint]) -> bool {
+    let place = |i: &usize| wells.position(*i).map_or((0.0, 0.0), |at| (f64::from(at.row), f64::from(at.column)));
     let used: Vec<(f64, f64)> =
         plate.wells.iter().zip(&plate.used).filter(|(_, used)| **used).map(|(i, _)| place(i)).collect();
-    let samples = plate.wells.iter().zip(points).filter(|(i, _)| wells[**i].well.role == Role::Sample);
+    let samples = plate.wells.iter().zip(points).filter(|(i, _)| wells.role(**i) == Role::Sample);
     samples.map(|(i, point)| (place(i), point.squares)).all(|((row, column), squares)| {
         let near = |(r, c): &&(f64, f64)| (r - row) * (r - row) + (c - column) * (c - column) < FARTHEST;
         squares <= MOST_SQUARES && used.iter().filter(near).count() >= ENOUGH
@@ -324,7 +324,7 @@ fn covers(wells: &[NormalisedWell], plate: &Work, points: &[SpatialPoint]) -> bo
 }
 
 /// Divides the shrunk surface out and brings the vehicle wells back to 1.
-fn apply(wells: &mut [NormalisedWell], plate: &Work, points: &[SpatialPoint], outcome: &mut SpatialOutcome) {
+fn apply(wells: &mut NormalisedWells, plate: &Work, points: &[SpatialPoint], outcome: &mut SpatialOutcome) {
     let (members, used) = (&plate.wells, &plate.used);
     let of_used =
         |value: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..used.len()).filter(|&i| used[i]).map(value).collect() };
@@ -335,7 +335,7 @@ fn apply(wells: &mut [NormalisedWell], plate: &Work, points: &[SpatialPoint], ou
     };
     let squares = mean(&of_used(&|i| points[i].squares)).unwrap_or(0.0);
     let own = mean(&of_used(&|i| points[i].own)).unwrap_or(0.0);
-    let residual = of_used(&|i| (wells[members[i]].response - points[i].value).powi(2));
+    let residual = of_used(&|i| (wells.responses()[members[i]] - points[i].value).powi(2));
     // E residual² = noise (1 - 2 own + squares), and of a flat plate E (surface - level)² = noise (squares - 1 / n).
     let noise = mean(&residual).unwrap_or(0.0) / (1.0 - 2.0 * own + squares).max(0.05);
     let seen = mean(&surface.iter().map(|s| (s - level).powi(2)).collect::<Vec<_>>()).unwrap_or(0.0);
@@ -346,11 +346,11 @@ fn apply(wells: &mut [NormalisedWell], plate: &Work, points: &[SpatialPoint], ou
         return;
     }
     for (i, point) in members.iter().zip(points) {
-        wells[*i].response /= (1.0 + outcome.applied * (point.value / level - 1.0)).max(LEAST_FACTOR);
+        wells.responses_mut()[*i] /= (1.0 + outcome.applied * (point.value / level - 1.0)).max(LEAST_FACTOR);
     }
     let vehicles: Vec<f64> =
-        members.iter().map(|i| &wells[*i]).filter(|w| w.well.role == Role::Vehicle).map(|w| w.response).collect();
+        members.iter().filter(|i| wells.role(**i) == Role::Vehicle).map(|i| wells.responses()[*i]).collect();
     if let Some(vehicle) = mean(&vehicles).filter(|m| *m > LEAST_FACTOR) {
-        members.iter().for_each(|i| wells[*i].response /= vehicle);
+        members.iter().for_each(|i| wells.responses_mut()[*i] /= vehicle);
     }
 }

@@ -1,7 +1,7 @@
 //! The tables `plates` and `wells`.
 
 use super::spatial::Effect;
-use super::{BatchQuality, NormalisedWell, PlateCurve, PlateQuality};
+use super::{BatchQuality, NormalisedWells, PlateCurve, PlateQuality};
 use crate::report::table::Table;
 use crate::screen::Screen;
 
@@ -49,7 +49,7 @@ pub fn table(plates: &[PlateQuality], screen: &Screen) -> Table {
 /// The table `wells`: each well with its response (viability fraction), and all that is needed to start from it again.
 ///
 /// Doses are molar, as `conc_unit` says. `flags` are codes joined by `;`: those of [`super::flags::WellFlags::CODES`].
-pub fn wells_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
+pub fn wells_table(wells: &NormalisedWells, screen: &Screen) -> Table {
     let drug =
         |i: usize| wells.iter().map(move |w| w.well.treatments[i].map(|treatment| screen.drugs.name(treatment.drug)));
     let dose = |i: usize| wells.iter().map(move |w| w.well.treatments[i].map(|treatment| treatment.dose));
@@ -116,8 +116,9 @@ pub fn batches_table(batches: &[BatchQuality], screen: &Screen) -> Table {
 }
 
 /// The table `flagged`: the rows of `wells` that have a flag.
-pub fn flagged_table(wells: &[NormalisedWell], screen: &Screen) -> Table {
-    let flagged: Vec<NormalisedWell> = wells.iter().filter(|w| w.flags.any()).copied().collect();
+pub fn flagged_table(wells: &NormalisedWells, screen: &Screen) -> Table {
+    let is_flagged = |(well, flags): (u32, &super::flags::WellFlags)| flags.any().then_some(well);
+    let flagged = wells.select(&(0..).zip(wells.flags()).filter_map(is_flagged).collect::<Vec<u32>>());
     Table { name: "flagged".into(), ..wells_table(&flagged, screen) }
 }
 

@@ -41,12 +41,14 @@ pub struct VehicleNoise {
 pub fn weigh(stage: &mut PlateStage) -> Vec<VehicleNoise> {
     let groups = groups(&stage.wells);
     let mut noises: Vec<VehicleNoise> = Vec::with_capacity(groups.len());
+    let mut vehicles: Vec<f64> = Vec::new();
     for members in &groups {
-        let wells = || members.iter().map(|i| &stage.wells[*i]);
-        let vehicles: Vec<f64> = wells().filter(|w| w.well.role == Role::Vehicle).map(|w| w.response).collect();
+        let wells = &stage.wells;
+        vehicles.clear();
+        vehicles.extend(members.iter().filter(|i| wells.role(**i) == Role::Vehicle).map(|i| wells.responses()[*i]));
         let variance = moments(&vehicles).and_then(|m| m.sd).map(|sd| sd * sd);
-        let plate = wells().next().map_or(0, |w| w.well.plate);
-        let line = wells().find_map(|w| w.well.line);
+        let plate = members.first().map_or(0, |i| wells.plate(*i));
+        let line = members.iter().find_map(|i| wells.wells().line(*i));
         noises.push(VehicleNoise {
             plate,
             line,
@@ -69,7 +71,8 @@ pub fn weigh(stage: &mut PlateStage) -> Vec<VehicleNoise> {
     }
     for (members, noise) in groups.iter().zip(&noises) {
         let added = 1.0 / noise.weight - 1.0;
-        members.iter().for_each(|i| stage.wells[*i].weight = 1.0 / (1.0 / stage.wells[*i].weight + added));
+        let weights = stage.wells.weights_mut();
+        members.iter().for_each(|i| weights[*i] = 1.0 / (1.0 / weights[*i] + added));
     }
     noises
 }

@@ -10,7 +10,8 @@ use crate::report::page::{self, Page};
 use crate::report::picture::interval;
 use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
 use crate::report::{files, table::Table};
-use crate::screen::{Rejected, Screen};
+use crate::screen::Screen;
+use crate::screen::rejections::Rejections;
 use crate::{Error, Result, ingest, plate, rank, resistance, synergy};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -188,12 +189,12 @@ fn no_viability(normalization: Normalization) -> Error {
 }
 
 /// The tables say why for each well; this says it once.
-fn nothing_usable(counts: &Counts, rejected: &[Rejected]) -> Error {
+fn nothing_usable(counts: &Counts, rejected: &Rejections) -> Error {
     let commonest = counts.rejected_by_reason.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(*reason)));
     let problem = match commonest {
         None => "the screen has no well".to_owned(),
         Some((reason, n)) => {
-            let detail = rejected.iter().find(|r| r.reason == reason.as_str()).map_or("", |r| r.detail.as_str());
+            let detail = rejected.iter().find(|r| r.reason == reason.as_str()).map_or("", |r| r.detail);
             format!("none of the {} wells can be used; {n} are `{reason}`: {detail}", counts.wells_in)
         }
     };
@@ -211,8 +212,8 @@ fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
         pairs: analysis.pairs.len(),
         ..Counts::default()
     };
-    for rejected in &analysis.rejected {
-        *counts.rejected_by_reason.entry(rejected.reason.to_owned()).or_default() += 1;
+    for (_, reason, n) in analysis.rejected.counts() {
+        *counts.rejected_by_reason.entry(reason.to_owned()).or_default() += n;
     }
     counts
 }
@@ -245,12 +246,12 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
 }
 
 /// The `rejected` table: every well left out, with its reason.
-fn rejected_table(rejected: &[Rejected], screen: &Screen) -> Table {
+fn rejected_table(rejected: &Rejections, screen: &Screen) -> Table {
     Table::new("rejected")
         .text("plate_id", rejected.iter().map(|r| Some(screen.plates.name(r.plate))))
         .text("well", rejected.iter().map(|r| r.well.map(|w| w.to_string())))
         .text("reason", rejected.iter().map(|r| Some(r.reason)))
-        .text("detail", rejected.iter().map(|r| Some(r.detail.as_str())))
+        .text("detail", rejected.iter().map(|r| Some(r.detail)))
 }
 
 fn page_of<'a>(

@@ -51,7 +51,7 @@ impl DoseLevels {
     /// Levels of a drug from every dose at which it was used.
     pub fn new(doses: impl IntoIterator<Item = f64>) -> Self {
         let mut doses: Vec<f64> = doses.into_iter().filter(|d| *d > 0.0 && d.is_finite()).collect();
-        doses.sort_by(f64::total_cmp);
+        doses.sort_unstable_by(f64::total_cmp);
         let mut groups = Vec::new();
         let mut start = 0;
         while start < doses.len() {

@@ -7,7 +7,7 @@
 use super::names::NameId;
 use super::well::{Role, Treatment};
 use super::{Rejected, Screen};
-use crate::plate::NormalisedWell;
+use crate::plate::NormalisedWells;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -155,7 +155,7 @@ pub struct Gathered {
 ///   well of the screen: a drug that is on every plate is then known far better than from one matrix alone. Where the
 ///   data name blocks, a matrix keeps the margins of its own block, unless they have fewer than 3 nonzero doses and
 ///   the line's curve has more. Margins from elsewhere are shown in `cells` at the doses that were combined.
-pub fn gather(wells: &[NormalisedWell], screen: &Screen, anchor: Option<NameId>, vehicle_point: bool) -> Gathered {
+pub fn gather(wells: &NormalisedWells, screen: &Screen, anchor: Option<NameId>, vehicle_point: bool) -> Gathered {
     let mut unused = Vec::new();
     let mut singles: Vec<(CurveKey, Observation)> = Vec::new();
     let mut pairs: Vec<(MatrixKey, Observation)> = Vec::new();
@@ -219,7 +219,7 @@ fn in_order(first: Treatment, second: Treatment, screen: &Screen, anchor: Option
 
 /// The untreated point of each line: every vehicle well of the line, and those without a line on its plates.
 fn vehicles_of_lines(
-    wells: &[NormalisedWell],
+    wells: &NormalisedWells,
     plates_of_line: &BTreeMap<NameId, BTreeSet<NameId>>,
 ) -> BTreeMap<NameId, CurvePoint> {
     let mut lines_of_plate: BTreeMap<NameId, Vec<NameId>> = BTreeMap::new();

@@ -1,17 +1,22 @@
 //! What a screen is: plates and wells, lines and their parents, drugs and doses, curves and dose matrices.
 
+pub mod column;
 pub mod dose;
 pub mod dose_matrix;
 pub mod line;
 pub mod names;
+pub mod rejections;
 pub mod response;
 pub mod schema;
 pub mod well;
+pub mod wells;
 
 use line::LineAnnotation;
 use names::{NameId, Names};
+use rejections::Rejections;
 pub use response::{Orientation, Scale};
-use well::{Well, WellPosition};
+use well::WellPosition;
+use wells::Wells;
 
 /// Why a well, or a value, could not be used: a code for tables and a sentence for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,9 +51,9 @@ pub struct Screen {
     /// What is known of each line, by its id; may be shorter than `lines`.
     pub annotations: Vec<LineAnnotation>,
     /// Wells that can be used so far, in input order.
-    pub wells: Vec<Well>,
+    pub wells: Wells,
     /// Wells that cannot, with the reason.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Rejections,
     /// Rows of the input.
     pub wells_in: usize,
     /// What `Well::signal` holds: [`Orientation::Signal`] or, already a fraction, [`Orientation::Viability`].

@@ -38,6 +38,25 @@ impl WellPosition {
     }
 }
 
+/// A place that may not be known, in the size of one number; unknown comes first, then row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Place(u32);
+
+impl From<Option<WellPosition>> for Place {
+    #[inline]
+    fn from(position: Option<WellPosition>) -> Self {
+        Self(position.map_or(0, |at| u32::from(at.row) << 16 | u32::from(at.column)))
+    }
+}
+
+impl Place {
+    /// The position, where it is known.
+    #[inline]
+    pub fn position(self) -> Option<WellPosition> {
+        (self.0 != 0).then_some(WellPosition { row: (self.0 >> 16) as u16, column: self.0 as u16 })
+    }
+}
+
 impl fmt::Display for WellPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.row - 1;
@@ -93,7 +112,7 @@ pub struct Treatment {
     pub dose: f64,
 }
 
-/// One well of the screen.
+/// One well of the screen: a row of [`super::wells::Wells`].
 #[derive(Debug, Clone, Copy)]
 pub struct Well {
     /// The plate, in [`super::Screen::plates`].
@@ -124,12 +143,12 @@ pub struct Well {
 
 impl Well {
     /// The drugs present at a dose above zero.
-    pub fn active(&self) -> impl Iterator<Item = Treatment> + '_ {
-        self.treatments.iter().flatten().copied().filter(|t| t.dose > 0.0)
+    pub fn active(self) -> impl Iterator<Item = Treatment> + Clone {
+        self.named().filter(|t| t.dose > 0.0)
     }
 
     /// The drugs named for the well, at any dose.
-    pub fn named(&self) -> impl Iterator<Item = Treatment> + '_ {
-        self.treatments.iter().flatten().copied()
+    pub fn named(self) -> impl Iterator<Item = Treatment> + Clone {
+        self.treatments.into_iter().flatten()
     }
 }

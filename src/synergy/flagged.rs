@@ -5,7 +5,7 @@ use super::{Margins, MatrixScore, SynergyModel};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::FitSettings;
-use crate::plate::{NormalisedWell, PlateQuality, Verdict};
+use crate::plate::{NormalisedWells, PlateQuality, Verdict};
 use crate::screen::dose_matrix::{DoseMatrix, Gathered, MatrixKey};
 use crate::screen::names::NameId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ fn key_of(key: &MatrixKey) -> Key {
 
 /// Fills `qc_burden`: the share of a matrix's wells (those naming both drugs) that are flagged, or on a plate whose
 /// verdict is not good.
-pub fn add_burden(scores: &mut [MatrixScore], wells: &[NormalisedWell], plates: &[PlateQuality]) {
+pub fn add_burden(scores: &mut [MatrixScore], wells: &NormalisedWells, plates: &[PlateQuality]) {
     // A plate that holds several lines has a verdict for each; one that names no line has one for all.
     let doubtful: BTreeSet<(NameId, Option<NameId>)> = plates
         .iter()
@@ -28,7 +28,7 @@ pub fn add_burden(scores: &mut [MatrixScore], wells: &[NormalisedWell], plates: 
         .map(|p| (p.plate, p.line))
         .collect();
     let mut shares: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
-    for well in wells {
+    for well in wells.iter() {
         let mut named = well.well.named().map(|t| t.drug);
         let (Some(a), Some(b), None) = (named.next(), named.next(), named.next()) else { continue };
         let (plate, line) = (well.well.plate, well.well.line);
@@ -55,14 +55,14 @@ pub fn add_burden(scores: &mut [MatrixScore], wells: &[NormalisedWell], plates: 
 pub fn add_unflagged(
     scores: &mut [MatrixScore],
     matrices: &[DoseMatrix],
-    wells: &[NormalisedWell],
-    gather: impl FnOnce(&[NormalisedWell]) -> Gathered,
+    wells: &NormalisedWells,
+    gather: impl FnOnce(&NormalisedWells) -> Gathered,
     models: &[SynergyModel],
     margins: Margins,
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<()> {
-    let sound: Vec<NormalisedWell> = wells.iter().filter(|w| !w.flags.any()).copied().collect();
+    let sound = wells.unflagged();
     let kept = if sound.len() == wells.len() { Vec::new() } else { gather(&sound).matrices };
     let kept: BTreeMap<Key, DoseMatrix> = kept.into_iter().map(|matrix| (key_of(&matrix.key), matrix)).collect();
     let (mut again, mut which) = (Vec::new(), Vec::new());

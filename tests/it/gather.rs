@@ -47,7 +47,7 @@ fn sample(treatments: &[(u32, f64)], response: f64) -> NormalisedWell {
 }
 
 fn gathered(wells: &[NormalisedWell]) -> Gathered {
-    gather(wells, &screen(), Some(ANCHOR), true)
+    gather(&wells.iter().copied().collect(), &screen(), Some(ANCHOR), true)
 }
 
 #[test]
@@ -82,7 +82,8 @@ fn pairs_are_ordered_by_the_anchor_then_by_name() {
     let matrix = &gathered(&[sample(&[(3, 1e-6), (1, 1e-7)], 0.5)]).matrices[0];
     assert_eq!((matrix.cells[0].dose_a, matrix.cells[0].dose_b), (1e-7, 1e-6));
     // Without an anchor, by name alone.
-    let key = gather(&[sample(&[(2, 1e-6), (0, 1e-7)], 0.5)], &screen(), None, true).matrices[0].key;
+    let key =
+        gather(&std::iter::once(sample(&[(2, 1e-6), (0, 1e-7)], 0.5)).collect(), &screen(), None, true).matrices[0].key;
     assert_eq!((key.drug_a, key.drug_b), (0, 2));
 }
 

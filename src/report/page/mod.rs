@@ -14,10 +14,11 @@ use crate::model::ModelId;
 use crate::plate::PlateQuality;
 use crate::rank::RankedPair;
 use crate::resistance::Resistance;
+use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
-use crate::screen::{Rejected, Screen};
+use crate::screen::rejections::Rejections;
 use crate::synergy::{MatrixScore, SynergyModel};
 use crate::{Error, Result};
 use minijinja::value::Serde;
@@ -64,7 +65,7 @@ pub struct Page<'a> {
     /// Quality of every plate.
     pub plates: &'a [PlateQuality],
     /// Every well left out.
-    pub rejected: &'a [Rejected],
+    pub rejected: &'a Rejections,
     /// How many of the best pairs are drawn.
     pub pairs_drawn: usize,
 }

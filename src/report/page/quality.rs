@@ -5,7 +5,7 @@ use crate::plate::{PlateQuality, Verdict};
 use crate::report::picture::{interval, plate_strip};
 use crate::report::quantity;
 use crate::resistance::Resistance;
-use crate::screen::Rejected;
+use crate::screen::rejections::Rejection;
 use minijinja::Value;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -98,16 +98,16 @@ pub(super) struct Reason {
 
 /// Rejected wells by reason, the commonest first.
 pub(super) fn rejected(page: &Page<'_>) -> Vec<Reason> {
-    let mut reasons: BTreeMap<&'static str, (usize, &Rejected)> = BTreeMap::new();
-    for rejected in page.rejected {
+    let mut reasons: BTreeMap<&'static str, (usize, Rejection<'_>)> = BTreeMap::new();
+    for rejected in page.rejected.iter() {
         reasons.entry(rejected.reason).or_insert((0, rejected)).0 += 1;
     }
     let mut sorted: Vec<_> = reasons.into_iter().collect();
     sorted.sort_by_key(|(code, (n, _))| (Reverse(*n), *code));
-    let reason = |(code, (n, first)): (&'static str, (usize, &Rejected))| {
+    let reason = |(code, (n, first)): (&'static str, (usize, Rejection<'_>))| {
         let plate = quantity::clip(page.screen.plates.name(first.plate), NAME);
         let well = first.well.map(|w| format!(", well {w}")).unwrap_or_default();
-        let detail = quantity::clip(&first.detail, 160);
+        let detail = quantity::clip(first.detail, 160);
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         Reason {
             reason: wording::explain(code),

@@ -19,10 +19,10 @@ type Wells = BTreeMap<(String, String), (f64, Vec<(String, f64)>)>;
 
 /// Signals of a screen by plate and well, with the drugs.
 fn wells(screen: &Screen) -> Wells {
-    let drugs = |well: &isobole::screen::well::Well| {
+    let drugs = |well: isobole::screen::well::Well| {
         well.active().map(|t| (screen.drugs.name(t.drug).to_owned(), t.dose)).collect::<Vec<_>>()
     };
-    let name = |well: &isobole::screen::well::Well| {
+    let name = |well: isobole::screen::well::Well| {
         (screen.plates.name(well.plate).to_owned(), well.position.unwrap().to_string())
     };
     screen.wells.iter().map(|well| (name(well), (well.signal, drugs(well)))).collect()
@@ -122,7 +122,7 @@ fn combenefit_replicates_from_old_workbooks() {
         let [a, b, v] = [&conc_a, &conc_b, &viability].map(|column| column[at].parse::<f64>().unwrap());
         expected.push(format!("EXAMPLE 3 {stem} {a:.4} {b:.4} {v:.5}"));
     }
-    let dose = |well: &isobole::screen::well::Well, drug: &str| {
+    let dose = |well: isobole::screen::well::Well, drug: &str| {
         let found = well.named().find(|t| screen.drugs.name(t.drug) == drug);
         found.map_or(0.0, |t| t.dose * 1e9)
     };

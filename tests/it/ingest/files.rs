@@ -105,7 +105,7 @@ fn what_is_wrong_with_a_file_is_said_in_one_sentence() {
     }
     let masses = "[units.molar_mass]\nclofarabine = 303.68";
     let screen = read(with("conc_unit", text(&["uM", "ng/mL", "nM", ""])), masses).unwrap();
-    let dose = screen.wells[1].treatments[0].unwrap().dose;
+    let dose = screen.wells.treatments(1)[0].unwrap().dose;
     assert!((dose - 1e-6 / 303.68).abs() < 1e-20, "1 ng/mL of 303.68 g/mol, not {dose}");
 }
 

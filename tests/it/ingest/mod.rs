@@ -99,6 +99,6 @@ pub fn rejected(screen: &Screen) -> Vec<(String, &'static str, String)> {
     screen
         .rejected
         .iter()
-        .map(|r| (r.well.map(|w| w.to_string()).unwrap_or_default(), r.reason, r.detail.clone()))
+        .map(|r| (r.well.map(|w| w.to_string()).unwrap_or_default(), r.reason, r.detail.to_owned()))
         .collect()
 }

@@ -25,7 +25,7 @@ fn read(path: PathBuf, mapping: &Mapping) -> Screen {
 
 fn reasons(screen: &Screen) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
-    for rejected in &screen.rejected {
+    for rejected in screen.rejected.iter() {
         *counts.entry(rejected.reason).or_default() += 1;
     }
     counts
@@ -98,7 +98,7 @@ fn syntoxprofiler_has_no_plates_and_two_kinds_of_sample() {
     let zero: Vec<_> = screen.wells.iter().filter(|well| well.role == Role::Vehicle).collect();
     assert_eq!(zero.len(), 40);
     assert!(zero.iter().all(|well| well.named().count() == 2));
-    assert!(close(screen.wells[0].signal, 1.0 - 0.310_396_983_034_212 / 100.0));
+    assert!(close(screen.wells.signals()[0], 1.0 - 0.310_396_983_034_212 / 100.0));
     // 2,560 less the inhibitions as pandas adds them up.
     assert!(close(sums(&screen, 0).1, 2_560.0 - 492.770_303_982_578_25));
 }
@@ -128,7 +128,7 @@ fn columns_of_other_tools_are_recognised() {
     assert_eq!(screen.blocks.len(), 466);
     assert!(screen.wells.iter().all(|well| well.position.is_none()));
     // The very first row: bendamustine 2500 nM, ibrutinib 50 nM, 14.474993 %.
-    let first = screen.wells[0];
+    let first = screen.wells.get(0);
     assert!(close(first.treatments[0].unwrap().dose, 2.5e-6) && close(first.treatments[1].unwrap().dose, 5e-8));
     assert!((first.signal - 0.14474993).abs() < 1e-8);
 }

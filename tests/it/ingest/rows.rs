@@ -8,13 +8,13 @@ use isobole::screen::Orientation;
 #[test]
 fn a_good_table_is_read_as_it_is() {
     let screen = read(good(), "").unwrap();
-    assert_eq!(screen.rejected, []);
+    assert!(screen.rejected.is_empty());
     assert_eq!(screen.drugs.iter().collect::<Vec<_>>(), ["clofarabine", "venetoclax"]);
     let doses: Vec<f64> = screen.wells.iter().flat_map(|w| w.active()).map(|t| t.dose).collect();
     assert!((doses[0] - 1e-6).abs() < 1e-18 && (doses[1] - 2e-9).abs() < 1e-20, "{doses:?}");
     let positions: Vec<String> = screen.wells.iter().map(|w| w.position.unwrap().to_string()).collect();
     assert_eq!(positions, ["A01", "A02", "A03", "B01"]);
-    assert_eq!(screen.wells[3].line, None);
+    assert_eq!(screen.wells.line(3), None);
 }
 
 #[test]

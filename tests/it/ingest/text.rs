@@ -25,7 +25,7 @@ fn plates_in_text_are_the_plates_in_parquet() {
     write(&parquet, good());
     let wells = |path: &PathBuf| {
         let screen = read_screen(std::slice::from_ref(path), &Mapping::default(), None).unwrap();
-        let one = |well: &isobole::screen::well::Well| format!("{well:?}");
+        let one = |well: isobole::screen::well::Well| format!("{well:?}");
         screen.wells.iter().map(one).collect::<Vec<_>>()
     };
     let expected = wells(&parquet);

@@ -4,7 +4,7 @@ use super::*;
 use isobole::plate::flags::WellFlags;
 use isobole::plate::{Verdict, table, wells_table};
 use isobole::report::table::Values;
-use isobole::screen::Orientation;
+use isobole::screen::{Orientation, Rejected};
 
 fn close(value: Option<f64>, expected: f64) -> bool {
     value.is_some_and(|v| (v - expected).abs() <= 1e-12 * expected.abs())
@@ -259,7 +259,7 @@ fn viabilities_pass_as_they_are() {
 #[test]
 fn a_plate_without_readable_wells_keeps_its_row() {
     let mut screen = screen(small_plate(1));
-    screen.rejected = vec![Rejected { plate: 0, well: None, reason: "signal_missing", detail: "no signal".to_owned() }];
+    screen.rejected.push(Rejected { plate: 0, well: None, reason: "signal_missing", detail: "no signal".to_owned() });
     let stage = stage(&screen, percent_of_vehicle());
     assert_eq!(stage.plates.len(), 2);
     assert_eq!((stage.plates[0].verdict, stage.plates[0].reason.as_str()), (Verdict::Unusable, "no_wells"));
@@ -279,8 +279,8 @@ fn a_back_end_that_loses_wells_is_an_error() {
 fn tables_have_the_columns_that_are_promised() {
     let screen = screen(small_plate(0));
     let mut stage = stage(&screen, percent_of_vehicle());
-    stage.wells[0].response = 36.0;
-    stage.wells[0].flags = WellFlags::of_response(36.0);
+    stage.wells.responses_mut()[0] = 36.0;
+    stage.wells.flags_mut()[0] = WellFlags::of_response(36.0);
     let (plates, wells) = (table(&stage.plates, &screen), wells_table(&stage.wells, &screen));
     assert_eq!((plates.name.as_str(), plates.rows(), wells.name.as_str(), wells.rows()), ("plates", 1, "wells", 18));
     for name in

@@ -12,8 +12,9 @@ use isobole::backend::PlateBatch;
 use isobole::config::Normalization;
 use isobole::plate::normalization::normalise;
 use isobole::plate::{PlateQuality, PlateSettings, PlateStage, run_with};
+use isobole::screen::Screen;
+use isobole::screen::rejections::Rejection;
 use isobole::screen::well::{Role, Treatment, Well, WellPosition};
-use isobole::screen::{Rejected, Screen};
 use std::collections::BTreeMap;
 
 /// A well with everything but its place, role and signal left out.
@@ -50,7 +51,7 @@ fn screen(wells: Vec<Well>) -> Screen {
         screen.lines.intern(name);
     }
     screen.drugs.intern("clofarabine");
-    screen.wells = wells;
+    screen.wells = wells.into();
     screen
 }
 
@@ -58,16 +59,16 @@ fn screen(wells: Vec<Well>) -> Screen {
 fn stage(screen: &Screen, settings: PlateSettings) -> PlateStage {
     let stage = run_with(screen, settings, |n: Normalization, p: &PlateBatch| Ok(normalise(n, p))).unwrap();
     let mut balance: BTreeMap<_, i64> = BTreeMap::new();
-    for well in &screen.wells {
+    for well in screen.wells.iter() {
         *balance.entry((well.plate, well.position)).or_default() += 1;
     }
-    for well in &stage.wells {
+    for well in stage.wells.iter() {
         assert!(well.response.is_finite() && well.weight > 0.0);
         *balance.entry((well.well.plate, well.well.position)).or_default() -= 1;
     }
-    for Rejected { plate, well, reason, detail } in &stage.rejected {
+    for Rejection { plate, well, reason, detail } in stage.rejected.iter() {
         assert!(!reason.is_empty() && !detail.is_empty());
-        *balance.entry((*plate, *well)).or_default() -= 1;
+        *balance.entry((plate, well)).or_default() -= 1;
     }
     assert!(balance.values().all(|n| *n == 0), "wells lost or doubled: {balance:?}");
     for quality in &stage.plates {

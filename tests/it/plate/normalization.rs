@@ -201,9 +201,11 @@ fn growth_needs_a_beginning_or_a_doubling_time() {
     assert!((sample.response - expected).abs() < 1e-12);
     known.annotations[0].doubling_time_h = Some(80.0);
     assert!(stage(&known, growth).rejected.iter().any(|r| r.reason == "doubling_time_too_long"));
-    for w in known.wells.iter_mut().filter(|w| w.role != Role::Blank) {
-        w.signal_t0 = Some(500.0);
-    }
+    known.wells.for_each_mut(|_, w| {
+        if w.role != Role::Blank {
+            w.signal_t0 = Some(500.0);
+        }
+    });
     assert!(stage(&known, growth).rejected.iter().any(|r| r.reason == "vehicle_not_growing"));
 }
 
@@ -231,7 +233,7 @@ fn a_plate_with_few_or_noisy_vehicle_wells_weighs_less() {
         expected(1e4 / 7.0 * 1e-4, 8.0),
         expected(32e-4, 2.0),
     ];
-    for w in &stage.wells {
+    for w in stage.wells.iter() {
         // The noisy plate is bad besides: variances add.
         assert_eq!(w.flags.any(), w.well.plate == 2);
         let expected = 1.0 / (1.0 / w.flags.weight() + 1.0 / weights[w.well.plate as usize] - 1.0);

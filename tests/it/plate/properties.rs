@@ -44,7 +44,7 @@ proptest! {
         let wells = plate(&signals);
         let scaled: Vec<Well> = wells.iter().map(|w| Well { signal: w.signal * factor, ..*w }).collect();
         let (before, after) = (stage(&screen(wells), percent_of_vehicle()), stage(&screen(scaled), percent_of_vehicle()));
-        for (a, b) in before.wells.iter().zip(&after.wells) {
+        for (a, b) in before.wells.iter().zip(after.wells.iter()) {
             prop_assert!(near(a.response, b.response, 1e-12));
         }
         let (a, b) = (&before.plates[0], &after.plates[0]);
@@ -62,7 +62,7 @@ proptest! {
         for normalization in [Normalization::PercentOfVehicle, Normalization::NormalizedPercentInhibition] {
             let settings = PlateSettings { normalization, ..PlateSettings::default() };
             let (before, after) = (stage(&screen(wells.clone()), settings), stage(&screen(moved.clone()), settings));
-            for (a, b) in before.wells.iter().zip(&after.wells) {
+            for (a, b) in before.wells.iter().zip(after.wells.iter()) {
                 prop_assert!(near(a.response, b.response, 1e-11));
             }
             let (a, b) = (&before.plates[0], &after.plates[0]);

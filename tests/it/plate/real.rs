@@ -146,28 +146,33 @@ fn good_plates_are_told_from_bad_ones() {
     assert!(reason("101416").1.contains("column_effect_high"), "{:?}", reason("101416"));
 }
 
-/// Pooled Z' of cellHTS2: `normalizePlates(scale = "multiplicative", method = "median")`, then `getZfactor` by replicate,
-/// which numpy computed from their definitions. The plates' correlations are numpy's too.
-#[test]
-fn pooled_controls_and_correlations_of_kcviab_are_those_of_cellhts2() {
-    let Some(rows) = rows("plates_cellhts2_kcviab", &["plate_id", "replicate", "well", "role", "raw_signal"]) else {
-        return;
-    };
+/// cellHTS2's KcViab, a batch for each of the two readings of every plate; wells of its role `other` are `other`.
+fn kc_viab(other: Role) -> Option<Screen> {
+    let rows = rows("plates_cellhts2_kcviab", &["plate_id", "replicate", "well", "role", "raw_signal"])?;
     let mut input = Screen { wells_in: rows.len(), ..Screen::default() };
     for row in &rows {
         let role = match text(&row[3]) {
             "neg" => Role::Vehicle,
             "pos" => Role::Positive,
             "sample" => Role::Sample,
-            _ => Role::Empty,
+            _ => other,
         };
         let plate = input.plates.intern(&format!("{}-{}", number(&row[0]), number(&row[1])));
         let batch = Some(input.batches.intern(&number(&row[1]).to_string()));
-        input.wells.push(Well { batch, ..well(plate, text(&row[2]), role, number(&row[4])) });
-        for treatment in input.wells.last_mut().unwrap().treatments.iter_mut().flatten() {
+        let mut well = Well { batch, ..well(plate, text(&row[2]), role, number(&row[4])) };
+        for treatment in well.treatments.iter_mut().flatten() {
             treatment.drug += 4096 * number(&row[0]) as u32; // each of the 57 plates has genes of its own
         }
+        input.wells.push(well);
     }
+    Some(input)
+}
+
+/// Pooled Z' of cellHTS2: `normalizePlates(scale = "multiplicative", method = "median")`, then `getZfactor` by replicate,
+/// which numpy computed from their definitions. The plates' correlations are numpy's too.
+#[test]
+fn pooled_controls_and_correlations_of_kcviab_are_those_of_cellhts2() {
+    let Some(input) = kc_viab(Role::Empty) else { return };
     let stage = stage(&input, percent_of_vehicle());
     let pooled = |batch: &str| {
         let id = input.batches.id(batch);
@@ -200,23 +205,7 @@ fn pooled_controls_and_correlations_of_kcviab_are_those_of_cellhts2() {
 
 #[test]
 fn the_contaminated_plate_of_kcviab_stands_out() {
-    let Some(rows) = rows("plates_cellhts2_kcviab", &["plate_id", "replicate", "well", "role", "raw_signal"]) else {
-        return;
-    };
-    let mut input = Screen { wells_in: rows.len(), ..Screen::default() };
-    for row in &rows {
-        let role = match text(&row[3]) {
-            "neg" => Role::Vehicle,
-            "pos" => Role::Positive,
-            _ => Role::Sample,
-        };
-        let plate = input.plates.intern(&format!("{}-{}", number(&row[0]), number(&row[1])));
-        let replicate = Some(input.batches.intern(&number(&row[1]).to_string()));
-        input.wells.push(Well { batch: replicate, ..well(plate, text(&row[2]), role, number(&row[4])) });
-        for treatment in input.wells.last_mut().unwrap().treatments.iter_mut().flatten() {
-            treatment.drug += 4096 * number(&row[0]) as u32; // each of the 57 plates has genes of its own
-        }
-    }
+    let Some(input) = kc_viab(Role::Sample) else { return };
     let with_signals = stage(&input, percent_of_vehicle());
     let flagged = |stage: &PlateStage| -> Vec<String> {
         let flagged = stage.plates.iter().filter(|p| has(p, "many_wells_set_aside"));
@@ -237,13 +226,13 @@ fn the_contaminated_plate_of_kcviab_stands_out() {
 
     // The planted fault: the two control wells swapped, on plates without any spread to judge by.
     let mut swapped = input.clone();
-    for well in &mut swapped.wells {
+    swapped.wells.for_each_mut(|_, well| {
         well.role = match well.role {
             Role::Vehicle => Role::Positive,
             Role::Positive => Role::Vehicle,
             other => other,
         };
-    }
+    });
     let swapped = bad(&stage(&swapped, percent_of_vehicle()));
     assert_eq!(swapped.len(), 113);
     assert!(!swapped.contains(&"21-1".to_owned()));

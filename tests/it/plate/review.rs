@@ -108,7 +108,8 @@ fn changed(with: &Screen, without: &Screen, by: f64) -> Vec<(u32, String)> {
         let vehicle: Vec<f64> = without.wells.iter().filter(|w| w.role == Role::Vehicle).map(|w| w.signal).collect();
         vehicle.iter().sum::<f64>() / vehicle.len() as f64
     };
-    let pairs = with.wells.iter().zip(&without.wells).filter(|(a, b)| (a.signal - b.signal).abs() > by * untreated);
+    let pairs =
+        with.wells.iter().zip(without.wells.iter()).filter(|(a, b)| (a.signal - b.signal).abs() > by * untreated);
     pairs.map(|(a, _)| (a.plate, a.position.unwrap().to_string())).collect()
 }
 
@@ -145,12 +146,12 @@ fn misdispensed(plates: usize, which: u32, factor: f64, dose: Option<usize>) -> 
     let mut screen = screen_of(&right);
     let readings = screen_of(&wrong);
     let anchor_dose = dose.map(|i| recipe.drugs[0].doses_um[i] * 1e-6);
-    for (well, reading) in screen.wells.iter_mut().zip(&readings.wells).filter(|(w, _)| w.plate == which) {
+    screen.wells.for_each_mut(|i, well| {
         let has_dose = |dose: f64| well.treatments.iter().flatten().any(|t| t.drug == 0 && t.dose == dose);
-        if anchor_dose.is_none_or(has_dose) {
-            well.signal = reading.signal;
+        if well.plate == which && anchor_dose.is_none_or(has_dose) {
+            well.signal = readings.wells.signals()[i];
         }
-    }
+    });
     screen
 }
 
@@ -207,8 +208,11 @@ fn shrunk_shifts_are_nearer_to_the_truth() {
         let mut moved = recipe.clone();
         moved.drugs[0].doses_um.iter_mut().for_each(|d| *d *= 10f64.powf(-shift));
         let readings = screen_of(&simulate(&moved).unwrap());
-        let pairs = screen.wells.iter_mut().zip(&readings.wells).filter(|(w, _)| w.plate == plate as u32);
-        pairs.for_each(|(well, reading)| well.signal = reading.signal);
+        screen.wells.for_each_mut(|i, well| {
+            if well.plate == plate as u32 {
+                well.signal = readings.wells.signals()[i];
+            }
+        });
     }
     let stage = reviewed(&screen);
     let of_anchor: Vec<_> = stage.plate_curves.iter().filter(|c| c.drug == 0).collect();
@@ -237,9 +241,11 @@ fn a_stain_and_a_row_effect_are_told_from_each_other() {
     let clean = screen_of(&simulated(CLEAN, 8, 2, 4));
     let mut stained = clean.clone();
     let stain = |at: WellPosition| (5..=9).contains(&at.row) && (12..=15).contains(&at.column);
-    for well in stained.wells.iter_mut().filter(|w| w.plate == 3 && stain(w.position.unwrap())) {
-        well.signal *= 0.05;
-    }
+    stained.wells.for_each_mut(|_, well| {
+        if well.plate == 3 && stain(well.position.unwrap()) {
+            well.signal *= 0.05;
+        }
+    });
     let stage = reviewed(&stained);
     let contaminated: Vec<u32> = stage.plates.iter().filter(|p| has(p, "contaminated")).map(|p| p.plate).collect();
     assert_eq!(contaminated, [3]);
@@ -250,9 +256,11 @@ fn a_stain_and_a_row_effect_are_told_from_each_other() {
     assert!(on_plate.clone().all(|w| w.flags.has(WellFlags::PLATE_BAD) && w.weight <= 0.25));
 
     let mut striped = clean.clone();
-    for well in striped.wells.iter_mut().filter(|w| w.plate == 3 && w.position.unwrap().row % 2 == 1) {
-        well.signal *= 0.5;
-    }
+    striped.wells.for_each_mut(|_, well| {
+        if well.plate == 3 && well.position.unwrap().row % 2 == 1 {
+            well.signal *= 0.5;
+        }
+    });
     let stage = reviewed(&striped);
     let rows: Vec<u32> = stage.plates.iter().filter(|p| has(p, "row_effect_high")).map(|p| p.plate).collect();
     assert_eq!(rows, [3]);
@@ -268,9 +276,7 @@ fn drift_is_measured_and_gain_is_not_drift() {
     let before = of_screen(&clean);
     assert!(before.is_screen && before.drift_p.unwrap() > 1e-3);
     let mut drifting = clean.clone();
-    for well in &mut drifting.wells {
-        well.signal *= (-0.02 * f64::from(well.plate)).exp();
-    }
+    drifting.wells.for_each_mut(|_, well| well.signal *= (-0.02 * f64::from(well.plate)).exp());
     let after = of_screen(&drifting);
     assert!((after.drift_per_plate.unwrap() - before.drift_per_plate.unwrap() + 0.02).abs() < 1e-3, "{after:?}");
     assert!(after.drift_p.unwrap() < 1e-6);
@@ -283,9 +289,13 @@ fn drift_is_measured_and_gain_is_not_drift() {
 fn a_blank_with_cells_is_flagged() {
     let mut screen = screen_of(&simulated(CLEAN, 4, 2, 2));
     let vehicle = screen.wells.iter().find(|w| w.role == Role::Vehicle).unwrap().signal;
-    let blank = screen.wells.iter_mut().find(|w| w.plate == 2 && w.role == Role::Blank).unwrap();
-    blank.signal = vehicle;
-    let place = blank.position.unwrap().to_string();
+    let glowing = screen.wells.iter().position(|w| w.plate == 2 && w.role == Role::Blank).unwrap();
+    screen.wells.for_each_mut(|i, well| {
+        if i == glowing {
+            well.signal = vehicle;
+        }
+    });
+    let place = screen.wells.get(glowing).position.unwrap().to_string();
     let stage = reviewed(&screen);
     assert_eq!(flagged(&stage, WellFlags::BLANK_WITH_SIGNAL), [(2, place)]);
     assert!(has(&stage.plates[2], "blank_with_signal"));
@@ -308,7 +318,7 @@ fn scores_say_what_they_would_be_without_the_flagged_wells() {
         let matrices = gather(&stage.wells, screen, Some(0), true).matrices;
         let mut scores = score_matrices(&matrices, &models, Margins::Fitted, &fit, &Cpu).unwrap();
         add_burden(&mut scores, &stage.wells, &stage.plates);
-        let again = |wells: &[isobole::plate::NormalisedWell]| gather(wells, screen, Some(0), true);
+        let again = |wells: &isobole::plate::NormalisedWells| gather(wells, screen, Some(0), true);
         add_unflagged(&mut scores, &matrices, &stage.wells, again, &models, Margins::Fitted, &fit, &Cpu).unwrap();
         scores
     };
@@ -317,10 +327,15 @@ fn scores_say_what_they_would_be_without_the_flagged_wells() {
     let mut broken = clean.clone();
     let vehicle = |plate: u32| clean.wells.iter().find(|w| w.plate == plate && w.role == Role::Vehicle).unwrap().signal;
     let pair = |w: &Well| w.treatments[1].map(|t| t.drug);
-    let drug = clean.wells.iter().find_map(pair).unwrap();
-    let wells = broken.wells.iter_mut().filter(|w| w.line == Some(0) && pair(w) == Some(drug));
-    let dead = wells.filter(|w| w.active().count() == 2 && w.signal < 0.2 * vehicle(w.plate));
-    dead.step_by(5).take(2).for_each(|w| w.signal = vehicle(w.plate));
+    let drug = clean.wells.iter().find_map(|w| pair(&w)).unwrap();
+    let wells = clean.wells.iter().enumerate().filter(|(_, w)| w.line == Some(0) && pair(w) == Some(drug));
+    let dead = wells.filter(|(_, w)| w.active().count() == 2 && w.signal < 0.2 * vehicle(w.plate));
+    let failed: Vec<usize> = dead.step_by(5).take(2).map(|(i, _)| i).collect();
+    broken.wells.for_each_mut(|i, w| {
+        if failed.contains(&i) {
+            w.signal = vehicle(w.plate);
+        }
+    });
     let (sound, broken) = (scored(&clean), scored(&broken));
     let of = |scores: &[MatrixScore]| {
         scores.iter().find(|s| s.key.line == 0 && [s.key.drug_a, s.key.drug_b].contains(&drug)).cloned().unwrap()
@@ -349,9 +364,11 @@ fn a_batch_with_weaker_stock_is_told_from_its_plates() {
     let mut screen = screen_of(&simulate(&recipe).unwrap());
     let readings = screen_of(&simulate(&weaker).unwrap());
     let tuesday = Some(screen.batches.intern("tuesday"));
-    for (well, reading) in screen.wells.iter_mut().zip(&readings.wells).filter(|(w, _)| w.plate >= 6) {
-        (well.signal, well.batch) = (reading.signal, tuesday);
-    }
+    screen.wells.for_each_mut(|i, well| {
+        if well.plate >= 6 {
+            (well.signal, well.batch) = (readings.wells.signals()[i], tuesday);
+        }
+    });
     let stage = reviewed(&screen);
     let shift = |batch: &str| {
         let id = screen.batches.id(batch);

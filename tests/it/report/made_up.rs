@@ -11,6 +11,7 @@ use isobole::resistance::Resistance;
 use isobole::screen::dose_matrix::{Curve, CurveKey, CurvePoint, MatrixKey};
 use isobole::screen::line::{LineAnnotation, LineStatus};
 use isobole::screen::names::Names;
+use isobole::screen::rejections::Rejections;
 use isobole::screen::well::WellPosition;
 use isobole::screen::{Rejected, Screen};
 use isobole::synergy::{MatrixScore, Score, SurfaceCell, SynergyModel};
@@ -25,7 +26,7 @@ pub struct MadeUp {
     pub fits: Vec<Fit>,
     pub resistance: Vec<Resistance>,
     pub plates: Vec<PlateQuality>,
-    pub rejected: Vec<Rejected>,
+    pub rejected: Rejections,
 }
 
 pub const MODELS: [SynergyModel; 2] = [SynergyModel::Hsa, SynergyModel::Bliss];
@@ -62,7 +63,7 @@ impl MadeUp {
             fits: Vec::new(),
             resistance: Vec::new(),
             plates: Vec::new(),
-            rejected: Vec::new(),
+            rejected: Rejections::default(),
         }
     }
 }

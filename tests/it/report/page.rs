@@ -1,5 +1,6 @@
 use super::made_up::{self, MadeUp};
 use isobole::report::page;
+use isobole::screen::Rejected;
 
 /// What no reader may ever see.
 fn assert_clean(text: &str) {
@@ -71,7 +72,8 @@ fn hostile_names_stay_names() {
     made.run.device = HOSTILE[0].into();
     made.run.settings = serde_json::json!({ HOSTILE[0]: HOSTILE[2], "long": long });
     made.run.inputs[0].path = HOSTILE[1].into();
-    made.rejected[0].detail = HOSTILE[2].into();
+    let hostile = Rejected { plate: 0, well: None, reason: "bad_well_name", detail: HOSTILE[2].into() };
+    made.rejected.push(hostile);
     made.matrices[0].flags = HOSTILE[0].into();
     let mut page = made.page();
     (page.title, page.anchor) = (HOSTILE[2], HOSTILE[0]);
