@@ -11,7 +11,7 @@ use crate::screen::dose::ConcentrationUnit;
 use crate::screen::names::{NameId, Names};
 use crate::screen::rejections::Part;
 use crate::screen::response::to_viability;
-use crate::screen::well::{Role, Treatment, Well, WellPosition};
+use crate::screen::well::{Place, Role, Treatment, Well, WellPosition};
 use crate::screen::wells::Columns as WellColumns;
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::{Error, Result};
@@ -44,6 +44,28 @@ fn number(column: &Float64Array, row: usize) -> Option<f64> {
     column.is_valid(row).then(|| column.value(row))
 }
 
+/// Places by rows and columns that are whole numbers on a plate; unknown for all others.
+fn places(rows: &Float64Array, columns: &Float64Array) -> Vec<Place> {
+    // Adding this to a number below 2^51 rounds it to a whole one, which sits in the low bits of the sum.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let whole = |x: f64| {
+        let shifted = x + ROUND;
+        if (1.0..=48.0).contains(&x) && shifted - ROUND == x { shifted.to_bits() as u16 } else { 0 }
+    };
+    let mut places: Vec<Place> = (rows.values().iter().zip(columns.values()))
+        .map(|(row, column)| WellPosition::new(whole(*row), whole(*column)).into())
+        .collect();
+    if rows.null_count() + columns.null_count() > 0 {
+        let is_known = |row: usize| rows.is_valid(row) && columns.is_valid(row);
+        places.iter_mut().enumerate().for_each(|(row, place)| {
+            if !is_known(row) {
+                *place = Place::default();
+            }
+        });
+    }
+    places
+}
+
 /// Names that are given numbers where they are used.
 type NamedWords = Words<Option<NameId>>;
 
@@ -64,6 +86,8 @@ struct DrugWord {
 /// The numbers of a batch; its names are in the reader's words.
 struct Columns<'a> {
     row_and_column: Option<(Float64Array, Float64Array)>,
+    /// By row and column; unknown where the row must be looked at more closely. Empty without such columns.
+    places: Vec<Place>,
     doses: [Option<Float64Array>; 3],
     reading: Float64Array,
     signal_t0: Option<Float64Array>,
@@ -90,10 +114,16 @@ pub(super) struct RowReader<'a> {
     units: [Words<Option<ConcentrationUnit>>; 3],
     roles: Words<Option<Option<Role>>>,
     positions: Words<Option<Option<WellPosition>>>,
+    /// Whether the file says nothing of its wells that [`RowReader::plain_row`] does not read.
+    is_plain: bool,
 }
 
 impl<'a> RowReader<'a> {
     pub fn new(file: &'a ParquetFile, header: &'a Header, mapping: &'a Mapping, only_plate: String) -> Self {
+        let Header { block, schedule, replicate, batch, signal_t0, time_h, only, .. } = header;
+        let is_plain = [block, schedule, replicate, batch].iter().all(|source| source.is_none())
+            && (signal_t0, time_h) == (&None, &None)
+            && only.is_empty();
         Self {
             file,
             header,
@@ -111,6 +141,7 @@ impl<'a> RowReader<'a> {
             units: Default::default(),
             roles: Words::default(),
             positions: Words::default(),
+            is_plain,
         }
     }
 
@@ -128,6 +159,9 @@ impl<'a> RowReader<'a> {
             file.read_coded(&projected, |first_row, batch| {
                 let columns = self.bind(batch)?;
                 for row in 0..batch.num_rows() {
+                    if self.plain_row(&columns, row, used, rejected) {
+                        continue;
+                    }
                     self.row(&columns, row, first_row + row as u64, screen, used, rejected)?;
                 }
                 screen.wells_in += batch.num_rows();
@@ -187,6 +221,7 @@ impl<'a> RowReader<'a> {
             Ok((values::text(file, batch, at(*column))?, values.as_slice()))
         };
         let columns = Columns {
+            places: row_and_column.as_ref().map_or_else(Vec::new, |(rows, columns)| places(rows, columns)),
             row_and_column,
             doses,
             reading,
@@ -196,6 +231,49 @@ impl<'a> RowReader<'a> {
         };
         self.columns = projected;
         Ok(columns)
+    }
+
+    /// Reads a row of the kinds that most rows are, with names that have been met: an empty well, or a control without a dose.
+    /// Answers whether it was one; [`RowReader::row`] reads any row and says what is wrong with it.
+    #[inline]
+    fn plain_row(&self, columns: &Columns<'_>, row: usize, used: &mut WellColumns, rejected: &mut Part) -> bool {
+        let named_place = || self.positions.known(row).copied().flatten().flatten();
+        let position = columns.places.get(row).map_or_else(named_place, |place| place.position());
+        let plate = self.plates.known(row).copied().flatten();
+        let role = self.roles.known(row).copied().flatten().flatten();
+        let (true, Some(_), Some(plate), Some(role)) = (self.is_plain, position, plate, role) else { return false };
+        match role {
+            Role::Sample => false,
+            Role::Empty => {
+                rejected.push(Rejected { plate, well: position, reason: "empty_well", detail: String::new() });
+                true
+            }
+            Role::Vehicle | Role::Positive | Role::Blank => {
+                let line = self.lines.known(row).copied().flatten();
+                let has_dose = columns.doses.iter().flatten().any(|doses| doses.is_valid(row));
+                if has_dose || line.is_none() && self.header.line.is_some() {
+                    return false;
+                }
+                let Some(signal) = number(&columns.reading, row).and_then(|reading| self.usable(reading)) else {
+                    return false;
+                };
+                used.push(&Well {
+                    plate,
+                    position,
+                    role,
+                    line,
+                    treatments: [None; 3],
+                    signal,
+                    block: None,
+                    schedule: None,
+                    replicate: None,
+                    batch: None,
+                    signal_t0: None,
+                    time_h: None,
+                });
+                true
+            }
+        }
     }
 
     /// Reads a row into a well of `used`, or into `rejected`; `screen` gives the numbers of names.
@@ -483,13 +561,19 @@ impl<'a> RowReader<'a> {
 
     fn signal(&self, reading: Option<f64>) -> std::result::Result<f64, Trouble> {
         let Some(reading) = reading else { return reject("missing_signal", "") };
-        if !reading.is_finite() {
-            return reject("not_finite_signal", format!("{reading}"));
+        match self.usable(reading) {
+            Some(signal) => Ok(signal),
+            None if reading.is_finite() => reject("negative_signal", format!("{reading}")),
+            None => reject("not_finite_signal", format!("{reading}")),
         }
+    }
+
+    /// What a well with this reading has for its signal.
+    #[inline]
+    fn usable(&self, reading: f64) -> Option<f64> {
+        let Header { orientation, scale, .. } = *self.header;
         // A viability may be negative after background subtraction; a count of light may not.
-        if self.header.orientation == Orientation::Signal && reading < 0.0 {
-            return reject("negative_signal", format!("{reading}"));
-        }
-        Ok(to_viability(self.header.orientation, self.header.scale, reading))
+        let is_usable = reading.is_finite() && (orientation != Orientation::Signal || reading >= 0.0);
+        is_usable.then(|| to_viability(orientation, scale, reading))
     }
 }

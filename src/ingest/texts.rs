@@ -178,6 +178,12 @@ impl<T: Default> Words<T> {
         self.of_row.get(row).filter(|word| **word != MISSING).map(|word| *word as usize)
     }
 
+    /// What is known of the word of a row of the batch read last.
+    #[inline]
+    pub fn known(&self, row: usize) -> Option<&T> {
+        self.find(row).map(|word| &self.words[word].known)
+    }
+
     /// What is known of a word.
     #[inline]
     pub fn get(&mut self, word: usize) -> &mut Word<T> {

@@ -280,20 +280,21 @@ impl PlateStage {
     }
 }
 
-/// The wells of each plate, and of each line where a plate names several, without the blanks: indices in order.
+/// The wells of each plate, and of each line where a plate names several, without the blanks: indices in order. Wells must
+/// lie plate by plate.
 fn groups(wells: &NormalisedWells) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..wells.len()).filter(|i| wells.role(*i) != Role::Blank).collect();
-    order.sort_by_key(|i| wells.plate(*i));
+    let line = |i: &usize| wells.wells().line(*i);
     let mut groups = Vec::new();
-    for plate in order.chunk_by(|a, b| wells.plate(*a) == wells.plate(*b)) {
-        let line = |i: &usize| wells.wells().line(*i);
+    let mut add = |plate: Vec<usize>| {
         let lines = lines(plate.iter().map(line));
         if lines.len() < 2 {
-            groups.push(plate.to_vec());
-            continue;
+            groups.extend((!plate.is_empty()).then_some(plate));
+        } else {
+            groups.extend(lines.iter().map(|of| plate.iter().filter(|i| line(i) == *of).copied().collect::<Vec<_>>()));
         }
-        groups.extend(lines.iter().map(|of| plate.iter().filter(|i| line(i) == *of).copied().collect()));
-    }
+    };
+    let has_cells = |i: &usize| wells.role(*i) != Role::Blank;
+    plate_ranges(wells.wells().plates()).for_each(|plate| add(plate.filter(has_cells).collect()));
     groups
 }
 

@@ -19,7 +19,7 @@ use crate::model::{Model, ModelId, hill::Hill4};
 use crate::rank::meta_analysis::{Pooled, pool};
 use crate::screen::names::NameId;
 use std::array;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::f64::consts::LN_10;
 
 /// Plates that tell which of them is wrong.
@@ -76,10 +76,13 @@ pub struct PlateCurve {
     pub reason: &'static str,
 }
 
+/// Line, schedule and drug; the first two are [`u32::MAX`] where there is none.
+type Series = (u32, u32, u32);
+
 /// A single-agent well.
 #[derive(Debug, Clone, Copy)]
 struct Point {
-    series: (u32, u32, u32),
+    series: Series,
     plate: NameId,
     dose: u64,
     well: u32,
@@ -93,26 +96,27 @@ struct Point {
 /// # Errors
 /// Those of the fitter.
 pub(super) fn check(wells: &mut NormalisedWells, samples: &[u32]) -> crate::Result<Vec<PlateCurve>> {
-    let mut points: Vec<Point> = Vec::new();
+    // Gathered by hash, which is never walked in its own order: most series are on too few plates to be sorted at all.
+    let mut of_series: HashMap<Series, Vec<Point>> = HashMap::new();
     for &i in samples {
         let Some(key) = TreatmentKey::active(wells.wells(), i as usize) else { continue };
         let is_in_order = !wells.flags()[i as usize].has(WellFlags::OUT_OF_ORDER);
         if let Some(drug) = key.only_drug().filter(|_| is_in_order) {
             let (line, schedule, _) = key.series();
             let (series, plate) = ((line, schedule, drug), wells.plate(i as usize));
-            points.push(Point { series, plate, dose: key.doses[0], well: i });
+            of_series.entry(series).or_default().push(Point { series, plate, dose: key.doses[0], well: i });
         }
     }
+    let mut series: Vec<Vec<Point>> = of_series.into_values().filter(|group| plates(group) >= FEWEST_PLATES).collect();
+    series.sort_unstable_by_key(|group| group[0].series);
     // By well last: sums run in an order that does not depend on threads.
-    points.sort_unstable_by_key(|p| (p.series, p.plate, p.dose, p.well));
-    let mut series: Vec<&[Point]> = Vec::new();
+    series.iter_mut().for_each(|group| group.sort_unstable_by_key(|p| (p.plate, p.dose, p.well)));
+    let is_told = |group: &Vec<Point>| {
+        group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).count() >= FEWEST_PLATES
+    };
+    series.retain(is_told);
     let mut curves = CurveSet::new();
-    for group in points.chunk_by(|a, b| a.series == b.series) {
-        if group.chunk_by(|a, b| a.plate == b.plate).filter(|plate| doses(plate) >= FEWEST_DOSES).count()
-            < FEWEST_PLATES
-        {
-            continue;
-        }
+    for group in &series {
         let mut observed: Vec<(u64, f64)> =
             group.iter().map(|p| (p.dose, wells.responses()[p.well as usize])).collect();
         observed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -121,7 +125,6 @@ pub(super) fn check(wells: &mut NormalisedWells, samples: &[u32]) -> crate::Resu
             (f64::from_bits(same[0].0), same.iter().map(|(_, y)| y).sum::<f64>() / n, n)
         });
         curves.push(None, std::iter::once((0.0, 1.0, 1.0)).chain(means));
-        series.push(group);
     }
     if series.is_empty() {
         return Ok(Vec::new());
@@ -138,6 +141,10 @@ pub(super) fn check(wells: &mut NormalisedWells, samples: &[u32]) -> crate::Resu
     flag(wells, samples, &wrong);
     found.sort_by_key(|c| (c.plate, c.line, c.drug));
     Ok(found)
+}
+
+fn plates(by_plate: &[Point]) -> usize {
+    by_plate.chunk_by(|a, b| a.plate == b.plate).count()
 }
 
 fn doses(sorted: &[Point]) -> usize {
@@ -289,26 +296,32 @@ impl Vectorisable for LeastSquares<'_> {
     }
 }
 
+/// Points side by side: ln doses, responses, and how many of them there are.
+type Points = (Lanes<LANES>, Lanes<LANES>, usize);
+
+/// Of the residuals about the curve moved by `shift`. Inlined, or it is not compiled for the processor's instructions.
+#[inline(always)]
+fn sum_of_squares(points: &[Points], parameters: [Lanes<LANES>; 4], shift: f64) -> f64 {
+    let mut sum = 0.0;
+    for (x, y, n) in points {
+        let residual = *y - Hill4::response(*x - Lanes::lit(shift), parameters);
+        let squares = residual * residual;
+        // One after the other: the sum is the same however many lanes there are.
+        squares.0.iter().take(*n).for_each(|square| sum += square);
+    }
+    sum
+}
+
 /// The best of a grid (the sum has several minima), made exact by golden section.
 #[inline(always)]
-fn least_squares_shift(points: &[(Lanes<LANES>, Lanes<LANES>, usize)], parameters: [f64; 4]) -> (f64, f64) {
+fn least_squares_shift(points: &[Points], parameters: [f64; 4]) -> (f64, f64) {
     const GRID: i32 = 80;
     let parameters = parameters.map(Lanes::lit);
-    let sse = |shift: f64| {
-        let mut sum = 0.0;
-        for (x, y, n) in points {
-            let residual = *y - Hill4::response(*x - Lanes::lit(shift), parameters);
-            let squares = residual * residual;
-            // One after the other: the sum is the same however many lanes there are.
-            squares.0.iter().take(*n).for_each(|square| sum += square);
-        }
-        sum
-    };
     let at = |i: i32| f64::from(i) / f64::from(GRID) * LARGEST_SHIFT * LN_10;
     let mut best = (f64::INFINITY, 0.0);
     // From the middle outwards: of equal sums the smaller shift.
     for shift in (0..=GRID).flat_map(|i| [at(i), at(-i)]) {
-        let sum = sse(shift);
+        let sum = sum_of_squares(points, parameters, shift);
         if sum < best.0 {
             best = (sum, shift);
         }
@@ -318,10 +331,11 @@ fn least_squares_shift(points: &[(Lanes<LANES>, Lanes<LANES>, usize)], parameter
     let (mut low, mut high) = (best.1 - step, best.1 + step);
     for _ in 0..40 {
         let width = golden * (high - low);
-        if sse(high - width) < sse(low + width) { high = low + width } else { low = high - width }
+        let at = |shift: f64| sum_of_squares(points, parameters, shift);
+        if at(high - width) < at(low + width) { high = low + width } else { low = high - width }
     }
     let shift = 0.5 * (low + high);
-    (shift, sse(shift))
+    (shift, sum_of_squares(points, parameters, shift))
 }
 
 /// Derivative of the curve by ln dose.

@@ -104,15 +104,16 @@ pub(super) struct Spreads {
 /// by plate, and `samples` ascend.
 pub(super) fn elsewhere(wells: &NormalisedWells, samples: &[u32]) -> (Vec<Elsewhere>, Spreads) {
     use rayon::prelude::*;
-    let key = |sample: u32| TreatmentKey::active(wells.wells(), samples[sample as usize] as usize);
-    let mut order: Vec<(u64, u32)> =
-        (0..samples.len() as u32).into_par_iter().filter_map(|sample| Some((key(sample)?.hash(), sample))).collect();
+    let keys: Vec<Option<TreatmentKey>> =
+        samples.par_iter().map(|well| TreatmentKey::active(wells.wells(), *well as usize)).collect();
+    let hashed = |(sample, key): (u32, &Option<TreatmentKey>)| Some((key.as_ref()?.hash(), sample));
+    let mut order: Vec<(u64, u32)> = (0..).zip(&keys).filter_map(hashed).collect();
     order.par_sort_unstable();
     let mut found = vec![Elsewhere::default(); samples.len()];
     let mut spreads = Spreads::default();
     let plate = |sample: u32| wells.plate(samples[sample as usize] as usize);
     let response = |sample: u32| wells.responses()[samples[sample as usize] as usize];
-    let same = |a: &(u64, u32), b: &(u64, u32)| a.0 == b.0 && key(a.1) == key(b.1);
+    let same = |a: &(u64, u32), b: &(u64, u32)| a.0 == b.0 && keys[a.1 as usize] == keys[b.1 as usize];
     let mut replicates: Vec<((u32, u32), f64)> = Vec::new();
     for group in order.chunk_by(same).filter(|group| group.len() > 1) {
         let on_one = |a: &(u64, u32), b: &(u64, u32)| plate(a.1) == plate(b.1);

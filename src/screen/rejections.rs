@@ -34,9 +34,11 @@ struct Run {
     n: u32,
 }
 
+#[inline]
 fn bit(place: Place) -> Option<usize> {
-    let at = place.position().filter(|at| usize::from(at.row) <= ROWS && usize::from(at.column) <= COLUMNS)?;
-    usize::from(at.row).checked_sub(1).zip(usize::from(at.column).checked_sub(1)).map(|(r, c)| r * COLUMNS + c)
+    let at = place.position()?;
+    let (row, column) = (usize::from(at.row).wrapping_sub(1), usize::from(at.column).wrapping_sub(1));
+    (row < ROWS && column < COLUMNS).then_some(row * COLUMNS + column)
 }
 
 fn place(bit: usize) -> Option<WellPosition> {
