@@ -39,6 +39,15 @@ impl WellFlags {
         (Self::PLATE_BAD, "plate_bad"),
     ];
 
+    /// How many of these wells have each flag, in the order of [`WellFlags::CODES`].
+    pub fn counts(flags: &[Self]) -> [usize; Self::CODES.len()] {
+        let mut counts = [0; Self::CODES.len()];
+        for flags in flags.iter().filter(|flags| flags.any()) {
+            counts.iter_mut().zip(Self::CODES).for_each(|(n, (flag, _))| *n += usize::from(flags.has(flag)));
+        }
+        counts
+    }
+
     /// Weight of a well that is doubted for itself. It departs by three or more standard deviations of a sound well
     /// ([`super::dispensing`] looks for 0.25 and more, a sound well has some 0.08): as an inverse variance, a ninth or less.
     pub const WEIGHT_OF_DOUBTFUL_WELL: f64 = 0.1;
@@ -103,6 +112,7 @@ mod tests {
             assert!(flag.weight() < 1.0 && flag.weight() > 0.0);
         }
         assert_eq!(all.codes().split(';').count(), WellFlags::CODES.len());
+        assert_eq!(WellFlags::counts(&[all, WellFlags::NONE, WellFlags::CLUSTER]), [1, 1, 1, 1, 1, 1, 2, 1, 1]);
         assert_eq!((WellFlags::NONE.weight(), WellFlags::NONE.codes()), (1.0, String::new()));
         let mut both = WellFlags::PLATE_BAD;
         assert_eq!(both.weight(), 0.25);

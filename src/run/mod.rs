@@ -6,6 +6,7 @@ use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
 use crate::backend::choose::{Chosen, choose};
 use crate::config::{Normalization, Settings};
 use crate::fit::inference;
+use crate::plate::flags::WellFlags;
 use crate::report::page::{self, Page};
 use crate::report::picture::interval;
 use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
@@ -275,6 +276,8 @@ fn page_of<'a>(
         model: settings.model,
         resistance: &analysis.resistances,
         plates: &analysis.plates,
+        batches: &analysis.batches,
+        flagged: WellFlags::counts(analysis.wells.flags()),
         rejected: &analysis.rejected,
         pairs_drawn: PAIRS_DRAWN,
     }

@@ -2,6 +2,7 @@
 //! scripts, on paper and in the dark. The only place where fractions become percentages.
 
 mod pair;
+mod plates;
 mod quality;
 mod ranking;
 mod wording;
@@ -11,7 +12,8 @@ use super::run_json::RunRecord;
 use super::{quantity, svg};
 use crate::fit::Fit;
 use crate::model::ModelId;
-use crate::plate::PlateQuality;
+use crate::plate::flags::WellFlags;
+use crate::plate::{BatchQuality, PlateQuality};
 use crate::rank::RankedPair;
 use crate::resistance::Resistance;
 use crate::screen::Screen;
@@ -64,6 +66,10 @@ pub struct Page<'a> {
     pub resistance: &'a [Resistance],
     /// Quality of every plate.
     pub plates: &'a [PlateQuality],
+    /// Quality of each batch, and of the screen.
+    pub batches: &'a [BatchQuality],
+    /// How many wells have each flag: [`WellFlags::counts`].
+    pub flagged: [usize; WellFlags::CODES.len()],
     /// Every well left out.
     pub rejected: &'a Rejections,
     /// How many of the best pairs are drawn.
@@ -172,7 +178,9 @@ pub fn render(page: &Page<'_>) -> Result<String> {
         cards => Value::from(Serde(&cards)),
         cards_left_out => cards_left_out,
         resistance => Value::from(Serde(quality::resistance(&lookup))),
-        plates => Value::from(Serde(quality::plates(&lookup))),
+        plates => Value::from(Serde(plates::plates(&lookup))),
+        batches => Value::from(Serde(plates::batches(page))),
+        flags => Value::from(Serde(plates::flags(page))),
         rejected => Value::from(Serde(quality::rejected(page))),
         run => Value::from(Serde(quality::run(page))),
         settings => Value::from(Serde(wording::flatten(&run.settings))),

@@ -1,8 +1,7 @@
-//! What went in, what was set aside, how good the plates were, how resistant the lines are.
+//! What went in, what was set aside, how resistant the lines are.
 
 use super::{Cell, Lookup, NAME, Page, SENTENCE, wording};
-use crate::plate::{PlateQuality, Verdict};
-use crate::report::picture::{interval, plate_strip};
+use crate::report::picture::interval;
 use crate::report::quantity;
 use crate::resistance::Resistance;
 use crate::screen::rejections::Rejection;
@@ -13,7 +12,6 @@ use std::collections::BTreeMap;
 
 const LINES: usize = 150;
 const LINES_DRAWN: usize = 30;
-const PLATES: usize = 60;
 const INPUTS: usize = 40;
 
 /// The counts, as text.
@@ -183,73 +181,5 @@ fn line(lookup: &Lookup<'_>, r: &Resistance) -> Line {
         fold: Cell::new(r.fold_resistance, quantity::fold),
         interval: ends.map(|(l, h)| format!("{} to {}", quantity::fold(l), quantity::fold(h))).unwrap_or_default(),
         reason: r.reason.map(wording::explain).unwrap_or_default(),
-    }
-}
-
-/// A plate that is not good.
-#[derive(Debug, Serialize)]
-struct Plate {
-    plate: String,
-    verdict: String,
-    class: &'static str,
-    z_prime: Cell,
-    ssmd: Cell,
-    cv: Cell,
-    edge: Cell,
-    controls: String,
-    reason: String,
-}
-
-/// Plates by verdict, their Z′, and those that are not good, worst first.
-#[derive(Debug, Serialize)]
-pub(super) struct Plates {
-    verdicts: Vec<String>,
-    median: String,
-    rows: Vec<Plate>,
-    left_out: usize,
-    picture: Option<Value>,
-}
-
-pub(super) fn plates(lookup: &Lookup<'_>) -> Plates {
-    let plates = lookup.page.plates;
-    let order = [
-        (Verdict::Good, "good"),
-        (Verdict::Marginal, "marginal"),
-        (Verdict::Bad, "bad"),
-        (Verdict::Unusable, "unusable"),
-        (Verdict::NotJudged, "not judged"),
-    ];
-    let count = |verdict| plates.iter().filter(|p| p.verdict == verdict).count();
-    let verdicts = order.into_iter().map(|(v, words)| (count(v), words)).filter(|(n, _)| *n > 0);
-    let mut known: Vec<f64> = plates.iter().filter_map(|p| p.z_prime).filter(|z| z.is_finite()).collect();
-    known.sort_by(f64::total_cmp);
-    let mut worst: Vec<&PlateQuality> =
-        plates.iter().filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged)).collect();
-    let severity = |p: &PlateQuality| match p.verdict {
-        Verdict::Unusable => 0,
-        Verdict::Bad => 1,
-        _ => 2,
-    };
-    let z = |p: &PlateQuality| p.z_prime.filter(|z| z.is_finite()).unwrap_or(f64::INFINITY);
-    worst.sort_by(|a, b| severity(a).cmp(&severity(b)).then(z(a).total_cmp(&z(b))).then(a.plate.cmp(&b.plate)));
-    let row = |p: &PlateQuality| Plate {
-        plate: quantity::clip(lookup.page.screen.plates.name(p.plate), NAME),
-        verdict: wording::explain(p.verdict.name()),
-        class: crate::report::colour::verdict_class(p.verdict),
-        z_prime: Cell::new(p.z_prime, |v| quantity::number(v, 2)),
-        ssmd: Cell::new(p.ssmd, |v| quantity::number(v, 1)),
-        cv: Cell::new(p.cv_vehicle, quantity::percent),
-        edge: Cell::new(p.edge_effect, |v| quantity::points(v, 0)),
-        controls: format!("{} / {} / {}", p.n_vehicle, p.n_positive, p.n_blank),
-        reason: wording::explain_all(&p.reason),
-    };
-    let middle = known.get(known.len() / 2).map(|z| quantity::number(*z, 2));
-    let picture = || plate_strip::draw(plates, lookup.page.screen).inline();
-    Plates {
-        verdicts: verdicts.map(|(n, words)| format!("{} {words}", quantity::count(n))).collect(),
-        median: middle.unwrap_or_default(),
-        rows: worst.iter().take(PLATES).map(|p| row(p)).collect(),
-        left_out: worst.len().saturating_sub(PLATES),
-        picture: (!known.is_empty()).then(|| Value::from_safe_string(picture())),
     }
 }

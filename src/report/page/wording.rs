@@ -18,6 +18,15 @@ pub(super) fn explain(code: &str) -> String {
         "margin_b_flat" => "the second drug alone has no effect",
         "no_margins" => "single-drug wells are missing",
         "few_cells" => "few dose pairs",
+        "response_above_2" => "reads more than twice the untreated cells",
+        "response_below_minus_half" => "reads far below the low control",
+        "out_of_order" => "out of order with its neighbours in dose (failed dispense, bubble)",
+        "replicate_spread" => "technical replicates that disagree",
+        "dose_shifted" => "a dose that reads otherwise than on other plates",
+        "dose_misregistered" => "a dilution series a step beside its label",
+        "cluster_of_outliers" | "contaminated" => "neighbouring wells that depart together (contamination, spill)",
+        "blank_with_signal" => "a blank that reads like cells",
+        "plate_bad" => "on a plate whose verdict is bad",
         _ => return quantity::clip(&code.replace('_', " "), 80),
     };
     known.to_owned()

@@ -2,8 +2,9 @@
 
 use isobole::fit::{Fit, MAX_PARAMETERS, Refit, Status};
 use isobole::model::ModelId;
-use isobole::plate::spatial::Spatial;
-use isobole::plate::{PlateQuality, Verdict};
+use isobole::plate::flags::WellFlags;
+use isobole::plate::spatial::{Effect, Spatial};
+use isobole::plate::{BatchQuality, PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::page::Page;
 use isobole::report::run_json::{Counts, InputFile, RunRecord};
@@ -26,6 +27,8 @@ pub struct MadeUp {
     pub fits: Vec<Fit>,
     pub resistance: Vec<Resistance>,
     pub plates: Vec<PlateQuality>,
+    pub batches: Vec<BatchQuality>,
+    pub flagged: [usize; WellFlags::CODES.len()],
     pub rejected: Rejections,
 }
 
@@ -47,6 +50,8 @@ impl MadeUp {
             model: ModelId::Hill4,
             resistance: &self.resistance,
             plates: &self.plates,
+            batches: &self.batches,
+            flagged: self.flagged,
             rejected: &self.rejected,
             pairs_drawn: 6,
         }
@@ -63,6 +68,8 @@ impl MadeUp {
             fits: Vec::new(),
             resistance: Vec::new(),
             plates: Vec::new(),
+            batches: Vec::new(),
+            flagged: [0; WellFlags::CODES.len()],
             rejected: Rejections::default(),
         }
     }
@@ -298,6 +305,28 @@ pub fn screen() -> MadeUp {
     made.plates = (0..96)
         .map(|i| quality(i, (i != 41).then(|| 0.66 + 0.14 * wobble(i as usize) - if i % 29 == 7 { 0.5 } else { 0.0 })))
         .collect();
+    let worst = &mut made.plates[36];
+    let effect = |sd: f64, p: f64| Some(Effect { sd, p });
+    worst.spatial = Spatial { row: effect(0.124, 3e-5), column: effect(0.0, 0.41), ..Spatial::default() };
+    (worst.ssmd_robust, worst.residual_error, worst.replicate_correlation) = (Some(4.25), Some(0.231), Some(0.874));
+    (worst.n_flagged, worst.batch) = (23, Some(made.screen.batches.intern("monday")));
+    let batch = BatchQuality {
+        batch: worst.batch,
+        n_plates: 96,
+        n_good: 91,
+        n_bad: 5,
+        n_wells: 36_860,
+        n_flagged: 61,
+        z_prime: Some(0.58),
+        cv_vehicle: Some(0.061),
+        drift_per_plate: Some(-0.0021),
+        drift_p: Some(0.0004),
+        replicate_correlation: Some(0.93),
+        ..BatchQuality::default()
+    };
+    made.batches = vec![batch.clone(), BatchQuality { is_screen: true, batch: None, drift_per_plate: None, ..batch }];
+    // Out of order, in a cluster, on a bad plate.
+    (made.flagged[2], made.flagged[6], made.flagged[8]) = (38, 23, 1536);
     for (i, reason) in ["empty_well", "empty_well", "no_vehicle", "signal_missing"].into_iter().enumerate() {
         let well = WellPosition::new(1, 1 + i as u16);
         made.rejected.push(Rejected {

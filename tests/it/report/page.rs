@@ -30,6 +30,27 @@ fn the_page_of_a_whole_screen() {
     assert_eq!(page::render(&made.page()).unwrap(), text);
 }
 
+/// The tables of plates, of batches and of flags, without the picture and the reader's tags.
+#[test]
+fn what_a_scientist_acts_on_is_told_of_plates_the_worst_first() {
+    let mut made = made_up::screen();
+    let text = page::render(&made.page()).unwrap();
+    let section = |text: &str| {
+        let from = text.find("<h2 id=\"plates\">").unwrap();
+        let section = &text[from..text.find("<h2 id=\"rejected\">").unwrap()];
+        let figure = section.find("<figure>").unwrap()..section.find("</figure>").unwrap();
+        section[..figure.start].to_owned() + &section[figure.end..]
+    };
+    insta::assert_snapshot!("plates", section(&text));
+    let order = ["CAF-041", "CAF-036", "monday</td>", "on a plate whose verdict is bad", "failed dispense", "spill"];
+    let at = order.map(|what| section(&text).find(what).unwrap_or_else(|| panic!("`{what}` is not said")));
+    assert!(at.is_sorted(), "{at:?}");
+    // Nothing is said of what is not there.
+    (made.flagged, made.batches) = ([0; 9], Vec::new());
+    let without = section(&page::render(&made.page()).unwrap());
+    assert!(!without.contains("doubtful") && !without.contains("drift"), "{without}");
+}
+
 /// Tags in a page that were not in the template or the pictures: what an unescaped name would add.
 fn assert_inert(text: &str) {
     for bad in ["<script>alert", "<img", "onerror=\"", "</title><script", "javascript:alert"] {
