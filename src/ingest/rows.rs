@@ -1,12 +1,13 @@
 //! One row of a well table → a well, or the reason why it cannot be one.
 
-use super::failure;
+mod plain;
+mod treatment;
+
 use super::header::{Header, PositionSource, Source};
 use super::parquet_file::ParquetFile;
 use super::texts::{Texts, Words};
 use super::values;
 use crate::config::Mapping;
-use crate::config::mapping::known_unit;
 use crate::screen::dose::ConcentrationUnit;
 use crate::screen::names::{NameId, Names};
 use crate::screen::rejections::Part;
@@ -42,28 +43,6 @@ fn reject<T>(reason: &'static str, detail: impl Into<String>) -> std::result::Re
 
 fn number(column: &Float64Array, row: usize) -> Option<f64> {
     column.is_valid(row).then(|| column.value(row))
-}
-
-/// Places by rows and columns that are whole numbers on a plate; unknown for all others.
-fn places(rows: &Float64Array, columns: &Float64Array) -> Vec<Place> {
-    // Adding this to a number below 2^51 rounds it to a whole one, which sits in the low bits of the sum.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let whole = |x: f64| {
-        let shifted = x + ROUND;
-        if (1.0..=48.0).contains(&x) && shifted - ROUND == x { shifted.to_bits() as u16 } else { 0 }
-    };
-    let mut places: Vec<Place> = (rows.values().iter().zip(columns.values()))
-        .map(|(row, column)| WellPosition::new(whole(*row), whole(*column)).into())
-        .collect();
-    if rows.null_count() + columns.null_count() > 0 {
-        let is_known = |row: usize| rows.is_valid(row) && columns.is_valid(row);
-        places.iter_mut().enumerate().for_each(|(row, place)| {
-            if !is_known(row) {
-                *place = Place::default();
-            }
-        });
-    }
-    places
 }
 
 /// Names that are given numbers where they are used.
@@ -221,7 +200,7 @@ impl<'a> RowReader<'a> {
             Ok((values::text(file, batch, at(*column))?, values.as_slice()))
         };
         let columns = Columns {
-            places: row_and_column.as_ref().map_or_else(Vec::new, |(rows, columns)| places(rows, columns)),
+            places: row_and_column.as_ref().map_or_else(Vec::new, |(rows, columns)| plain::places(rows, columns)),
             row_and_column,
             doses,
             reading,
@@ -231,49 +210,6 @@ impl<'a> RowReader<'a> {
         };
         self.columns = projected;
         Ok(columns)
-    }
-
-    /// Reads a row of the kinds that most rows are, with names that have been met: an empty well, or a control without a dose.
-    /// Answers whether it was one; [`RowReader::row`] reads any row and says what is wrong with it.
-    #[inline]
-    fn plain_row(&self, columns: &Columns<'_>, row: usize, used: &mut WellColumns, rejected: &mut Part) -> bool {
-        let named_place = || self.positions.known(row).copied().flatten().flatten();
-        let position = columns.places.get(row).map_or_else(named_place, |place| place.position());
-        let plate = self.plates.known(row).copied().flatten();
-        let role = self.roles.known(row).copied().flatten().flatten();
-        let (true, Some(_), Some(plate), Some(role)) = (self.is_plain, position, plate, role) else { return false };
-        match role {
-            Role::Sample => false,
-            Role::Empty => {
-                rejected.push(Rejected { plate, well: position, reason: "empty_well", detail: String::new() });
-                true
-            }
-            Role::Vehicle | Role::Positive | Role::Blank => {
-                let line = self.lines.known(row).copied().flatten();
-                let has_dose = columns.doses.iter().flatten().any(|doses| doses.is_valid(row));
-                if has_dose || line.is_none() && self.header.line.is_some() {
-                    return false;
-                }
-                let Some(signal) = number(&columns.reading, row).and_then(|reading| self.usable(reading)) else {
-                    return false;
-                };
-                used.push(&Well {
-                    plate,
-                    position,
-                    role,
-                    line,
-                    treatments: [None; 3],
-                    signal,
-                    block: None,
-                    schedule: None,
-                    replicate: None,
-                    batch: None,
-                    signal_t0: None,
-                    time_h: None,
-                });
-                true
-            }
-        }
     }
 
     /// Reads a row into a well of `used`, or into `rejected`; `screen` gives the numbers of names.
@@ -298,7 +234,7 @@ impl<'a> RowReader<'a> {
             None => reject("missing_plate", ""),
             Some(plate) => self.position(columns, row).and_then(|found| {
                 position = found;
-                self.well(columns, row, plate, position, screen, used, rejected)
+                self.well(columns, row, plate, position, screen, used)
             }),
         };
         // Rows without a plate are kept under a name that is none.
@@ -361,7 +297,6 @@ impl<'a> RowReader<'a> {
         position: Option<WellPosition>,
         screen: &mut Screen,
         used: &mut WellColumns,
-        rejected: &mut Part,
     ) -> std::result::Result<(), Trouble> {
         for (column, wanted) in &columns.only {
             let value = if column.is_valid(row) { column.value(row) } else { "" };
@@ -374,12 +309,7 @@ impl<'a> RowReader<'a> {
             Some(_) => Some(self.role(row)?),
         };
         if declared == Some(Role::Empty) {
-            if position.is_none() {
-                return reject("empty_well", "");
-            }
-            // Most rows of a file may be such.
-            rejected.push(Rejected { plate, well: position, reason: "empty_well", detail: String::new() });
-            return Ok(());
+            return reject("empty_well", "");
         }
         let mut found: [Option<(usize, f64)>; 3] = [None; 3];
         let mut said_something = false;
@@ -468,94 +398,6 @@ impl<'a> RowReader<'a> {
         match role {
             Some(role) => Ok(role),
             None => reject("unknown_role", format!("`{value}`: name it under [roles]")),
-        }
-    }
-
-    /// One drug of a well with its molar dose; `None` where the slot is not used.
-    fn treatment(
-        &mut self,
-        slot: usize,
-        word: Option<usize>,
-        dose: Option<f64>,
-        row: usize,
-        declared: Option<Role>,
-    ) -> std::result::Result<Option<(usize, f64)>, Trouble> {
-        // Controls often carry the name of their vehicle, with or without a concentration.
-        let control = matches!(declared, Some(Role::Vehicle | Role::Positive | Role::Blank));
-        let mapping = self.mapping;
-        let mut no_drug = true;
-        if let Some(word) = word {
-            let word = self.drugs[slot].get(word);
-            no_drug = *word.known.no_drug.get_or_insert_with(|| mapping.means_no_drug(&word.text));
-        }
-        match dose {
-            Some(dose) if dose.is_infinite() => {
-                return reject("not_finite_dose", format!("`{}` at {dose}", self.shown(slot, word)));
-            }
-            Some(dose) if dose < 0.0 => {
-                return reject("negative_dose", format!("`{}` at {dose}", self.shown(slot, word)));
-            }
-            _ => {}
-        }
-        let (Some(word), false) = (word, no_drug) else {
-            return match dose {
-                Some(dose) if dose > 0.0 && !control => {
-                    reject("missing_drug", format!("a dose of {dose}, and no drug"))
-                }
-                _ => Ok(None),
-            };
-        };
-        let Some(dose) = dose else {
-            let name = &self.drugs[slot].get(word).text;
-            return if control { Ok(None) } else { reject("missing_dose", format!("`{name}`")) };
-        };
-        if dose == 0.0 {
-            return Ok(Some((word, 0.0)));
-        }
-        let unit = self.unit(slot, row)?;
-        let name = &self.drugs[slot].get(word).text;
-        let Some(unit) = unit else { return reject("missing_unit", format!("`{name}` at {dose}")) };
-        let molar = unit.to_molar(dose, mapping.molar_mass.get(name.as_str()).copied());
-        match molar {
-            None => Err(failure::of_file(
-                self.file.path(),
-                format!("doses of `{name}` are mass per volume, and its molar mass is not known"),
-                Some(format!("give it in g/mol: --molar-mass \"{name}=…\", or under [units.molar_mass]")),
-            ))?,
-            // Zero means "not added": a dose must not become it by underflow.
-            Some(molar) if molar > 0.0 && molar.is_finite() => Ok(Some((word, molar))),
-            Some(_) => reject("not_finite_dose", format!("`{name}` at {dose}")),
-        }
-    }
-
-    /// The name of a drug, or nothing where there is none.
-    fn shown(&mut self, slot: usize, word: Option<usize>) -> &str {
-        word.map_or("", |word| &self.drugs[slot].get(word).text)
-    }
-
-    /// The unit of a dose: as declared, else as its column says. The two may not disagree.
-    fn unit(&mut self, slot: usize, row: usize) -> Result<Option<ConcentrationUnit>> {
-        let Some(source) = &self.header.drugs[slot] else { return Ok(None) };
-        let Some(word) = self.units[slot].find(row) else {
-            return Ok(source.unit.declared.as_ref().map(|(_, unit)| *unit));
-        };
-        let word = self.units[slot].get(word);
-        let text = &word.text;
-        let read = match word.known {
-            Some(unit) => unit,
-            None => known_unit("conc_unit", text).map_err(|error| match error {
-                Error::Setting { problem, .. } => self.file.error(problem),
-                other => other,
-            })?,
-        };
-        word.known = Some(read);
-        match &source.unit.declared {
-            Some((declared, unit)) if *unit != read => Err(failure::of_file(
-                self.file.path(),
-                format!("doses are in {text} by their column, and in {declared} by the unit that was given"),
-                Some("leave the given unit out, or say that there is no such column: conc_unit = \"\"".into()),
-            )),
-            _ => Ok(Some(read)),
         }
     }
 

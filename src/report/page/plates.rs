@@ -147,7 +147,11 @@ pub(super) fn batches(page: &Page<'_>) -> Batches {
         z_prime: Cell::new(b.z_prime, |v| quantity::number(v, 2)),
         cv: Cell::new(b.cv_vehicle, quantity::percent),
         drift: Cell::new(b.drift_per_plate.map(libm::expm1), |v| quantity::points(v, 2)),
-        drift_below: b.drift_p.filter(|p| p.is_finite()).map(|p| format!("p {}", quantity::p_value(p))).unwrap_or_default(),
+        drift_below: b
+            .drift_p
+            .filter(|p| p.is_finite())
+            .map(|p| format!("p {}", quantity::p_value(p)))
+            .unwrap_or_default(),
         replicate_correlation: Cell::new(b.replicate_correlation, |v| quantity::number(v, 2)),
         flagged: format!("{} of {}", quantity::count(b.n_flagged), quantity::count(b.n_wells)),
     };
