@@ -8,7 +8,7 @@ use crate::math::Scalar;
 
 /// Place of the parameter of interaction.
 pub const EPSILON: usize = 8;
-/// The second drug's "ln dose" at which the model's response is `epsilon` itself: one more point there, of response 0,
+/// The second drug's "ln dose" at which the response of the model with a prior is `epsilon` itself: one more point there, of response 0,
 /// draws it towards 0 as its prior does. It lies beyond [`super::LN_DOSE_ZERO`], where no dose is.
 pub const LN_DOSE_PRIOR: f64 = 2.0 * super::LN_DOSE_ZERO;
 
@@ -27,7 +27,7 @@ const fn plain(name: &'static str, lower: f64, upper: f64, starts: &'static [f64
 pub struct Braid;
 
 impl SurfaceModel<9> for Braid {
-    const NAME: &'static str = "braid";
+    const NAME: &'static str = "braid_free";
     const FORMULA: &'static str = "e0 + (ef - e0) D^n / (1 + D^n), D = A^(1/n) + B^(1/n) + kappa (A B)^(1/2n), n = sqrt(n_a n_b), kappa = 2 e^epsilon - 2   Twarog 2016, doi 10.1038/srep25523";
     const PARAMETERS: [Parameter; 9] = [
         plateau("e0"),
@@ -55,7 +55,21 @@ impl SurfaceModel<9> for Braid {
         let b = common(share_b, n_b * (ln_dose_b - ln_id_b)) / n;
         let kappa = two * epsilon.exp() - two;
         let both = a.exp() + b.exp() + kappa * (half * (a + b)).exp();
-        let response = e0 + (ef - e0) * (n * both.ln()).logistic();
-        ln_dose_b.select_less(S::lit(0.75 * LN_DOSE_PRIOR), epsilon, response)
+        e0 + (ef - e0) * (n * both.ln()).logistic()
+    }
+}
+
+/// The same surface, whose response at [`LN_DOSE_PRIOR`] is `epsilon`.
+pub struct BraidWithPrior;
+
+impl SurfaceModel<9> for BraidWithPrior {
+    const NAME: &'static str = "braid";
+    const FORMULA: &'static str = "braid_free, with a normal prior on epsilon about 0 of standard deviation 1   Twarog 2016, doi 10.1038/srep25523";
+    const PARAMETERS: [Parameter; 9] = Braid::PARAMETERS;
+
+    #[inline(always)]
+    fn response<S: Scalar>(ln_dose_a: S, ln_dose_b: S, parameters: [S; 9]) -> S {
+        let response = Braid::response(ln_dose_a, ln_dose_b, parameters);
+        ln_dose_b.select_less(S::lit(0.75 * LN_DOSE_PRIOR), parameters[EPSILON], response)
     }
 }

@@ -148,8 +148,10 @@ surfaces! {
     musyc: musyc::Musyc, 10;
     /// MuSyC with cooperativities that change too.
     musyc_gamma: musyc::MusycGamma, 12;
-    /// BRAID.
-    braid: braid::Braid, 9;
+    /// BRAID as the data alone have it.
+    braid_free: braid::Braid, 9;
+    /// BRAID with a point for its prior.
+    braid: braid::BraidWithPrior, 9;
     /// Effective doses.
     effective_dose: effective_dose::EffectiveDose, 7;
 }

@@ -57,7 +57,8 @@ impl Surface {
         match self {
             Surface::Musyc => ModelId::musyc(),
             Surface::MusycGamma => ModelId::musyc_gamma(),
-            Surface::Braid | Surface::BraidFree => ModelId::braid(),
+            Surface::Braid => ModelId::braid(),
+            Surface::BraidFree => ModelId::braid_free(),
             Surface::EffectiveDose => ModelId::effective_dose(),
             Surface::Formula(model) => model,
         }
@@ -65,10 +66,12 @@ impl Surface {
 
     /// The name in tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Surface::BraidFree => "braid_free",
-            other => other.model().name(),
-        }
+        self.model().name()
+    }
+
+    /// The model that is fitted to the data before a prior has its say.
+    fn model_of_data(self) -> ModelId {
+        if self == Surface::Braid { ModelId::braid_free() } else { self.model() }
     }
 
     /// The parameter that alone makes the surface one with interaction: without it, its value is 0.
@@ -330,7 +333,7 @@ pub fn fit_surfaces(
     max_iterations: u32,
     effort: Effort,
 ) -> Vec<Fitted> {
-    let model = surface.model();
+    let model = surface.model_of_data();
     let nonlinear = &model.curve_model().nonlinear;
     let settings = FitSettings::new(model);
     let part = |(items, margins): (&[(&Design, Responses)], &[[Margin; 2]])| {
@@ -361,7 +364,8 @@ pub fn fit_surfaces(
                 (0..fits.len()).map(|item| strength * strength * spread(&set, item, &fits[item], model)).collect();
             set = with_prior(&set, &prior_weight);
             let begins: Vec<f64> = fits.iter().flat_map(&begin).collect();
-            let stabilised = descend_from(&FitSettings { max_iterations, ..settings.clone() }, &set, &begins);
+            let stabilised =
+                descend_from(&FitSettings { max_iterations, ..FitSettings::new(surface.model()) }, &set, &begins);
             fits = stabilised.into_iter().map(|(fit, _)| fit).collect();
         }
         let walks = match effort {

@@ -219,6 +219,8 @@ pub struct Score {
     pub unflagged: Option<f64>,
     /// Largest mean excess over 3 × 3 neighbouring dose pairs.
     pub peak: Option<f64>,
+    /// Mean inhibition over that window: synergy between doses that do nothing is no use.
+    pub peak_efficacy: Option<f64>,
     /// Mean of the best tenth of the combinations' excesses: a description, which noise alone makes positive.
     pub top_decile: Option<f64>,
     /// Mean height of the excess over the logarithms of both doses.

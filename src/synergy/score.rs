@@ -312,6 +312,10 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
                 top_decile: summary::top_decile(excess),
                 volume,
                 peak: peak.map(|(mean, _)| mean),
+                peak_efficacy: peak.and_then(|(_, centre)| {
+                    let window = windows.iter().find(|window| window[4] == centre)?;
+                    mean(&window.map(|i| Some(1.0 - responses.combinations[i])))
+                }),
                 peak_dose_a: centre.map(|cell| cell.dose_a),
                 peak_dose_b: centre.map(|cell| cell.dose_b),
                 reason: Some("not_resampled"),

@@ -87,11 +87,12 @@ fn synergy_table(
         .number("sigma", scores.iter().map(|matrix| matrix.sigma))
         .number("qc_burden", scores.iter().map(|matrix| matrix.qc_burden));
     for (m, model) in models.iter().enumerate() {
-        let columns: [(&str, Value); 11] = [
+        let columns: [(&str, Value); 12] = [
             ("score", |s| s.score),
             ("top_decile", |s| s.top_decile),
             ("volume", |s| s.volume),
             ("peak", |s| s.peak),
+            ("peak_efficacy", |s| s.peak_efficacy),
             ("peak_dose_a_molar", |s| s.peak_dose_a),
             ("peak_dose_b_molar", |s| s.peak_dose_b),
             ("se", |s| s.standard_error),

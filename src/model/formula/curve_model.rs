@@ -9,8 +9,6 @@ use std::f64::consts::LN_10;
 
 /// Shares of a box at which the search for a parameter begins that the file gives no start for.
 const PLACES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
-/// Places in the tested range of the second drug at which the search for a dose of it begins.
-const SECOND_PLACES: [f64; 3] = [0.2, 0.5, 0.8];
 /// A positive box whose ends are this many times apart is divided by decades.
 const FAR_APART: f64 = 100.0;
 /// Responses this near to each other, relative to their size, are one.
@@ -88,7 +86,7 @@ impl FormulaParameter {
         let per_dose = self.per_dose || self.per_dose_b;
         let scale = if per_dose { LN_10 } else { 1.0 };
         let starts = match (self.has_starts, per_dose) {
-            (false, true) if self.per_dose_b => Starts::Places(&SECOND_PLACES),
+            (false, true) if self.per_dose_b => Starts::Places(self.starts.clone().leak()),
             (true, true) => Starts::Places(self.starts.clone().leak()),
             (true, false) => Starts::Values(self.starts.clone().leak()),
             (false, true) => Starts::Positions(1.0),

@@ -20,6 +20,8 @@ const FAR: f64 = 1e12;
 const DECADES_BEYOND: f64 = 3.0;
 /// Where a `per_dose` parameter starts unless told: places between the lowest (0) and the highest dose (1), by decades.
 const STARTS_PER_DOSE: [f64; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+/// Where a `per_dose_b` parameter does.
+const STARTS_PER_DOSE_B: [f64; 3] = [0.2, 0.5, 0.8];
 /// A positive box whose ends are this many times apart has its middle at the geometric mean.
 const FAR_APART: f64 = 100.0;
 
@@ -244,6 +246,7 @@ fn parameter(source: &Source, section: &Entry, keys: &[Entry]) -> Result<Formula
     }
     let starts = match table::find(keys, "start") {
         Some(entry) => starts(source, entry, lower, upper, per_dose)?,
+        None if per_dose_b => STARTS_PER_DOSE_B.to_vec(),
         None if per_dose => STARTS_PER_DOSE.to_vec(),
         None => vec![default_start(said_lower, said_upper)],
     };

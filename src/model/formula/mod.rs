@@ -43,7 +43,7 @@
 //! | `lower`, `upper` | the box | ∓1e12 |
 //! | `start` | a number or a list of them inside the box | the middle of the box, geometric if its ends have one sign and are more than 100 times apart; with an end left open, 1 or something inside the other end |
 //! | `per_dose` | the parameter is a dose, in `dose_unit`, and box and starts are relative to the tested ones: `lower` and `upper` in decades from the lowest and the highest nonzero dose, `start` from 0 (the lowest) to 1 (the highest) by decades | false; if true −3, 3 and 0.1, 0.3, 0.5, 0.7, 0.9 |
-//! | `per_dose_b` | the same for a dose of the second drug; tables have its natural logarithm, molar, as `ln_NAME` | false |
+//! | `per_dose_b` | the same for a dose of the second drug; tables have its natural logarithm, molar, as `ln_NAME` | false; if true −3, 3 and 0.2, 0.5, 0.8 |
 //! | `without_interaction` | the parameter's value where two drugs do not interact: `isobole synergy` compares the fitted surface with this one; a surface needs at least one | no parameter of interaction |
 
 mod builder;

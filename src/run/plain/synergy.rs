@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::report::files;
 use crate::screen::Screen;
-use crate::screen::dose::DoseLevels;
+use crate::screen::dose::DOSE_TOLERANCE;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::score::score_matrices;
@@ -108,19 +108,14 @@ fn pairs(
             [(0, "drug_a"), (1, "drug_b")].map(|(k, unnamed)| screen.drugs.intern(&of_drug(k, unnamed)));
         let key = MatrixKey { block, line: 0, drug_a, drug_b, schedule: None };
         let elsewhere = [0, 1].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
-        let levels = [0, 1].map(|k| {
-            let own = rows.iter().map(|&i| table.rows[i].doses[k]);
-            DoseLevels::new(own.chain(elsewhere[k].iter().map(|(dose, _)| *dose)))
-        });
         let observation = |&i: &usize| {
             let row = &table.rows[i];
-            let [dose_a, dose_b] = [0, 1].map(|k| levels[k].level(row.doses[k]));
-            Observation { dose_a, dose_b, response: row.response, weight: 1.0 }
+            Observation { dose_a: row.doses[0], dose_b: row.doses[1], response: row.response, weight: 1.0 }
         };
         let mut matrix = matrix_from_cells(key, &rows.iter().map(observation).collect::<Vec<_>>())?;
         for k in 0..2 {
-            let alone = elsewhere[k].iter().map(|(dose, response)| (levels[k].level(*dose), *response));
-            matrix.take_margin(k == 1, alone.collect());
+            let own = rows.iter().map(|&i| table.rows[i].doses[k]);
+            matrix.take_margin(k == 1, at_doses_of(own, elsewhere[k]));
         }
         matrices.push(matrix);
     }
@@ -146,6 +141,25 @@ fn pairs(
         outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
     }
     Ok(())
+}
+
+/// Single-agent responses at the doses of a matrix where these are meant: dispensers differ by a few per cent.
+pub(super) fn at_doses_of(own: impl Iterator<Item = f64>, alone: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if alone.is_empty() {
+        return Vec::new();
+    }
+    let mut own: Vec<f64> = own.filter(|dose| *dose > 0.0).collect();
+    own.sort_by(f64::total_cmp);
+    own.dedup();
+    let nearest = |dose: f64| {
+        let after = own.partition_point(|other| *other < dose);
+        let near = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|i| own.get(i).copied());
+        let ratio = |other: f64| other.max(dose) / other.min(dose);
+        near.min_by(|a, b| ratio(*a).total_cmp(&ratio(*b))).filter(|other| ratio(*other) <= 1.0 + DOSE_TOLERANCE)
+    };
+    let moved =
+        |&(dose, response): &(f64, f64)| (if dose > 0.0 { nearest(dose).unwrap_or(dose) } else { dose }, response);
+    alone.iter().map(moved).collect()
 }
 
 /// The position of each of `columns` among the key columns of a table.

@@ -1,7 +1,7 @@
 //! Matrices of three drugs in a plain table.
 
 use super::single_agents::Singles;
-use super::synergy::by_group;
+use super::synergy::{at_doses_of, by_group};
 use super::{PlainOutcome, identity, keyed};
 use crate::Result;
 use crate::analysis::fit_settings;
@@ -9,7 +9,6 @@ use crate::backend::Backend;
 use crate::config::Settings;
 use crate::ingest::{LongMapping, LongTable};
 use crate::report::files;
-use crate::screen::dose::DoseLevels;
 use crate::synergy::noise::hash_of_names;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
@@ -30,20 +29,14 @@ pub(super) fn score(
 ) -> Result<()> {
     let matrix = |(group, rows): (&Vec<String>, Vec<usize>)| {
         let elsewhere = [0, 1, 2].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
-        let levels = [0, 1, 2].map(|k| {
-            let own = rows.iter().map(|&i| table.rows[i].doses[k]);
-            DoseLevels::new(own.chain(elsewhere[k].iter().map(|(dose, _)| *dose)))
-        });
-        let of_row = |&i: &usize| TripleObservation {
-            dose: [0, 1, 2].map(|k| levels[k].level(table.rows[i].doses[k])),
-            response: table.rows[i].response,
-        };
+        let of_row = |&i: &usize| TripleObservation { dose: table.rows[i].doses, response: table.rows[i].response };
         let mut observations: Vec<TripleObservation> = rows.iter().map(of_row).collect();
         for (k, alone) in elsewhere.iter().enumerate() {
-            observations.extend(alone.iter().map(|(dose, response)| {
+            let own = rows.iter().map(|&i| table.rows[i].doses[k]);
+            observations.extend(at_doses_of(own, alone).into_iter().map(|(dose, response)| {
                 let mut at = [0.0; 3];
-                at[k] = levels[k].level(*dose);
-                TripleObservation { dose: at, response: *response }
+                at[k] = dose;
+                TripleObservation { dose: at, response }
             }));
         }
         TripleMatrix::new(observations)
