@@ -14,11 +14,16 @@ use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
 use crate::screen::names::NameId;
 use crate::screen::rejections::Rejections;
+use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::flagged::{add_burden, add_unflagged};
+use crate::synergy::noise::triple_hash;
 use crate::synergy::score::score_matrices;
 use crate::synergy::summary::add_box_scores;
+use crate::synergy::three::TripleMatrixScore;
+use crate::synergy::three::bootstrap::add_triple_intervals;
+use crate::synergy::three::score::score_triples;
 use crate::synergy::{MatrixScore, SynergyModel};
 use std::collections::HashSet;
 
@@ -91,6 +96,12 @@ pub struct Analysis {
     pub matrices: Vec<DoseMatrix>,
     /// Their scores.
     pub scores: Vec<MatrixScore>,
+    /// What names each matrix of three drugs.
+    pub triple_keys: Vec<TripleKey>,
+    /// Matrices of three drugs.
+    pub triples: Vec<TripleMatrix>,
+    /// Their scores.
+    pub triple_scores: Vec<TripleMatrixScore>,
     /// Resistance of each line to each drug.
     pub resistances: Vec<Resistance>,
     /// The ranking.
@@ -180,6 +191,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     set_aside(&mut analysis, gathered.unused);
     analysis.curves = gathered.curves;
     analysis.matrices = gathered.matrices;
+    (analysis.triple_keys, analysis.triples) = gathered.triples.into_iter().unzip();
 
     observe(Stage::Curves, &format!("{} curves", analysis.curves.len()));
     let fit = fit_settings(settings);
@@ -218,6 +230,11 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         Resampling { draws: settings.bootstrap, seed: settings.seed },
         backend,
     )?;
+
+    analysis.triple_scores = score_triples(&analysis.triples, &fit, backend)?;
+    let units: Vec<u64> = analysis.triple_keys.iter().map(|key| triple_hash(key, screen)).collect();
+    let (draws, seed) = (settings.bootstrap, settings.seed);
+    add_triple_intervals(&mut analysis.triple_scores, &analysis.triples, &units, &fit, draws, seed, backend)?;
 
     observe(Stage::Rank, "");
     let anchor = analysis.anchor;

@@ -171,6 +171,8 @@ fn clear_previous(out: &Path) {
         "resistance",
         "pairs",
         "rejected",
+        "triples",
+        "triple_surfaces",
     ];
     let written =
         tables.iter().chain(&synergy::table::OPTIONAL).flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
@@ -239,11 +241,27 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
         let of_synergy = synergy::table::tables(scores, &analysis.matrices, settings, screen);
         tables.extend(of_synergy.into_iter().map(|table| table.table));
+        tables.extend(triple_tables(analysis, screen));
         tables.push(matrices_table(analysis, screen));
         tables.push(resistance::table(resistances, screen));
         tables.push(rank::table(pairs, screen));
     }
     tables
+}
+
+/// The tables of three drugs, where there are any.
+fn triple_tables(analysis: &Analysis, screen: &Screen) -> Vec<Table> {
+    use synergy::three::table::{keyed, triple_surfaces_table, triples_table};
+    let Analysis { triple_keys, triples, triple_scores, .. } = analysis;
+    if triples.is_empty() {
+        return Vec::new();
+    }
+    let cells =
+        || triple_keys.iter().zip(triple_scores).flat_map(|(key, score)| std::iter::repeat_n(key, score.n_cells));
+    vec![
+        triples_table(keyed("triples", screen, triple_keys.iter()), triple_scores),
+        triple_surfaces_table(keyed("triple_surfaces", screen, cells()), triples, triple_scores),
+    ]
 }
 
 /// The `rejected` table: every well left out, with its reason.

@@ -5,6 +5,7 @@
 //! single-agent well of the same line and drug.
 
 use super::names::NameId;
+use super::triple_matrix::{TripleKey, TripleMatrix, TripleObservation, gather_triples};
 use super::well::{Role, Treatment};
 use super::{Rejected, Screen};
 use crate::plate::NormalisedWells;
@@ -133,8 +134,10 @@ pub struct Gathered {
     pub curves: Vec<Curve>,
     /// Dose matrices with at least one combination cell, ascending by key.
     pub matrices: Vec<DoseMatrix>,
-    /// Sample wells that entered neither, in input order: which of the wells, and why (`three_drugs`, `no_drug`,
-    /// `bad_value`).
+    /// Matrices of three drugs, ascending by key.
+    pub triples: Vec<(TripleKey, TripleMatrix)>,
+    /// Sample wells that entered none of these, in input order: which of the wells, and why (`drug_named_twice`,
+    /// `no_drug`, `bad_value`).
     pub unused: Vec<(usize, Rejected)>,
 }
 
@@ -147,6 +150,7 @@ pub struct Gathered {
 ///   pair's matrix too.
 /// - Two drugs above zero: a cell of the pair's matrix. The same drug twice is a matrix of the drug with itself, in
 ///   the order of the columns.
+/// - Three drugs above zero: a cell of their triple matrix ([`gather_triples`]).
 /// - No drug above zero: the untreated point of every drug named, and of the pair's matrix where two are named.
 /// - Vehicle wells of a line (or without a line, on the line's plates) become the untreated point of each of its
 ///   curves that has none: their mean response, with the mean weight of the curve's other points, so that hundreds
@@ -159,6 +163,7 @@ pub fn gather(wells: &NormalisedWells, screen: &Screen, anchor: Option<NameId>, 
     let mut unused = Vec::new();
     let mut singles: Vec<(CurveKey, Observation)> = Vec::new();
     let mut pairs: Vec<(MatrixKey, Observation)> = Vec::new();
+    let mut triples: Vec<(TripleKey, TripleObservation)> = Vec::new();
     let mut plates_of_line: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
     for (index, normalised) in wells.iter().enumerate().filter(|(_, w)| w.well.role == Role::Sample) {
         let well = &normalised.well;
@@ -182,9 +187,18 @@ pub fn gather(wells: &NormalisedWells, screen: &Screen, anchor: Option<NameId>, 
             reject("bad_value", format!("response {}, weight {}", normalised.response, normalised.weight));
             continue;
         }
-        if active.len() > 2 {
-            let drugs: Vec<&str> = active.iter().map(|t| screen.drugs.name(t.drug)).collect();
-            reject("three_drugs", drugs.join(" + "));
+        if let &[first, second, third] = active.as_slice() {
+            let mut all = [first, second, third];
+            all.sort_by_key(|t| (anchor != Some(t.drug), screen.drugs.name(t.drug), t.drug));
+            let drugs = all.map(|t| t.drug);
+            if drugs[0] == drugs[1] || drugs[1] == drugs[2] {
+                let names: Vec<&str> = drugs.iter().map(|drug| screen.drugs.name(*drug)).collect();
+                reject("drug_named_twice", names.join(" + "));
+                continue;
+            }
+            let key = TripleKey { block: well.block, line, drugs, schedule: well.schedule };
+            let (response, weight) = (normalised.response, normalised.weight);
+            triples.push((key, TripleObservation { dose: all.map(|t| t.dose), response, weight }));
             continue;
         }
         plates_of_line.entry(line).or_default().insert(well.plate);
@@ -208,7 +222,8 @@ pub fn gather(wells: &NormalisedWells, screen: &Screen, anchor: Option<NameId>, 
     let vehicles = if vehicle_point { vehicles_of_lines(wells, &plates_of_line) } else { BTreeMap::new() };
     let curves = curves(singles, &vehicles);
     let matrices = matrices(pairs, &curves, &vehicles);
-    Gathered { curves, matrices, unused }
+    let triples = gather_triples(triples, &curves, &matrices);
+    Gathered { curves, matrices, triples, unused }
 }
 
 /// The pair in canonical order: the anchor first, else by name; a drug with itself as it stands.

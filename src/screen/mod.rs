@@ -8,6 +8,7 @@ pub mod names;
 pub mod rejections;
 pub mod response;
 pub mod schema;
+pub mod triple_matrix;
 pub mod well;
 pub mod wells;
 

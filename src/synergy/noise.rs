@@ -5,6 +5,7 @@ use super::score::Evaluation;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey};
 use crate::screen::names::{NameId, Names};
+use crate::screen::triple_matrix::TripleKey;
 
 /// Noise below this (of a viability of 1) is rounding: the data were computed, not measured.
 pub const ROUNDING: f64 = 1e-9;
@@ -69,6 +70,15 @@ pub fn matrix_hash(key: &MatrixKey, screen: &Screen) -> u64 {
         name(&screen.drugs, Some(key.drug_b)),
         name(&screen.schedules, key.schedule),
     ];
+    hash_of_names(parts.iter().map(|part| part.as_deref()))
+}
+
+/// The same of a matrix of three drugs.
+pub fn triple_hash(key: &TripleKey, screen: &Screen) -> u64 {
+    let name = |names: &'_ Names, id: Option<NameId>| id.map(|id| names.name(id).to_owned());
+    let [a, b, c] = key.drugs.map(|drug| name(&screen.drugs, Some(drug)));
+    let line = name(&screen.lines, Some(key.line));
+    let parts = [name(&screen.blocks, key.block), line, a, b, c, name(&screen.schedules, key.schedule)];
     hash_of_names(parts.iter().map(|part| part.as_deref()))
 }
 

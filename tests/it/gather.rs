@@ -134,9 +134,34 @@ fn a_matrix_without_margins_takes_the_lines_curves() {
 }
 
 #[test]
+fn three_drugs_take_what_is_known_of_each_and_of_each_pair() {
+    let mut wells = vec![
+        sample(&[(0, 1e-6), (1, 1e-7), (2, 1e-8)], 0.2),
+        sample(&[(2, 1e-8), (0, 1e-6), (1, 1e-7)], 0.3),
+        sample(&[(0, 1e-6), (1, 1e-7)], 0.5),
+        sample(&[(1, 1e-7), (2, 1e-8)], 0.6),
+    ];
+    for dose in [1e-8, 1e-7, 1e-6] {
+        wells.extend([0, 1, 2].map(|drug| sample(&[(drug, dose)], 0.9)));
+    }
+    let result = gathered(&wells);
+    assert!(result.unused.is_empty());
+    let [(key, triple)] = result.triples.as_slice() else { panic!("one matrix: {:?}", result.triples) };
+    // The anchor first, the others by name.
+    assert_eq!(key.drugs, [2, 0, 1]);
+    let at = |dose: [f64; 3]| triple.find(dose).map(|cell| (triple.cells[cell].response, triple.cells[cell].n));
+    assert_eq!(at([1e-8, 1e-6, 1e-7]), Some((0.25, 2)));
+    assert_eq!(at([0.0, 1e-6, 1e-7]), Some((0.5, 1)));
+    assert_eq!(at([1e-8, 0.0, 1e-7]), Some((0.6, 1)));
+    assert_eq!(at([1e-8, 1e-6, 0.0]), None);
+    assert!(triple.margins.iter().all(|margin| margin.iter().filter(|point| point.dose > 0.0).count() == 3));
+    assert_eq!(triple.combinations().count(), 1);
+}
+
+#[test]
 fn what_cannot_be_used_is_said() {
     let wells = [
-        sample(&[(0, 1e-6), (1, 1e-6), (2, 1e-6)], 0.5),
+        sample(&[(0, 1e-6), (1, 1e-6), (0, 1e-6)], 0.5),
         sample(&[], 0.5),
         sample(&[(0, 1e-6)], f64::NAN),
         sample(&[(0, -1.0)], 0.5),
@@ -144,9 +169,9 @@ fn what_cannot_be_used_is_said() {
     ];
     let result = gathered(&wells);
     let reasons: Vec<_> = result.unused.iter().map(|(_, r)| r.reason).collect();
-    assert_eq!(reasons, ["three_drugs", "no_drug", "bad_value", "bad_value"]);
+    assert_eq!(reasons, ["drug_named_twice", "no_drug", "bad_value", "bad_value"]);
     assert_eq!(result.unused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3]);
-    assert_eq!(result.unused[0].1.detail, "A + B + clofarabine");
+    assert_eq!(result.unused[0].1.detail, "A + A + B");
     assert_eq!(result.matrices.len(), 1);
     assert!(result.curves.is_empty());
 }

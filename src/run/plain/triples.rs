@@ -9,11 +9,11 @@ use crate::backend::Backend;
 use crate::config::Settings;
 use crate::ingest::{LongMapping, LongTable};
 use crate::report::files;
+use crate::screen::triple_matrix::{TripleMatrix, TripleObservation};
 use crate::synergy::noise::hash_of_names;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::three::table::{triple_surfaces_table, triples_table};
-use crate::synergy::three::{TripleMatrix, TripleObservation};
 
 /// The tables.
 pub(super) const TABLES: [&str; 2] = ["triples", "triple_surfaces"];
@@ -29,14 +29,15 @@ pub(super) fn score(
 ) -> Result<()> {
     let matrix = |(group, rows): (&Vec<String>, Vec<usize>)| {
         let elsewhere = [0, 1, 2].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
-        let of_row = |&i: &usize| TripleObservation { dose: table.rows[i].doses, response: table.rows[i].response };
+        let of_row =
+            |&i: &usize| TripleObservation { dose: table.rows[i].doses, response: table.rows[i].response, weight: 1.0 };
         let mut observations: Vec<TripleObservation> = rows.iter().map(of_row).collect();
         for (k, alone) in elsewhere.iter().enumerate() {
             let own = rows.iter().map(|&i| table.rows[i].doses[k]);
             observations.extend(at_doses_of(own, alone).into_iter().map(|(dose, response)| {
                 let mut at = [0.0; 3];
                 at[k] = dose;
-                TripleObservation { dose: at, response }
+                TripleObservation { dose: at, response, weight: 1.0 }
             }));
         }
         TripleMatrix::new(observations)

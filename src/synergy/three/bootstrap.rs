@@ -1,14 +1,15 @@
 //! Standard errors of triple scores, by parametric resampling of whole matrices with the single drugs fitted anew, as
 //! for pairs.
 
+use super::TripleMatrixScore;
 use super::reference::expected;
 use super::score::{excesses, fit_margins};
-use super::{TripleMatrix, TripleMatrixScore};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::FitSettings;
 use crate::math::random::standard_normal;
 use crate::math::special::{benjamini_hochberg, f_upper_tail, t_quantile};
+use crate::screen::triple_matrix::{TripleCell, TripleMatrix};
 use crate::synergy::noise::ROUNDING;
 use crate::synergy::score::mean;
 use rayon::prelude::*;
@@ -51,7 +52,7 @@ pub fn add_triple_intervals(
         while from < draws {
             let to = (from + TOGETHER).min(draws);
             let drawn = |draw: usize| {
-                let cell = |(place, cell): (usize, &super::TripleCell)| {
+                let cell = |(place, cell): (usize, &TripleCell)| {
                     cell.response + sigma / cell.weight.sqrt() * standard_normal(seed, *unit, draw as u32, place as u32)
                 };
                 (matrix, matrix.cells.iter().enumerate().map(cell).collect::<Vec<f64>>())

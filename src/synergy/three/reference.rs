@@ -1,7 +1,7 @@
 //! Reference models of three drugs. All in viability.
 
-use super::TripleMatrix;
 use crate::model::surface::HillCurve;
+use crate::screen::triple_matrix::TripleMatrix;
 use crate::synergy::margins::response;
 
 /// A reference model of three drugs.

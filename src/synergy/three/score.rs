@@ -1,11 +1,12 @@
 //! Scores of triple matrices.
 
 use super::reference::{Reference, expected};
-use super::{TripleMatrix, TripleMatrixScore, TripleScore};
+use super::{TripleMatrixScore, TripleScore};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::surface::HillCurve;
+use crate::screen::triple_matrix::TripleMatrix;
 use crate::synergy::margins::{hill_curve, margin_settings};
 use crate::synergy::score::mean;
 use crate::synergy::summary::top_decile;

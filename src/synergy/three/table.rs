@@ -1,11 +1,26 @@
 //! The tables `triples` (a row a matrix) and `triple_surfaces` (a row a combination of all three drugs).
 
 use super::reference::Reference;
-use super::{TripleMatrix, TripleMatrixScore, TripleScore};
+use super::{TripleMatrixScore, TripleScore};
 use crate::report::table::Table;
+use crate::screen::Screen;
+use crate::screen::triple_matrix::TripleKey;
+use crate::screen::triple_matrix::TripleMatrix;
 
 /// A number out of a score.
 type Value = fn(&TripleScore) -> Option<f64>;
+
+/// A table whose rows name matrices of three drugs.
+pub fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a TripleKey> + Clone) -> Table {
+    let line = |key: &TripleKey| Some(screen.lines.name(key.line).to_owned()).filter(|name| !name.is_empty());
+    let mut table = Table::new(name)
+        .text("block", keys.clone().map(|key| key.block.map(|id| screen.blocks.name(id).to_owned())))
+        .text("cell_line", keys.clone().map(line));
+    for (k, column) in ["drug_a", "drug_b", "drug_c"].into_iter().enumerate() {
+        table = table.text(column, keys.clone().map(|key| Some(screen.drugs.name(key.drugs[k]))));
+    }
+    table.text("schedule", keys.map(|key| key.schedule.map(|id| screen.schedules.name(id).to_owned())))
+}
 
 /// Adds the columns of `triples` to a table whose rows name the matrices. Scores are viability fractions, positive for
 /// synergy; doses molar. `best_pair` compares with the best of the three pairs at the same doses, `pairs` with all that the
