@@ -60,7 +60,9 @@ struct Shown {
     scores: Vec<Vec<[f64; 2]>>,
     /// By model, draw after draw: each cell's excess, without the noise of its own wells where the model is a reference.
     deviations: Vec<Vec<f64>>,
-    /// The same with that noise, for references whose noise is from residuals.
+    /// By model: the draws that these are of, those in which every cell was defined.
+    complete: Vec<Vec<u32>>,
+    /// The same deviations with that noise, for references whose noise is from residuals.
     whole: Vec<Vec<f64>>,
     /// By draw: the variance that its noise would be found to have, over the one that it was drawn with.
     relative_variances: Vec<f64>,
@@ -205,6 +207,7 @@ fn begin<'m>(
             cells: evaluation.excess.iter().map(defined).collect(),
             scores: vec![Vec::new(); models],
             deviations: vec![Vec::new(); models],
+            complete: vec![Vec::new(); models],
             whole: vec![Vec::new(); models],
             relative_variances: Vec::new(),
             draws: vec![Vec::new(); models],
@@ -252,25 +255,20 @@ impl Job<'_> {
         for (m, model) in models.iter().enumerate() {
             let cells = &self.shown.cells[m];
             let excess = &evaluation.excess[m];
-            let Some(score) = mean(excess).filter(|_| cells.iter().all(|i| excess[*i].is_some())) else {
+            // Of a model that is not defined everywhere, some cells of a draw may have no excess.
+            let defined = cells.iter().filter(|i| excess[**i].is_some()).count();
+            let Some(score) = mean(excess).filter(|_| 2 * defined >= cells.len()) else {
                 continue;
             };
-            let kept = &mut self.shown.deviations[m];
-            let from = kept.len();
-            if is_reference(*model) {
-                let shared = |i: &usize| evaluation.expected[m][*i].unwrap_or(0.0) - centre[*i] - shift[*i];
-                kept.extend(cells.iter().map(shared));
-            } else {
-                kept.extend(cells.iter().map(|i| excess[*i].unwrap_or(0.0)));
-            }
-            let whole = &mut self.shown.whole[m];
-            if is_reference(*model) && !noise.from_replicates {
-                whole.extend(cells.iter().map(|i| excess[*i].unwrap_or(0.0)));
-            }
-            let shared = kept[from..].iter().sum::<f64>() / cells.len() as f64;
-            if self.shown.scores[m].len() >= DRAWS_FOR_COVARIANCE {
-                kept.truncate(from);
-                whole.truncate(from);
+            let shared = |i: &usize| Some(evaluation.expected[m][*i]? - centre[*i] - shift[*i]);
+            let of_cell = |i: &usize| if is_reference(*model) { shared(i) } else { excess[*i] };
+            let shared = mean(&cells.iter().map(of_cell).collect::<Vec<_>>()).unwrap_or(0.0);
+            if defined == cells.len() && self.shown.complete[m].len() < DRAWS_FOR_COVARIANCE {
+                self.shown.complete[m].push(draw);
+                self.shown.deviations[m].extend(cells.iter().filter_map(of_cell));
+                if is_reference(*model) && !noise.from_replicates {
+                    self.shown.whole[m].extend(cells.iter().filter_map(|i| excess[*i]));
+                }
             }
             self.shown.scores[m].push([score, shared]);
             self.shown.draws[m].push(draw);
@@ -328,7 +326,7 @@ impl Job<'_> {
             let excess: Vec<f64> = cells.iter().map(|i| found * self.evaluation.excess[m][*i].unwrap_or(0.0)).collect();
             let kept = &self.shown.deviations[m];
             let of_draw = |draw: &u32| self.shown.relative_variances[*draw as usize] / variance;
-            let relative: Vec<f64> = self.shown.draws[m].iter().map(of_draw).collect();
+            let relative: Vec<f64> = self.shown.complete[m].iter().map(of_draw).collect();
             let whole = if is_reference(*model) { &self.shown.whole[m] } else { kept };
             let null_of_cells = DrawnNull { excess: whole, relative_variance: &relative };
             let null_of_cells = Some(null_of_cells).filter(|_| !noise.from_replicates);
@@ -338,7 +336,9 @@ impl Job<'_> {
                     let deviation: Vec<f64> = cells.iter().map(|i| deviation[*i]).collect();
                     departure::of_reference(&excess, &deviation, kept, freedom, null_of_cells)
                 }
-                None => departure::of_fitted_surface(&excess, kept, freedom, null_of_cells),
+                // Slices that tell the noise and are the excess too have no test of cells that simulation bears out.
+                None if !noise.from_replicates => None,
+                None => departure::of_fitted_surface(&excess, kept, freedom),
             };
             if let Some(departure) = &departure {
                 score.mean_r_f = Some(departure.mean_r_f);

@@ -23,8 +23,10 @@ use crate::math::symmetric::Eigen;
 const RIDGE: f64 = 0.1;
 /// Draws from which a covariance may be taken.
 pub const FEWEST_DRAWS: usize = 50;
-/// Degrees of freedom of noise that is known.
-const KNOWN: f64 = 1e6;
+/// Where noise is from residuals, F goes together with them and scatters less than its noise estimate alone would say, but
+/// more than in draws about one fit. This many times the degrees of freedom are what simulated screens without
+/// interaction show.
+const UNCERTAIN: f64 = 4.0;
 /// Family-wise level of the calls of cells.
 const LEVEL: f64 = 0.05;
 
@@ -149,19 +151,14 @@ pub fn of_reference(
 /// Puts F and z on the scale of their draws.
 fn by_draws(excess: &[f64], mut z: Vec<f64>, f: f64, degrees_of_freedom: f64, drawn: &Scale) -> Option<Departure> {
     let f = f / drawn.mean;
-    let p = f_upper_tail(f, drawn.freedom, KNOWN);
+    let p = f_upper_tail(f, drawn.freedom, UNCERTAIN * degrees_of_freedom);
     let scale = LargestT::new(z.len() as f64, degrees_of_freedom)?.critical(0.5) / drawn.largest;
     z.iter_mut().for_each(|z| *z *= scale);
     departure(excess, z, f, p, degrees_of_freedom)
 }
 
 /// For excess against a surface that is fitted to the same cells: `draws` holds the excess of each draw, draw after draw.
-pub fn of_fitted_surface(
-    excess: &[f64],
-    draws: &[f64],
-    degrees_of_freedom: f64,
-    null: Option<DrawnNull>,
-) -> Option<Departure> {
+pub fn of_fitted_surface(excess: &[f64], draws: &[f64], degrees_of_freedom: f64) -> Option<Departure> {
     let n = excess.len();
     if n == 0 || draws.len() < FEWEST_DRAWS * n {
         return None;
@@ -197,16 +194,7 @@ pub fn of_fitted_surface(
     z.iter_mut().zip(&deviation).for_each(|(z, d)| *z /= d);
     // These deviations are from a finite number of draws.
     let freedom_of_z = 1.0 / (1.0 / degrees_of_freedom + 1.0 / (count - 1.0));
-    let Some(null) = null else {
-        return departure(excess, z, f, p, freedom_of_z);
-    };
-    // The draws that the covariance is not from.
-    let relative_variance = null.relative_variance.get(first.len() / n..)?;
-    let held_out = DrawnNull { excess: second, relative_variance };
-    let of_z = |centred: &[f64]| whitened(&eigen, centred).iter().zip(&deviation).map(|(z, d)| z / d).collect();
-    let of_f = held_out.scale(n, |centred| whitened(&eigen, centred))?;
-    let largest = held_out.scale(n, of_z)?.largest;
-    by_draws(excess, z, f * mean / n as f64, freedom_of_z, &Scale { largest, ..of_f })
+    departure(excess, z, f, p, freedom_of_z)
 }
 
 fn departure(excess: &[f64], z: Vec<f64>, f: f64, p: f64, degrees_of_freedom: f64) -> Option<Departure> {

@@ -2,7 +2,8 @@
 
 use super::design::{Design, Responses};
 use super::flagged::key_of;
-use super::noise::{Noise, curve_hash, matrix_hash, pooled_margin_sigma, relative_variance};
+use super::margins::Margin;
+use super::noise::{Noise, curve_hash, lacks_replicates, matrix_hash, pooled_margin_sigma, relative_variance};
 use super::normalisation_error::NormalisationError;
 use super::score::Evaluation;
 use crate::fit::variance::VarianceLaw;
@@ -177,6 +178,15 @@ impl Sampler {
             }
             _ => Vec::new(),
         };
+        if lacks_replicates(design) {
+            // What the noise would be found to be is told by draws about a surface that has slices without lack of fit:
+            // the mean of two sets of fitted slices has none, independence of the fitted drugs has.
+            for (source, combination) in combinations.iter_mut().zip(&design.combinations) {
+                if let Some(independent) = independent(&evaluation.margins, combination.ln_dose) {
+                    source.centre = independent;
+                }
+            }
+        }
         if kind == ResamplingKind::Replicates {
             let mut few = false;
             for (source, combination) in combinations.iter_mut().zip(&design.combinations) {
@@ -250,6 +260,13 @@ impl Sampler {
         let chi_square = |df| crate::math::random::relative_chi_square(df, self.seed, self.hash, draw, OF_NOISE);
         Noise::of_draw(design, evaluation, sigma, chi_square)
     }
+}
+
+/// The viability that two fitted drugs leave independently of each other, from a common untreated level.
+fn independent(margins: &[Margin; 2], ln_dose: [f64; 2]) -> Option<f64> {
+    let top = 0.5 * (margins[0].curve?.top + margins[1].curve?.top);
+    let product = margins[0].response(ln_dose[0])? * margins[1].response(ln_dose[1])?;
+    Some(product / top).filter(|x| x.is_finite())
 }
 
 /// Centres residuals and gives them the mean square 1; none where they are few or all the same.
