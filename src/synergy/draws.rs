@@ -194,10 +194,10 @@ impl Sampler {
                 source.wells = about_their_mean(wells, cell.dose_a, cell.dose_b);
                 few |= source.wells.is_empty();
             }
-            for k in 0..2 {
+            for (k, sources) in margins.iter_mut().enumerate() {
                 let points: &[CurvePoint] = if k == 0 { &matrix.margin_a } else { &matrix.margin_b };
                 let assumed = usize::from(design.margins[k].untreated_assumed);
-                for (source, point) in margins[k].iter_mut().skip(assumed).zip(points) {
+                for (source, point) in sources.iter_mut().skip(assumed).zip(points) {
                     if !matrix.origins[k].pooled && source.deviation > 0.0 {
                         let [a, b] = if k == 0 { [point.dose, 0.0] } else { [0.0, point.dose] };
                         source.wells = about_their_mean(wells, a, b);

@@ -35,8 +35,8 @@ impl ScreenNull {
         }
     }
 
-    /// Sorts a model's members, widened where self-combinations scatter more.
-    fn ready(&mut self, index: usize) -> (&[f64], f64) {
+    /// How p of a model's standardised scores is read off, once all matrices are in.
+    pub fn reader(&mut self, index: usize) -> NullReader<'_> {
         let (members, shams) = (&mut self.members[index], &mut self.shams[index]);
         members.sort_by(f64::total_cmp);
         shams.sort_by(f64::total_cmp);
@@ -44,7 +44,7 @@ impl ScreenNull {
             (Some(drawn), Some(measured)) if shams.len() >= FEWEST_SHAMS && drawn > 0.0 => (measured / drawn).max(1.0),
             _ => 1.0,
         };
-        (members, widening)
+        NullReader { members, widening }
     }
 }
 
@@ -52,20 +52,29 @@ fn middle(sorted: &[f64]) -> Option<f64> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-/// Fills [`super::Score::p_null`] of one model: the share of the null that lies at least as far from zero, the matrix
-/// itself counted in, `(1 + k) / (1 + n)` (Phipson & Smyth 2010, doi 10.2202/1544-6115.1585).
-pub fn add_screen_null(scores: &mut [MatrixScore], model: usize, null: &mut ScreenNull) {
-    let (members, widening) = null.ready(model);
-    if members.is_empty() {
-        return;
+/// A null that is complete.
+#[derive(Debug, Clone, Copy)]
+pub struct NullReader<'a> {
+    members: &'a [f64],
+    widening: f64,
+}
+
+impl NullReader<'_> {
+    /// Share of the null that lies at least as far from zero, the matrix itself counted in, `(1 + k) / (1 + n)` (Phipson &
+    /// Smyth 2010, doi 10.2202/1544-6115.1585); `None` where there is no null.
+    pub fn p(&self, t: f64) -> Option<f64> {
+        let n = self.members.len();
+        let beyond = n - self.members.partition_point(|member| *member < t.abs() / self.widening);
+        (n > 0).then(|| (1 + beyond) as f64 / (1 + n) as f64)
     }
-    for matrix in scores {
-        let Some(score) = matrix.scores.get_mut(model) else { continue };
-        let t = score.score.zip(score.standard_error).map(|(value, error)| (value / error).abs() / widening);
-        score.p_null = t.map(|t| {
-            let beyond = members.len() - members.partition_point(|member| *member < t);
-            (1 + beyond) as f64 / (1 + members.len()) as f64
-        });
+}
+
+/// Fills [`super::Score::p_null`] of one model.
+pub fn add_screen_null(scores: &mut [MatrixScore], model: usize, null: &mut ScreenNull) {
+    let null = null.reader(model);
+    for score in scores.iter_mut().filter_map(|matrix| matrix.scores.get_mut(model)) {
+        let t = score.score.zip(score.standard_error).map(|(value, error)| value / error);
+        score.p_null = t.and_then(|t| null.p(t));
     }
 }
 
@@ -73,16 +82,6 @@ pub fn add_screen_null(scores: &mut [MatrixScore], model: usize, null: &mut Scre
 mod tests {
     use super::*;
     use crate::math::random::standard_normal;
-    use crate::screen::dose_matrix::MatrixKey;
-    use crate::synergy::Score;
-
-    fn matrix(score: f64, drug_b: u32) -> MatrixScore {
-        let scores = vec![Score { score: Some(score), standard_error: Some(1.0), ..Score::default() }];
-        let key = MatrixKey { block: None, line: 0, drug_a: 0, drug_b, schedule: None };
-        let (interactions, flags, cells) = (Vec::new(), String::new(), Vec::new());
-        let (efficacy, sigma, qc_burden) = (None, None, None);
-        MatrixScore { key, n_cells: 9, n_wells: 9, scores, efficacy, sigma, qc_burden, interactions, flags, cells }
-    }
 
     #[test]
     fn p_is_the_share_of_the_null_and_shams_that_scatter_more_widen_it() {
@@ -91,9 +90,7 @@ mod tests {
             let mut null = ScreenNull::new(1, 1);
             null.add(0, model, false, Some(2.0), &draws);
             (0..shams as u32).for_each(|i| null.add(0, model, true, Some(2.0 * standard_normal(2, 0, i, 0)), &[]));
-            let mut scores = vec![matrix(1.96, 1), matrix(100.0, 1)];
-            add_screen_null(&mut scores, 0, &mut null);
-            [0, 1].map(|i: usize| scores[i].scores[0].p_null.unwrap_or(f64::NAN))
+            [-1.96, 100.0].map(|t| null.reader(0).p(t).unwrap_or(f64::NAN))
         };
         let [p, smallest] = p_of(SynergyModel::Loewe, 0);
         assert!((p - 0.05).abs() < 0.014, "{p}");
@@ -104,5 +101,6 @@ mod tests {
         // Few shams say little, and under other models a drug with itself is not additive.
         assert_eq!(p_of(SynergyModel::Loewe, 9)[0], p);
         assert_eq!(p_of(SynergyModel::Bliss, 400)[0], p);
+        assert_eq!(ScreenNull::new(1, 1).reader(0).p(1.0), None);
     }
 }

@@ -123,8 +123,11 @@ fn departure_from_uniform(mut p: Vec<f64>) -> f64 {
 
 const ONE_PERCENT: f64 = 1.63;
 
+/// One number of a score.
+type Value = fn(&Score) -> Option<f64>;
+
 /// The p of each test, by name.
-const TESTS: [(&str, fn(&Score) -> Option<f64>); 4] =
+const TESTS: [(&str, Value); 4] =
     [("p", |s| s.p), ("mean-R", |s| s.mean_r_p), ("max-R", |s| s.max_r_p), ("screen's null", |s| s.p_null)];
 
 /// Share of 95 % intervals with 0, the truth, in them; and of those with a normal quantile.
@@ -236,7 +239,7 @@ fn errors_of_vehicle_means_widen_intervals() {
 fn false_discoveries_are_as_many_as_said() {
     // One matrix in ten is synergistic.
     let simulation = Simulation { matrices: 1500, levels: 4, ..SMALL };
-    let is_planted = |block: u32| block % 10 == 0;
+    let is_planted = |block: u32| block.is_multiple_of(10);
     let effect = |block: u32, i: usize, j: usize| if is_planted(block) && i > 0 && j > 0 { 0.2 } else { 0.0 };
     let scores = scored(&simulation.screen(effect), SynergyModel::Bliss, drawn(60));
     // One screen has some eight false discoveries, too few to tell their share: the mean over many that are drawn from it.
@@ -385,6 +388,9 @@ fn a_pooled_curve_is_drawn_once_for_all_matrices_of_its_line() {
 fn calibration_at_large() {
     for (model, is_loewe) in [(SynergyModel::Bliss, false), (SynergyModel::Loewe, true), (SynergyModel::Zip, false)] {
         for (levels, replicates) in [(4, [2, 2]), (8, [3, 3]), (8, [1, 1])] {
+            if model == SynergyModel::Zip && replicates == [1, 1] {
+                continue; // its cells are not tested
+            }
             let simulation = Simulation { matrices: 500, levels, replicates, is_loewe, seed: 11, ..SMALL };
             let scores = scored(&simulation.screen(|_, _, _| 0.0), model, drawn(200));
             let distances = TESTS.map(|(name, p)| (name, departure_from_uniform(column(&scores, p))));
@@ -393,7 +399,7 @@ fn calibration_at_large() {
                 "{} {levels} levels, {replicates:?} wells: coverage {covered:.3}, KS {distances:.2?}",
                 model.name()
             );
-            assert!((0.92..=0.98).contains(&covered), "{covered}");
+            assert!((0.93..=0.97).contains(&covered), "{covered}");
         }
     }
 }
