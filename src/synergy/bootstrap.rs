@@ -153,6 +153,9 @@ pub fn add_intervals(
             let matrix = &mut scores[job.index];
             let is_sham = matrix.key.drug_a == matrix.key.drug_b;
             for (m, concluded) in found.into_iter().enumerate() {
+                if concluded.t.is_some() && concluded.departure.is_none() && models[m].surface().is_none() {
+                    matrix.add_flag(&format!("no_cell_tests_{}", models[m].name()));
+                }
                 null.add(m, models[m], is_sham, concluded.t, &concluded.null);
                 concluded.departure.into_iter().flatten().zip(&job.shown.cells[m]).for_each(|(cell, i)| {
                     let at = job.design.combinations[*i].cell;
@@ -161,9 +164,6 @@ pub fn add_intervals(
                 matrix.scores[m] = concluded.score;
             }
             job.sampler.flags.iter().for_each(|flag| matrix.add_flag(flag));
-            if draws < departure::FEWEST_DRAWS {
-                matrix.add_flag("too_few_draws_for_cells");
-            }
         }
     }
     for model in 0..models.len() {

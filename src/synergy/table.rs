@@ -76,7 +76,8 @@ pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = 
 ///
 /// `p_M` and the interval are of the mean excess, by Student's t; `mean_r_f_M` with `mean_r_p_M` asks whether any cell
 /// departs from the model, `max_r_M` (the largest absolute standardised excess) with `max_r_p_M` which one does
-/// ([`super::departure`]); null with `too_few_draws_for_cells` among `flags` for fewer than 50 draws. `p_null_M` is that of
+/// ([`super::departure`]); null with `no_cell_tests_M` among `flags` for
+/// fewer than 50 draws and, of ZIP and its kin, where no replicates tell the noise. `p_null_M` is that of
 /// the mean by the screen's own null ([`super::null`]). `q`, `mean_r_q` and `q_null` are Benjamini–Hochberg's over the table.
 fn synergy_table(
     scores: &[MatrixScore],
