@@ -8,7 +8,7 @@ use super::normalisation_error::NormalisationError;
 use super::score::Evaluation;
 use crate::fit::variance::VarianceLaw;
 use crate::math::random::{standard_normal, uniform};
-use crate::plate::NormalisedWell;
+use crate::plate::{NormalisedWell, NormalisedWells};
 use crate::screen::Screen;
 use crate::screen::dose_matrix::{CurvePoint, DoseMatrix, Observation};
 use crate::screen::well::{Role, Treatment};
@@ -282,7 +282,7 @@ fn standardised(residuals: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// Each matrix's own wells, [`ascending`].
-pub fn wells_of(matrices: &[DoseMatrix], wells: &[NormalisedWell]) -> Vec<Vec<Observation>> {
+pub fn wells_of(matrices: &[DoseMatrix], wells: &NormalisedWells) -> Vec<Vec<Observation>> {
     let mut by_key: BTreeMap<_, Vec<Observation>> = BTreeMap::new();
     for NormalisedWell { well, response, weight, .. } in wells.iter().filter(|w| w.well.role == Role::Sample) {
         // The pair that a well belongs to: what it was treated with or, of single drugs and none, what is named for it.
@@ -294,7 +294,7 @@ pub fn wells_of(matrices: &[DoseMatrix], wells: &[NormalisedWell]) -> Vec<Vec<Ob
         let key = (well.block, line, [a.drug.min(b.drug), a.drug.max(b.drug)], well.schedule);
         // By the drug with the smaller number first, for now.
         let (a, b) = if a.drug <= b.drug { (a, b) } else { (b, a) };
-        let observation = Observation { dose_a: a.dose, dose_b: b.dose, response: *response, weight: *weight };
+        let observation = Observation { dose_a: a.dose, dose_b: b.dose, response, weight };
         by_key.entry(key).or_default().push(observation);
     }
     let of = |matrix: &DoseMatrix| {

@@ -2,7 +2,7 @@
 //! plate do not show it, and means over many cells do not average it out.
 
 use super::flagged::key_of;
-use crate::plate::NormalisedWell;
+use crate::plate::NormalisedWells;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::screen::dose_matrix::DoseMatrix;
 use crate::screen::names::NameId;
@@ -24,7 +24,7 @@ type Shares = BTreeMap<(NameId, Option<NameId>), f64>;
 /// where `V` is [`VehicleNoise::variance_of_mean`] and vehicles are 1 by definition.
 pub fn normalisation_errors(
     matrices: &[DoseMatrix],
-    wells: &[NormalisedWell],
+    wells: &NormalisedWells,
     noises: &[VehicleNoise],
 ) -> Vec<NormalisationError> {
     let variances: HashMap<(NameId, Option<NameId>), f64> =
@@ -34,7 +34,7 @@ pub fn normalisation_errors(
     }
     let mut of_matrices: BTreeMap<_, Shares> = BTreeMap::new();
     let mut of_curves: BTreeMap<(NameId, NameId), Shares> = BTreeMap::new();
-    for normalised in wells {
+    for normalised in wells.iter() {
         let well = &normalised.well;
         let plate = (well.plate, well.line);
         let line = well.line.unwrap_or(0);
