@@ -119,9 +119,9 @@ fn pairs(
         if settings.resampling == ResamplingKind::Replicates {
             wells.push(ascending(observations));
         }
-        for k in 0..2 {
+        for (k, elsewhere) in elsewhere.into_iter().enumerate() {
             let own = rows.iter().map(|&i| table.rows[i].doses[k]);
-            matrix.take_margin(k == 1, at_doses_of(own, elsewhere[k]));
+            matrix.take_margin(k == 1, at_doses_of(own, elsewhere));
         }
         matrices.push(matrix);
     }
