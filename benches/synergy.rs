@@ -54,7 +54,7 @@ fn synergy(criterion: &mut Criterion) {
     group.bench_function("1,000 draws of a matrix's four scores", |b| {
         b.iter(|| {
             let mut scores = scores.clone();
-            let resampling = Resampling { draws: 1000, seed: 1 };
+            let resampling = Resampling { draws: 1000, seed: 1, ..Resampling::default() };
             one_thread
                 .install(|| add_intervals(&mut scores, one, &screen, &models, Margins::Fitted, &fit, resampling, &Cpu))
         });

@@ -17,8 +17,10 @@ use crate::screen::rejections::Rejections;
 use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::draws::{ResamplingKind, wells_of};
 use crate::synergy::flagged::{add_burden, add_unflagged};
 use crate::synergy::noise::triple_hash;
+use crate::synergy::normalisation_error::normalisation_errors;
 use crate::synergy::score::score_matrices;
 use crate::synergy::summary::add_box_scores;
 use crate::synergy::three::TripleMatrixScore;
@@ -220,14 +222,25 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         backend,
     )?;
     observe(Stage::Intervals, &format!("{} resamplings of each", settings.bootstrap));
+    let matrices = &analysis.matrices;
+    let wells = match settings.resampling {
+        ResamplingKind::Replicates => wells_of(matrices, &analysis.wells),
+        _ => Vec::new(),
+    };
     add_intervals(
         &mut analysis.scores,
-        &analysis.matrices,
+        matrices,
         screen,
         &settings.synergy,
         settings.margins,
         &fit,
-        Resampling { draws: settings.bootstrap, seed: settings.seed },
+        Resampling {
+            draws: settings.bootstrap,
+            seed: settings.seed,
+            kind: settings.resampling,
+            normalisation_errors: &normalisation_errors(matrices, &analysis.wells, &analysis.vehicle_noise),
+            wells: &wells,
+        },
         backend,
     )?;
 

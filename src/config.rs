@@ -14,6 +14,7 @@ use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::model::ModelId;
+use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
 pub use bounds::ParameterBounds;
@@ -221,6 +222,8 @@ pub struct Settings {
     pub anchor: String,
     /// Resampled matrices behind each interval; 0 for none.
     pub bootstrap: usize,
+    /// Where the noise of resampled matrices comes from.
+    pub resampling: ResamplingKind,
     /// Seed of every random number.
     pub seed: u64,
     /// Worker threads; 0 for one a core.
@@ -274,6 +277,7 @@ impl Settings {
             across_plates,
             force_b_score,
             bootstrap,
+            resampling,
             seed,
             threads,
             top_k,
@@ -334,6 +338,7 @@ impl Settings {
             low_control_blank: low_control == Some(LowControl::Blank),
             anchor,
             bootstrap: enough_draws(bootstrap.unwrap_or(200))?,
+            resampling: resampling.unwrap_or_default(),
             seed: seed.unwrap_or(1),
             threads: at_most("threads", threads.unwrap_or(0), 1024)?,
             top_k: at_least_one("top_k", top_k.unwrap_or(10))?,

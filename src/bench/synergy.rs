@@ -92,7 +92,7 @@ pub fn bench_synergy(matrices: usize, seed: u64) -> Result<SynergyBench> {
     let drawn = &matrices[..DRAWN.min(matrices.len())];
     let models = SynergyModel::REFERENCES;
     let scores = score_matrices(drawn, &models, Margins::Fitted, &fit, &Cpu)?;
-    let resampling = Resampling { draws: DRAWS, seed };
+    let resampling = Resampling { draws: DRAWS, seed, ..Resampling::default() };
     let mut draws = Vec::new();
     for _ in 0..ROUNDS {
         let mut scores = scores.clone();

@@ -11,6 +11,7 @@ use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
+use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
 use clap::Args;
@@ -90,6 +91,9 @@ pub struct AnalysisFlags {
     /// Resampled matrices behind each interval, 0 for none [default: 200]
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
+    /// Where the noise of resampled matrices comes from [default: parametric]
+    #[arg(long = "resample", value_parser = choice::<ResamplingKind>(), value_name = "HOW")]
+    pub resampling: Option<ResamplingKind>,
     /// k of "probability to be among the best k" [default: 10]
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
@@ -131,6 +135,7 @@ impl AnalysisFlags {
             anchor,
             resistant_fold,
             bootstrap,
+            resampling,
             top_k,
             seed,
             threads,
@@ -157,6 +162,7 @@ impl AnalysisFlags {
             anchor,
             resistant_fold,
             bootstrap,
+            resampling,
             top_k,
             seed,
             threads,

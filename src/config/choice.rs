@@ -9,6 +9,7 @@ use crate::model::ModelId;
 use crate::screen::line::LineStatus;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
+use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 
 /// Something chosen from a short list by name.
@@ -112,6 +113,8 @@ choices! {
     "weights" Weights = &[Weights::Equal, Weights::Variance];
     "table format" TableFormat = &[TableFormat::Parquet, TableFormat::Csv];
     "model" ModelId = ModelId::ALL;
+    "resampling" ResamplingKind =
+        &[ResamplingKind::Parametric, ResamplingKind::Residual, ResamplingKind::Replicates];
     "orientation" Orientation = &[Orientation::Signal, Orientation::Viability, Orientation::Inhibition];
     "scale" Scale = &[Scale::Fraction, Scale::Percent];
     "role" Role = &Role::ALL;
@@ -151,6 +154,7 @@ serialised_by_name!(
     IntervalKind,
     Loss,
     Weights,
+    ResamplingKind,
     Orientation,
     Scale,
     Role,
@@ -193,6 +197,7 @@ mod tests {
         check::<ModelId>();
         check::<SynergyModel>();
         check::<crate::config::SynergyChoice>();
+        check::<ResamplingKind>();
         check::<Orientation>();
         check::<Scale>();
         check::<Role>();

@@ -8,6 +8,7 @@ use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
+use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer};
@@ -160,6 +161,8 @@ pub struct ScreenFile {
     pub force_b_score: Option<bool>,
     /// Resampled matrices behind each interval.
     pub bootstrap: Option<usize>,
+    /// Where their noise comes from.
+    pub resampling: Option<ResamplingKind>,
     /// Seed of every random number.
     pub seed: Option<u64>,
     /// Worker threads.
@@ -259,6 +262,7 @@ impl ScreenFile {
             across_plates: self.across_plates.or(base.across_plates),
             force_b_score: self.force_b_score.or(base.force_b_score),
             bootstrap: self.bootstrap.or(base.bootstrap),
+            resampling: self.resampling.or(base.resampling),
             seed: self.seed.or(base.seed),
             threads: self.threads.or(base.threads),
             top_k: self.top_k.or(base.top_k),

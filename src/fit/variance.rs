@@ -178,6 +178,7 @@ impl ReplicateScatter {
         let law = VarianceLaw {
             factor: libm::exp(line.mean_y - line.slope * line.mean_x),
             exponent: line.slope,
+            exponent_error: line.error,
             offset,
             largest_mean,
             smallest_variance: 0.0,
@@ -244,6 +245,8 @@ struct Line {
     slope: f64,
     mean_x: f64,
     mean_y: f64,
+    /// Standard error of the slope before it was drawn to zero.
+    error: f64,
     /// What it leaves, in squared standard errors.
     lack: f64,
 }
@@ -262,7 +265,13 @@ impl Line {
         // Positive-part shrinkage (James & Stein): what is no larger than its standard error is none.
         let squared_error = MEDIAN_VARIANCE / spread;
         let kept = if steepest == 0.0 { 0.0 } else { (1.0 - squared_error / (steepest * steepest)).max(0.0) };
-        Self { slope: (kept * steepest).clamp(EXPONENTS.0, EXPONENTS.1), mean_x, mean_y, lack }
+        Self {
+            slope: (kept * steepest).clamp(EXPONENTS.0, EXPONENTS.1),
+            mean_x,
+            mean_y,
+            error: squared_error.sqrt(),
+            lack,
+        }
     }
 }
 
@@ -273,6 +282,8 @@ pub struct VarianceLaw {
     factor: f64,
     /// Power of the mean that the variance follows.
     pub exponent: f64,
+    /// Its standard error, infinite where all means are alike.
+    pub exponent_error: f64,
     /// Response below which the variance falls no more, in units of the response.
     pub offset: f64,
     /// Responses beyond this have its variance.

@@ -6,12 +6,14 @@ pub mod elementary;
 pub mod instructions;
 pub mod interval;
 pub mod lanes;
+pub mod largest_t;
 mod patterns;
 pub mod program;
 pub mod random;
 pub mod scalar;
 pub mod special;
 mod split;
+pub mod symmetric;
 pub mod vectorised;
 pub mod wgsl;
 

@@ -93,6 +93,18 @@ pub struct DoseMatrix {
     pub margin_a: Vec<CurvePoint>,
     /// Dose-response of the second drug alone.
     pub margin_b: Vec<CurvePoint>,
+    /// Where the two come from.
+    pub origins: [MarginOrigin; 2],
+}
+
+/// Where a margin of a matrix comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MarginOrigin {
+    /// The curve of the line, which every matrix of that line and drug shares, and not the matrix's own wells.
+    pub pooled: bool,
+    /// Its untreated point is the mean of the vehicle wells: what every viability is a share of, so it is 1 without
+    /// an error of its own.
+    pub untreated_by_vehicles: bool,
 }
 
 /// One response at one dose pair.
@@ -338,11 +350,22 @@ fn matrices(
             let own = nonzero(margin);
             let curve = curve_of(key.line, drug, key.schedule)
                 .filter(|curve| key.block.is_none() || own < ENOUGH_DOSES && nonzero(&curve.points) > own);
+            let vehicle = vehicles.get(&key.line);
+            let by_vehicles = |points: &[CurvePoint]| {
+                let of = |(point, vehicle): (&CurvePoint, &CurvePoint)| {
+                    point.dose == 0.0 && point.n == 1 && point.response == vehicle.response
+                };
+                points.first().zip(vehicle).is_some_and(of)
+            };
             let Some(curve) = curve else {
-                *margin = with_untreated(std::mem::take(margin), vehicles.get(&key.line));
+                *margin = with_untreated(std::mem::take(margin), vehicle);
+                let untreated_by_vehicles = by_vehicles(margin);
+                matrix.origins[usize::from(second)] = MarginOrigin { pooled: false, untreated_by_vehicles };
                 continue;
             };
             *margin = curve.points.clone();
+            let untreated_by_vehicles = by_vehicles(margin);
+            matrix.origins[usize::from(second)] = MarginOrigin { pooled: true, untreated_by_vehicles };
             show_margin(&mut matrix.cells, &curve.points, second);
         }
         Some(matrix)
@@ -368,6 +391,7 @@ impl DoseMatrix {
             points.insert(0, *own);
         }
         margin.clone_from(&points);
+        self.origins[usize::from(second)] = MarginOrigin { pooled: true, untreated_by_vehicles: false };
         show_margin(&mut self.cells, &points, second);
     }
 }
@@ -395,7 +419,7 @@ fn show_margin(cells: &mut Vec<Cell>, points: &[CurvePoint], second: bool) {
 fn assemble(key: MatrixKey, cells: Vec<Cell>) -> DoseMatrix {
     let margin_a = cells.iter().filter(|cell| cell.dose_b == 0.0).map(|cell| point_at(cell, cell.dose_a)).collect();
     let margin_b = cells.iter().filter(|cell| cell.dose_a == 0.0).map(|cell| point_at(cell, cell.dose_b)).collect();
-    DoseMatrix { key, cells, margin_a, margin_b }
+    DoseMatrix { key, cells, margin_a, margin_b, origins: [MarginOrigin::default(); 2] }
 }
 
 /// A matrix from the rows of a long table: replicates are collapsed, and the margins are the rows with one dose zero.

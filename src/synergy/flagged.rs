@@ -11,9 +11,9 @@ use crate::screen::names::NameId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What makes a matrix one, whatever the order of its drugs.
-type Key = (Option<NameId>, NameId, [NameId; 2], Option<NameId>);
+pub(super) type Key = (Option<NameId>, NameId, [NameId; 2], Option<NameId>);
 
-fn key_of(key: &MatrixKey) -> Key {
+pub(super) fn key_of(key: &MatrixKey) -> Key {
     let (a, b) = (key.drug_a, key.drug_b);
     (key.block, key.line, [a.min(b), a.max(b)], key.schedule)
 }

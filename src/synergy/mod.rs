@@ -4,12 +4,16 @@
 pub mod bootstrap;
 pub mod combination_index;
 pub mod combination_index_table;
+pub mod departure;
 pub mod design;
+pub mod draws;
 pub mod flagged;
 pub mod interaction;
 pub mod interaction_table;
 pub mod margins;
 pub mod noise;
+pub mod normalisation_error;
+pub mod null;
 pub mod profile;
 mod reference;
 pub mod score;
@@ -208,6 +212,8 @@ pub struct SurfaceCell {
     /// The most demanding reference minus the observed viability: above zero, the pair does more than every reference
     /// expects.
     pub consensus: Option<f64>,
+    /// How far the cell departs from each model; `None` before resampling and where there is no excess.
+    pub departures: Vec<Option<departure::CellDeparture>>,
 }
 
 /// One model's score of one matrix.
@@ -233,7 +239,7 @@ pub struct Score {
     pub peak_dose_b: Option<f64>,
     /// Standard error of `score`, from resampled matrices with margins fitted anew.
     pub standard_error: Option<f64>,
-    /// Two-sided p of no departure.
+    /// Two-sided p of no departure of the mean, by Student's t.
     pub p: Option<f64>,
     /// Benjamini–Hochberg q over all matrices of the run.
     pub q: Option<f64>,
@@ -241,6 +247,20 @@ pub struct Score {
     pub ci_low: Option<f64>,
     /// 95 % interval, upper end.
     pub ci_high: Option<f64>,
+    /// Mean-R: mean of squared standardised excess of the cells, F without departure from the model in any of them.
+    pub mean_r_f: Option<f64>,
+    /// Its p.
+    pub mean_r_p: Option<f64>,
+    /// Benjamini–Hochberg q of `mean_r_p` over all matrices of the run.
+    pub mean_r_q: Option<f64>,
+    /// Max-R: the largest absolute standardised excess of a cell.
+    pub max_r: Option<f64>,
+    /// Its p, family-wise over the cells.
+    pub max_r_p: Option<f64>,
+    /// p of no departure of the mean by the screen's own null.
+    pub p_null: Option<f64>,
+    /// Benjamini–Hochberg q of `p_null` over all matrices of the run.
+    pub q_null: Option<f64>,
     /// Why something above is missing.
     pub reason: Option<&'static str>,
 }

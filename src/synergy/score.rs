@@ -414,6 +414,7 @@ fn surface_cells(design: &Design, evaluation: &Evaluation, consensus: &Consensus
             expected: vec![None; models],
             excess: vec![None; models],
             consensus: None,
+            departures: vec![None; models],
         })
         .collect();
     for (i, combination) in design.combinations.iter().enumerate() {

@@ -73,6 +73,12 @@ pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = 
 /// stage flagged; equal to `score_M` where there are none, null with `all_wells_flagged` or `too_few_unflagged_wells`
 /// among `flags` (or for the reason that `score_M` is). `qc_burden` is the share of flagged wells and of wells on
 /// plates that are not good.
+///
+/// `p_M` and the interval are of the mean excess, by Student's t; `mean_r_f_M` with `mean_r_p_M` asks whether any cell
+/// departs from the model, `max_r_M` (the largest absolute standardised excess) with `max_r_p_M` which one does
+/// ([`super::departure`]); null with `no_cell_tests_M` among `flags` for
+/// fewer than 50 draws and, of ZIP and its kin, where no replicates tell the noise. `p_null_M` is that of
+/// the mean by the screen's own null ([`super::null`]). `q`, `mean_r_q` and `q_null` are Benjamini–Hochberg's over the table.
 fn synergy_table(
     scores: &[MatrixScore],
     indices: Option<&[CombinationIndices]>,
@@ -102,6 +108,19 @@ fn synergy_table(
             ("ci_high", |s| s.ci_high),
         ];
         for (name, value) in columns {
+            let values = scores.iter().map(|matrix| matrix.scores.get(m).and_then(value));
+            table = table.number(&format!("{name}_{}", model.name()), values);
+        }
+        // Tests of cells are of models that follow from the single drugs; a fitted surface has parameters to test.
+        let tests: [(&str, Value); 5] = [
+            ("mean_r_f", |s| s.mean_r_f),
+            ("mean_r_p", |s| s.mean_r_p),
+            ("mean_r_q", |s| s.mean_r_q),
+            ("max_r", |s| s.max_r),
+            ("max_r_p", |s| s.max_r_p),
+        ];
+        let tests = tests.into_iter().filter(|_| model.surface().is_none());
+        for (name, value) in tests.chain([("p_null", (|s| s.p_null) as Value), ("q_null", |s| s.q_null)]) {
             let values = scores.iter().map(|matrix| matrix.scores.get(m).and_then(value));
             table = table.number(&format!("{name}_{}", model.name()), values);
         }
@@ -145,6 +164,8 @@ fn synergy_table(
 }
 
 /// The table `surfaces`: one row a measured dose pair, margins and untreated included; these have no excess.
+/// `z_M` is the excess in standard deviations, after what all cells share; `call_M` is `synergy`, `antagonism` or `none`
+/// at a family-wise 5 % over the cells of the matrix.
 /// `flags` is `margin` or `untreated` there, and says of a combination which models could not be computed.
 fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
     let rows = || scores.iter().flat_map(|matrix| matrix.cells.iter().map(move |cell| (&matrix.key, cell)));
@@ -158,6 +179,15 @@ fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Scre
         table = table
             .number(&format!("expected_{}", model.name()), rows().map(|(_, cell)| of(&cell.expected)))
             .number(&format!("excess_{}", model.name()), rows().map(|(_, cell)| of(&cell.excess)));
+        if model.surface().is_none() {
+            let departure = |cell: &SurfaceCell| cell.departures.get(m).copied().flatten();
+            table = table
+                .number(&format!("z_{}", model.name()), rows().map(|(_, cell)| departure(cell).map(|d| d.z)))
+                .code(
+                    &format!("call_{}", model.name()),
+                    rows().map(|(_, cell)| departure(cell).map(|d| d.call.name())),
+                );
+        }
     }
     table
         .number("consensus_excess", rows().map(|(_, cell)| cell.consensus))

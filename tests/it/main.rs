@@ -29,6 +29,7 @@ mod streaming;
 mod synergy;
 mod synergy_designs;
 mod synergy_models;
+mod synergy_statistics;
 mod weights;
 
 use std::path::PathBuf;

@@ -382,7 +382,7 @@ fn p_of_independent_drugs_is_uniform() {
         for matrix in &mut scores {
             matrix.sigma = matrix.sigma.map(|sigma| sigma * factor);
         }
-        resample(&matrices, &mut scores, &models, Resampling { draws: 64, seed: 1 });
+        resample(&matrices, &mut scores, &models, Resampling { draws: 64, seed: 1, ..Resampling::default() });
         distance_to_uniform(scores.iter().map(|s| s.scores[0].p.unwrap()).collect())
     };
     let (calibrated, doubled, halved) = (distance(1.0), distance(2.0), distance(0.5));
@@ -397,7 +397,7 @@ fn intervals_do_not_depend_on_the_rest_of_the_screen_and_cover_the_score() {
     let models = SynergyModel::REFERENCES;
     let matrices: Vec<DoseMatrix> =
         (0..3).map(|b| bliss_matrix(b, 5, 2, |place| 0.05 * standard_normal(9, u64::from(b), 0, place))).collect();
-    let resampling = Resampling { draws: 20, seed: 3 };
+    let resampling = Resampling { draws: 20, seed: 3, ..Resampling::default() };
     let mut together = score(&matrices, &models, Margins::Fitted);
     resample(&matrices, &mut together, &models, resampling);
     let mut alone = score(&matrices[2..], &models, Margins::Fitted);
@@ -421,6 +421,6 @@ fn intervals_do_not_depend_on_the_rest_of_the_screen_and_cover_the_score() {
 fn noiseless_matrices_have_no_interval_and_say_so() {
     let matrices = [bliss_matrix(0, 5, 2, |_| 0.0)];
     let mut scores = score(&matrices, &[SynergyModel::Hsa], Margins::Fitted);
-    resample(&matrices, &mut scores, &[SynergyModel::Hsa], Resampling { draws: 10, seed: 1 });
+    resample(&matrices, &mut scores, &[SynergyModel::Hsa], Resampling { draws: 10, seed: 1, ..Resampling::default() });
     assert_eq!((scores[0].scores[0].p, scores[0].scores[0].reason), (None, Some("no_noise")));
 }

@@ -11,6 +11,7 @@ use crate::screen::Screen;
 use crate::screen::dose::DOSE_TOLERANCE;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::draws::{ResamplingKind, ascending};
 use crate::synergy::score::score_matrices;
 use crate::synergy::summary::add_box_scores;
 use crate::synergy::table::{OPTIONAL, SynergyTable, tables};
@@ -99,6 +100,7 @@ fn pairs(
     let mut screen = Screen::default();
     let names: Vec<&Vec<String>> = table.groups.iter().collect();
     let mut matrices: Vec<DoseMatrix> = Vec::with_capacity(names.len());
+    let mut wells = Vec::new();
     for (group, rows) in table.groups.iter().zip(by_group(table)) {
         let block = Some(screen.blocks.intern(&group.join("/")));
         let of_drug = |k: usize, unnamed: &str| {
@@ -112,10 +114,14 @@ fn pairs(
             let row = &table.rows[i];
             Observation { dose_a: row.doses[0], dose_b: row.doses[1], response: row.response, weight: 1.0 }
         };
-        let mut matrix = matrix_from_cells(key, &rows.iter().map(observation).collect::<Vec<_>>())?;
-        for k in 0..2 {
+        let observations: Vec<Observation> = rows.iter().map(observation).collect();
+        let mut matrix = matrix_from_cells(key, &observations)?;
+        if settings.resampling == ResamplingKind::Replicates {
+            wells.push(ascending(observations));
+        }
+        for (k, elsewhere) in elsewhere.into_iter().enumerate() {
             let own = rows.iter().map(|&i| table.rows[i].doses[k]);
-            matrix.take_margin(k == 1, at_doses_of(own, elsewhere[k]));
+            matrix.take_margin(k == 1, at_doses_of(own, elsewhere));
         }
         matrices.push(matrix);
     }
@@ -124,7 +130,13 @@ fn pairs(
     if !settings.dose_limits.is_empty() {
         add_box_scores(&mut scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
     }
-    let resampling = Resampling { draws: settings.bootstrap, seed: settings.seed };
+    let resampling = Resampling {
+        draws: settings.bootstrap,
+        seed: settings.seed,
+        kind: settings.resampling,
+        normalisation_errors: &[],
+        wells: &wells,
+    };
     add_intervals(&mut scores, &matrices, &screen, &settings.synergy, settings.margins, &fit, resampling, backend)?;
     outcome.units = matrices.len();
     outcome.failed = scores.iter().filter(|m| m.scores.iter().any(|s| s.score.is_none())).count();

@@ -180,6 +180,7 @@ pub fn matrix(
                 expected: vec![Some(alone_a.min(alone_b)), Some(bliss)],
                 excess: vec![of(alone_a.min(alone_b)), of(bliss)],
                 consensus: None,
+                departures: vec![None; 2],
             });
         }
     }
@@ -196,6 +197,7 @@ pub fn matrix(
         q: Some(0.003),
         ci_low: Some(mean + shift - 0.03),
         ci_high: Some(mean + shift + 0.03),
+        reason: None,
         ..Score::default()
     };
     let flags = if boost < 0.0 { "margin_b_flat".into() } else { String::new() };

@@ -7,7 +7,16 @@ use isobole::synergy::SurfaceCell;
 
 fn cell(dose_a: f64, dose_b: f64, observed: f64, excess: Option<f64>) -> SurfaceCell {
     let expected = vec![excess.map(|e| observed + e)];
-    SurfaceCell { dose_a, dose_b, observed, n: 2, expected, excess: vec![excess], consensus: None }
+    SurfaceCell {
+        dose_a,
+        dose_b,
+        observed,
+        n: 2,
+        expected,
+        excess: vec![excess],
+        consensus: None,
+        departures: vec![None],
+    }
 }
 
 fn two_by_two() -> Vec<SurfaceCell> {
