@@ -207,6 +207,9 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    for drug in settings.dose_limits.keys().filter(|drug| screen.drugs.id_ignoring_case(drug).is_none()) {
+        analysis.warnings.push(format!("the dose limit of `{drug}` limits nothing: the screen has no such drug"));
+    }
     if !settings.dose_limits.is_empty() {
         add_box_scores(&mut analysis.scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
     }

@@ -168,6 +168,9 @@ pub struct SingleAgentFlags {
     /// Their scale [default: as the matrices']
     #[arg(long, value_parser = choice::<Scale>(), value_name = "SCALE")]
     pub single_scale: Option<Scale>,
+    /// Response of untreated cells where its responses are raw
+    #[arg(long, value_name = "NUMBER", conflicts_with = "single_scale")]
+    pub single_untreated: Option<f64>,
 }
 
 impl SingleAgentFlags {
@@ -186,8 +189,10 @@ impl SingleAgentFlags {
             },
             orientation: self.single_orientation.unwrap_or(matrices.orientation),
             scale: self.single_scale.unwrap_or(matrices.scale),
+            untreated: self.single_untreated,
             ..matrices.clone()
         };
+        raw_has_sense("single-untreated", mapping.untreated, mapping.orientation)?;
         Ok(Some(SingleAgents { path, mapping, drugs: self.drugs, by: self.single_by }))
     }
 }
@@ -451,20 +456,34 @@ pub fn resolve_bench(args: &BenchArgs) -> Result<BenchSettings> {
 ///
 /// # Errors
 /// [`Error::Setting`] for a value that has no meaning.
-pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping, Option<SingleAgents>)> {
+pub fn resolve_synergy(args: &SynergyArgs) -> Result<(Settings, LongMapping, Vec<String>, Option<SingleAgents>)> {
     let SynergyArgs { input, out, matrix, dose_a, dose_b, dose_c, long, singles, analysis } = args.clone();
     let settings = Settings::resolve(analysis.said()?, vec![input], out)?.of_doses()?.of_one_model()?;
     let doses = [dose_a, dose_b].into_iter().chain(dose_c).collect();
     let mapping = long_mapping(long, "matrix", matrix, doses)?;
+    let drugs = singles.drugs.clone();
     let singles = singles.resolve(&mapping)?;
-    Ok((settings, mapping, singles))
+    Ok((settings, mapping, drugs, singles))
+}
+
+/// Raw responses are higher the more cells there are, and their whole is above zero.
+fn raw_has_sense(key: &str, untreated: Option<f64>, orientation: Orientation) -> Result<()> {
+    match untreated {
+        Some(untreated) if !(untreated.is_finite() && untreated > 0.0) => {
+            Err(Error::setting(key, format!("{untreated} is not above 0")))
+        }
+        Some(_) if orientation == Orientation::Inhibition => Err(Error::Setting {
+            key: key.into(),
+            problem: "raw responses are no inhibition: they are lower the fewer cells live".into(),
+            hint: Some("--orientation viability".into()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn long_mapping(flags: LongFlags, key: &str, group: Vec<String>, doses: Vec<String>) -> Result<LongMapping> {
     let LongFlags { response, dose_unit, orientation, scale, untreated } = flags;
-    if let Some(untreated) = untreated.filter(|u| !(u.is_finite() && *u > 0.0)) {
-        return Err(Error::setting("untreated", format!("{untreated} is not above 0")));
-    }
+    raw_has_sense("untreated", untreated, orientation)?;
     let group: Vec<String> = group.into_iter().filter(|name| !name.is_empty()).collect();
     if let Some(twice) = group.iter().enumerate().find(|(i, name)| group[..*i].contains(name)) {
         return Err(Error::setting(key, format!("column `{}` is named twice", twice.1)));

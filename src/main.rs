@@ -46,8 +46,9 @@ fn dispatch(command: Command, talk: &Talk) -> Result<()> {
             Ok(())
         }
         Command::Synergy(args) => {
-            let (settings, mapping, singles) = cli::resolve_synergy(&args)?;
-            let outcome = on_threads(settings.threads, || plain::synergy(&settings, &mapping, singles.as_ref()))?;
+            let (settings, mapping, drugs, singles) = cli::resolve_synergy(&args)?;
+            let outcome =
+                on_threads(settings.threads, || plain::synergy(&settings, &mapping, &drugs, singles.as_ref()))?;
             talk.plain(&outcome, "matrices", "lack a score of some model");
             Ok(())
         }

@@ -1,4 +1,5 @@
-//! `isobole bench --synergy`: matrices per second on one thread, model by model, and a bootstrap.
+//! `isobole bench --synergy`: matrices per second of the whole process (`--threads 1` for one core), model by model, and
+//! a bootstrap.
 
 use super::median;
 use super::simulated_matrices::{LEVELS, REPLICATES, simulate_matrices};

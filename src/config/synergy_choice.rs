@@ -117,12 +117,11 @@ pub(super) fn resolve(said: Option<Vec<SynergyChoice>>) -> Result<(Vec<SynergyMo
     if said.is_empty() {
         return Err(Error::setting("synergy", "names no model"));
     }
-    if said.contains(&SynergyChoice::All) {
-        return Ok((SynergyModel::ALL.to_vec(), true));
-    }
-    let mut models: Vec<SynergyModel> = Vec::with_capacity(said.len());
+    let all = said.contains(&SynergyChoice::All);
+    let mut models: Vec<SynergyModel> = if all { SynergyModel::ALL.to_vec() } else { Vec::with_capacity(said.len()) };
     for choice in &said {
         let model = match choice {
+            SynergyChoice::Model(_) if all => continue,
             SynergyChoice::Model(model) => *model,
             SynergyChoice::File(path) => surface(path)?,
             SynergyChoice::CombinationIndex | SynergyChoice::All => continue,
@@ -135,7 +134,7 @@ pub(super) fn resolve(said: Option<Vec<SynergyChoice>>) -> Result<(Vec<SynergyMo
     if models.is_empty() {
         models = SynergyModel::REFERENCES.to_vec();
     }
-    Ok((models, said.contains(&SynergyChoice::CombinationIndex)))
+    Ok((models, all || said.contains(&SynergyChoice::CombinationIndex)))
 }
 
 /// The surface of a model file. Its name becomes part of columns.

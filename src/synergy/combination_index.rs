@@ -11,6 +11,8 @@ use crate::screen::dose_matrix::{CurvePoint, DoseMatrix};
 
 /// Effects at which isoboles are drawn: shares affected.
 pub const LEVELS: [f64; 3] = [0.5, 0.75, 0.9];
+/// Doses are told by curves up to so many times beyond those that were combined.
+const BEYOND: f64 = 5.0;
 /// Fewer doses are not a line.
 const FEWEST_POINTS: usize = 2;
 /// Combinations of one ratio that make a line of their own.
@@ -66,11 +68,11 @@ impl MedianEffect {
         let sum = |f: &dyn Fn(f64, f64) -> f64| xs.iter().zip(&ys).map(|(a, b)| f(a - x, b - y)).sum::<f64>();
         let (xx, xy, yy) = (sum(&|a, _| a * a), sum(&|a, b| a * b), sum(&|_, b| b * b));
         let m = xy / xx;
-        let ln_dm = x - y / m;
-        if !(xx > 0.0 && m > 0.0 && ln_dm.is_finite()) {
+        let dm = (x - y / m).exp();
+        if !(xx > 0.0 && m > 0.0 && dm.is_finite() && dm > 0.0) {
             return none("no_falling_line");
         }
-        Self { of, line: Some((ln_dm.exp(), m)), r: Some(xy / (xx * yy).sqrt()), n, n_excluded, reason: None }
+        Self { of, line: Some((dm, m)), r: Some(xy / (xx * yy).sqrt()), n, n_excluded, reason: None }
     }
 
     /// The dose that leaves this viability, between 0 and 1.
@@ -161,7 +163,13 @@ impl CombinationIndices {
         Self { lines: all, cells, isoboles: isoboles(score) }
     }
 
-    /// Geometric mean of the indices that there are, and how many.
+    /// Combinations whose index by the curves there is none of for this reason.
+    pub fn missing(&self, reason: &str) -> usize {
+        self.cells.iter().filter(|cell| cell.index_fitted == Err(reason)).count()
+    }
+
+    /// Geometric mean of the indices that there are, and how many. What has no index is left out: effects beyond both
+    /// drugs, which would lower it, and no effect at all, which would raise it.
     pub fn mean(&self, of: impl Fn(&CellIndex) -> Index) -> (Option<f64>, usize) {
         let logs: Vec<f64> = self.cells.iter().filter_map(|cell| of(cell).ok()).map(f64::ln).collect();
         let n = logs.len();
@@ -230,8 +238,15 @@ fn ratios(cells: &[&super::SurfaceCell]) -> Vec<MedianEffect> {
 
 /// Isoboles: where the slice along the first drug, at each dose of the second, reaches each level.
 fn isoboles(score: &MatrixScore) -> Vec<IsobolePoint> {
-    let dose_at = |curve: Option<HillCurve<f64>>, viability: f64| match curve.map(|curve| reach(curve, viability)) {
+    let dose_at = |k: usize, curve: Option<HillCurve<f64>>, viability: f64| match curve.map(|c| reach(c, viability)) {
         None => Err("no_curve"),
+        // So far out a curve is a guess.
+        Some(Reach::At(dose)) if score.levels[k].last().is_none_or(|highest| dose > BEYOND * highest) => {
+            Err("beyond_tested_doses")
+        }
+        Some(Reach::At(dose)) if score.levels[k].first().is_none_or(|lowest| dose * BEYOND < *lowest) => {
+            Err("below_tested_doses")
+        }
         Some(Reach::At(dose)) => Ok(dose),
         Some(Reach::Never) => Err("not_reached"),
         Some(Reach::Already) => Err("reached_without"),
@@ -239,7 +254,7 @@ fn isoboles(score: &MatrixScore) -> Vec<IsobolePoint> {
     let mut points = Vec::new();
     for level in LEVELS {
         let viability = 1.0 - level;
-        let alone = score.curves.map(|curve| dose_at(curve, viability));
+        let alone = [0, 1].map(|k| dose_at(k, score.curves[k], viability));
         for (j, &dose_b) in score.levels[1].iter().enumerate() {
             let slice = score.slices[0].get(j).copied().flatten();
             let additive = || {
@@ -252,7 +267,12 @@ fn isoboles(score: &MatrixScore) -> Vec<IsobolePoint> {
                 };
                 if share < 1.0 { Ok(a * (1.0 - share)) } else { Err("reached_without") }
             };
-            points.push(IsobolePoint { level, dose_b, dose_a: dose_at(slice, viability), additive_dose_a: additive() });
+            points.push(IsobolePoint {
+                level,
+                dose_b,
+                dose_a: dose_at(0, slice, viability),
+                additive_dose_a: additive(),
+            });
         }
     }
     points

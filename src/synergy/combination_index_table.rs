@@ -20,12 +20,12 @@ pub fn tables(scores: &[MatrixScore], indices: &[CombinationIndices], screen: &S
         .number("dose_b_molar", cells.iter().map(|cell| Some(cell.dose[1])))
         .number("fraction_affected", cells.iter().map(|cell| Some(cell.fraction_affected)));
     let columns: [(&str, Value<CellIndex>); 6] = [
-        ("ci", |cell| cell.index),
-        ("dri_a", |cell| cell.dose_reduction[0]),
-        ("dri_b", |cell| cell.dose_reduction[1]),
-        ("ci_fitted", |cell| cell.index_fitted),
-        ("dri_a_fitted", |cell| cell.dose_reduction_fitted[0]),
-        ("dri_b_fitted", |cell| cell.dose_reduction_fitted[1]),
+        ("combination_index", |cell| cell.index),
+        ("dose_reduction_index_a", |cell| cell.dose_reduction[0]),
+        ("dose_reduction_index_b", |cell| cell.dose_reduction[1]),
+        ("combination_index_fitted", |cell| cell.index_fitted),
+        ("dose_reduction_index_a_fitted", |cell| cell.dose_reduction_fitted[0]),
+        ("dose_reduction_index_b_fitted", |cell| cell.dose_reduction_fitted[1]),
     ];
     for (name, value) in columns {
         table = table

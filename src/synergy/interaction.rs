@@ -1,4 +1,4 @@
-//! Surfaces with parameters of interaction, MuSyC and BRAID, fitted to a whole matrix at once, and how sure those
+//! Surfaces with parameters of interaction, such as MuSyC and BRAID, fitted to a whole matrix at once, and how sure those
 //! parameters are: their likelihood is often flat on one side, and sometimes on both.
 
 use super::design::{Design, Responses};
@@ -23,6 +23,8 @@ const BEYOND: f64 = 1.0;
 /// Every beginning of MuSyC is followed for so many evaluations, and the best so many of them to the end: a fold change
 /// of potency has minima on either side of 1. BRAID's one parameter of interaction has not.
 const HEAT: (u32, usize) = (6, 2);
+/// Width of an interval of `epsilon` that is the prior's rather than the data's.
+const HARDLY_MORE_THAN_THE_PRIOR: f64 = 3.0;
 /// Beginnings of a surface from a file, at most.
 const MOST_BEGINNINGS: usize = 81;
 /// A surface with parameters of interaction.
@@ -219,7 +221,11 @@ impl Interaction {
     /// The flag of a surface none of whose parameters of interaction the data tell, not even to one side: its excess is
     /// then no more than one way among many to explain them.
     pub fn flag(&self) -> Option<&'static str> {
-        let says_nothing = |profile: &Profile| profile.interval == [None; 2];
+        let says_nothing = |profile: &Profile| match (self.surface, profile.interval) {
+            // The prior alone leaves an interval of 3.9 on this scale.
+            (Surface::Braid, [Some(low), Some(high)]) => high - low > HARDLY_MORE_THAN_THE_PRIOR,
+            (_, interval) => interval == [None; 2],
+        };
         let unknown = self.profiles.as_ref().is_ok_and(|profiles| profiles.iter().all(says_nothing));
         unknown.then_some(match self.surface {
             Surface::Musyc => "musyc_not_identified",
@@ -351,11 +357,16 @@ pub fn fit_surfaces(
         let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
         let best = heat(&settings, &set, &contenders, iterations, kept);
         let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
+        let beginnings = contenders;
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
         let ends = heat(&settings, &set, &contenders, max_iterations, 1);
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
         let delta_bic = match (effort, surface.null_parameter()) {
-            (Effort::Data, Some(parameter)) => delta_bic(&settings, &set, &fits, parameter, begin),
+            (Effort::Data, Some(parameter)) => {
+                let found = fits.iter().enumerate().map(|(item, fit)| (item, begin(fit)));
+                let beginnings: Vec<(usize, Vec<f64>)> = beginnings.into_iter().chain(found).collect();
+                delta_bic(&settings, &set, &fits, parameter, beginnings)
+            }
             _ => vec![None; fits.len()],
         };
         let mut prior_weight = vec![0.0; fits.len()];
@@ -393,17 +404,21 @@ fn delta_bic(
     set: &CurveSet,
     fits: &[Fit],
     parameter: usize,
-    begin: impl Fn(&Fit) -> Vec<f64>,
+    mut beginnings: Vec<(usize, Vec<f64>)>,
 ) -> Vec<Option<f64>> {
     let nonlinear = &settings.model.curve_model().nonlinear;
     let mut held = set.clone();
     held.held = vec![Some((parameter, 0.0)); fits.len()];
-    let without = |fit: &Fit| -> Vec<f64> {
-        begin(fit).into_iter().zip(nonlinear).map(|(value, p)| if *p == parameter { 0.0 } else { value }).collect()
-    };
-    let begins: Vec<f64> = fits.iter().flat_map(without).collect();
-    let nulls = descend_from(settings, &held, &begins);
-    let of = |(item, (fit, (null, _))): (usize, (&Fit, (Fit, f64)))| {
+    // Every beginning and every fit, without the interaction: the null must not be worse for want of trying.
+    for (_, begin) in &mut beginnings {
+        for (value, _) in begin.iter_mut().zip(nonlinear).filter(|(_, p)| **p == parameter) {
+            *value = 0.0;
+        }
+    }
+    beginnings.sort_by_key(|(item, _)| *item);
+    beginnings.dedup();
+    let nulls = heat(settings, &held, &beginnings, settings.max_iterations, 1);
+    let of = |(item, (fit, (_, null))): (usize, (&Fit, (usize, Fit)))| {
         let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
         let difference = n * (null.sse / fit.sse).ln() - n.ln();
         (fit.status.is_fitted() && null.status.is_fitted()).then_some(difference).filter(|d| d.is_finite())

@@ -42,6 +42,9 @@ pub struct Evaluation {
     pub expected: Vec<Vec<Option<f64>>>,
     /// By model, by combination: expected minus observed viability, or minus what the model takes in its place.
     pub excess: Vec<Vec<Option<f64>>>,
+    /// By model of [`SynergyModel::REFERENCES`], by combination: expected viability, whatever was asked for; nothing for
+    /// draws.
+    pub references: Vec<Vec<Option<f64>>>,
     /// Which drugs' observed single-agent responses stood in for a curve that could not be fitted.
     pub observed_instead: [bool; 2],
 }
@@ -169,7 +172,12 @@ impl Evaluator<'_> {
                 expected: Vec::with_capacity(self.models.len()),
                 excess: Vec::with_capacity(self.models.len()),
                 observed_instead,
+                references: Vec::new(),
             };
+            if self.effort == Effort::Data {
+                let of = |model: SynergyModel| cells.iter().map(|cell| model.expected(*cell)).collect();
+                evaluation.references = SynergyModel::REFERENCES.map(of).to_vec();
+            }
             for model in self.models {
                 if let Some(which) = model.surface() {
                     let fit = evaluation.fit_of(which);
@@ -279,8 +287,16 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
     if n_cells < FEW_CELLS {
         flags.push("few_cells");
     }
-    if models.contains(&SynergyModel::Zip) && evaluation.surface.slices_observed > 0 {
+    let has_slices = |model: &SynergyModel| matches!(model.measured(), Measured::Slices(_) | Measured::Smooth);
+    let slices = std::iter::once(&evaluation.surface).chain(evaluation.variants.iter().map(|(_, slices)| slices));
+    if models.iter().any(has_slices) && slices.map(|slices| slices.slices_observed).sum::<usize>() > 0 {
         flags.push("zip_slices_observed");
+    }
+    if n_cells > 0 && windows.is_empty() {
+        flags.push("no_3x3_window");
+    }
+    if n_cells > 0 && summary::volume(design, &vec![Some(0.0); n_cells]).is_none() {
+        flags.push("no_rectangle_of_doses");
     }
     let interactions = interactions(design, responses, evaluation, &noise);
     flags.extend(interactions.iter().filter_map(Interaction::flag));
@@ -300,13 +316,7 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
             }
             let peak = best_window(&windows, |i| excess[i]);
             let centre = peak.map(|(_, i)| &matrix.cells[design.combinations[i].cell]);
-            if peak.is_none() {
-                flags.push("no_3x3_window");
-            }
             let volume = summary::volume(design, excess);
-            if volume.is_none() {
-                flags.push("no_rectangle_of_doses");
-            }
             Score {
                 score,
                 top_decile: summary::top_decile(excess),
@@ -324,7 +334,7 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
         })
         .collect();
     flags.extend(summary::disagreement(models, &scores, design, &evaluation.margins));
-    let consensus = Consensus::new(models, &evaluation.expected, &responses.combinations);
+    let consensus = Consensus::new(&evaluation.references, &responses.combinations);
     let inhibition = |i: usize| Some(1.0 - matrix.cells[design.combinations[i].cell].response);
     let best_pair = || (0..n_cells).filter_map(inhibition).reduce(f64::max);
     let efficacy = best_window(&windows, inhibition).map(|(mean, _)| mean).or_else(best_pair);

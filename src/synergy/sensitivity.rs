@@ -1,6 +1,7 @@
 //! How sensitive a line is to a pair, as DrugComb has it: the relative inhibition of each drug alone, that of one drug
 //! along doses of the other (combination sensitivity score), and what the pair adds (Malyutina 2019,
-//! doi 10.1371/journal.pcbi.1006752). All from 0 to 100, higher is more inhibition.
+//! doi 10.1371/journal.pcbi.1006752). In percent of inhibition; nothing is clipped. Everything is over the doses that
+//! were combined: margins from elsewhere may reach further, and scores of different ranges cannot be subtracted.
 
 use super::design::Design;
 use super::margins::{Margin, response};
@@ -37,8 +38,8 @@ impl Sensitivity {
         self.css() - 0.5 * (self.relative_inhibition[0] + self.relative_inhibition[1])
     }
 
-    /// From the margins' curves and the slices. The half-effect dose is the relative one, at most the highest dose that
-    /// the drug was tested at, as in DrugComb. Along the first drug's doses the response at the second one's half-effect
+    /// From the margins' curves and the slices. The half-effect dose is the relative one, at most the highest dose
+    /// that was combined, as in DrugComb. Along the first drug's doses the response at the second one's half-effect
     /// dose is read from the slices' curves and integrated by trapezoids; DrugComb fits one curve more.
     ///
     /// # Errors
@@ -52,8 +53,10 @@ impl Sensitivity {
         let mut relative_inhibition = [0.0; 2];
         let mut highest = [0.0; 2];
         for k in 0..2 {
-            let doses = || design.margins[k].ln_dose.iter().copied().filter(|x| x.is_finite());
-            let (low, high) = (doses().fold(f64::INFINITY, f64::min), doses().fold(f64::NEG_INFINITY, f64::max));
+            let [Some(low), Some(high)] = [design.levels[k].first(), design.levels[k].last()] else {
+                return Err("no_combination_cells");
+            };
+            let (low, high) = (libm::log(*low), libm::log(*high));
             highest[k] = high;
             relative_inhibition[k] = 100.0 * mean_inhibition(curves[k], low, high);
         }

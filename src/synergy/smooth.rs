@@ -1,4 +1,4 @@
-//! Responses smoothed as gDR smooths them: the mean of what was measured, of the curves along each drug, and of the
+//! Responses smoothed in the way of gDR: the mean of what was measured, of the curves along each drug, and of the
 //! curve along the combinations of one ratio of doses, as far as each is there.
 
 use super::design::{Design, Responses};
@@ -10,8 +10,9 @@ use crate::fit::{CurveSet, FitSettings};
 
 /// Combinations of one ratio that make a curve of their own: more than four, as in gDR.
 const FEWEST_OF_A_RATIO: usize = 5;
-/// Ratios whose natural logarithms differ by less are one: dose levels are not exact multiples.
-const SAME_RATIO: f64 = 0.02;
+/// Ratios whose natural logarithms differ by less, a tenth of a decade, are one, as to the one digit that gDR rounds them
+/// to: half-log dilutions are 3, 3.33, 3 … fold.
+const SAME_RATIO: f64 = 0.23;
 
 /// The combinations of each ratio of doses that has enough of them, ascending in dose.
 fn ratios(design: &Design) -> Vec<Vec<usize>> {

@@ -95,13 +95,9 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// Over the references among `models` that expect something of wells; where there is none, nothing.
-    pub fn new(models: &[SynergyModel], expected: &[Vec<Option<f64>>], observed: &[f64]) -> Self {
-        let references: Vec<&Vec<Option<f64>>> =
-            models.iter().zip(expected).filter(|(model, _)| model.surface().is_none()).map(|(_, e)| e).collect();
-        if references.is_empty() {
-            return Self { excess: vec![None; observed.len()], ..Self::default() };
-        }
+    /// Over what the usual references expect, each by combination: always the same ones, so that it does not depend on
+    /// which models were asked for.
+    pub fn new(references: &[Vec<Option<f64>>], observed: &[f64]) -> Self {
         let of_cell = |(i, observed): (usize, &f64)| {
             let expected = references.iter().filter_map(|e| e.get(i).copied().flatten());
             expected.reduce(f64::min).map(|expected| expected - observed)
@@ -120,7 +116,7 @@ pub fn disagreement(
     design: &Design,
     margins: &[Margin; 2],
 ) -> Vec<&'static str> {
-    let of_references = models.iter().zip(scores).filter(|(model, _)| model.surface().is_none());
+    let of_references = models.iter().zip(scores).filter(|(model, _)| SynergyModel::REFERENCES.contains(model));
     let values: Vec<f64> = of_references.filter_map(|(_, score)| score.score).collect();
     let (lowest, highest) =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
@@ -187,18 +183,13 @@ mod tests {
 
     #[test]
     fn consensus_is_beyond_the_most_demanding_reference() {
-        let models = [SynergyModel::Hsa, SynergyModel::Bliss, SynergyModel::Musyc];
-        let expected = vec![
-            vec![Some(0.6), Some(0.6), Some(0.6)],
-            vec![Some(0.4), None, None],
-            vec![Some(0.1), Some(0.1), Some(0.1)],
-        ];
-        let consensus = Consensus::new(&models, &expected, &[0.3, 0.5, 0.2]);
+        let expected = vec![vec![Some(0.6), Some(0.6), Some(0.6)], vec![Some(0.4), None, None]];
+        let consensus = Consensus::new(&expected, &[0.3, 0.5, 0.2]);
         let rounded: Vec<Option<i64>> = consensus.excess.iter().map(|e| e.map(|e| (e * 1e9).round() as i64)).collect();
         assert_eq!(rounded, [Some(100_000_000), Some(100_000_000), Some(400_000_000)]);
         assert_eq!(consensus.share, Some(1.0));
-        let beaten = Consensus::new(&models, &expected, &[0.5, 0.5, 0.7]);
+        let beaten = Consensus::new(&expected, &[0.5, 0.5, 0.7]);
         assert_eq!(beaten.share, Some(1.0 / 3.0));
-        assert_eq!(Consensus::new(&[SynergyModel::Musyc], &expected[2..], &[0.3]).score, None);
+        assert_eq!(Consensus::new(&[vec![None]], &[0.3]).score, None);
     }
 }

@@ -135,7 +135,11 @@ fn synergy_table(
     }
     table = table
         .number("consensus", scores.iter().map(|matrix| matrix.consensus))
-        .number("consensus_share", scores.iter().map(|matrix| matrix.consensus_share));
+        .number("consensus_share", scores.iter().map(|matrix| matrix.consensus_share))
+        .code(
+            "consensus_reason",
+            scores.iter().map(|matrix| matrix.consensus.is_none().then_some("no_reference_for_any_cell")),
+        );
     let columns: [(&str, Of); 8] = [
         ("css", Sensitivity::css),
         ("css_a", |s| s.combined[0]),
@@ -153,10 +157,17 @@ fn synergy_table(
         let ci = || indices.iter().map(|of| of.mean(|cell| cell.index));
         let fitted = || indices.iter().map(|of| of.mean(|cell| cell.index_fitted));
         table = table
-            .number("ci", ci().map(|(mean, _)| mean))
-            .integer("n_ci", ci().map(|(_, n)| Some(n as i64)))
-            .number("ci_fitted", fitted().map(|(mean, _)| mean))
-            .integer("n_ci_fitted", fitted().map(|(_, n)| Some(n as i64)));
+            .number("combination_index", ci().map(|(mean, _)| mean))
+            .integer("n_combination_index", ci().map(|(_, n)| Some(n as i64)))
+            .number("combination_index_fitted", fitted().map(|(mean, _)| mean))
+            .integer("n_combination_index_fitted", fitted().map(|(_, n)| Some(n as i64)))
+            .integer("n_beyond_both_drugs", indices.iter().map(|of| Some(of.missing("beyond_both_drugs") as i64)))
+            .integer("n_no_effect", indices.iter().map(|of| Some(of.missing("no_effect") as i64)))
+            .code("combination_index_reason", ci().map(|(mean, _)| mean.is_none().then_some("no_index_in_any_cell")))
+            .code(
+                "combination_index_fitted_reason",
+                fitted().map(|(mean, _)| mean.is_none().then_some("no_index_in_any_cell")),
+            );
     }
     table
         .code("css_reason", scores.iter().map(|matrix| matrix.sensitivity.as_ref().err().copied()))

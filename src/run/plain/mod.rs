@@ -50,10 +50,13 @@ impl PlainOutcome {
     }
 }
 
+fn settings_value(settings: &Settings) -> Result<serde_json::Value> {
+    serde_json::to_value(settings)
+        .map_err(|e| Error::Screen { problem: format!("the settings cannot be written: {e}"), hint: None })
+}
+
 fn identity(settings: &Settings) -> Result<RunIdentity> {
-    let value = serde_json::to_value(settings)
-        .map_err(|e| Error::Screen { problem: format!("the settings cannot be written: {e}"), hint: None })?;
-    Ok(RunIdentity::new(&value))
+    Ok(RunIdentity::new(&settings_value(settings)?))
 }
 
 /// The input of a command that has just one.

@@ -37,7 +37,18 @@ impl Singles {
     /// # Errors
     /// Those of reading; [`Error::Setting`] for columns that the matrices do not have.
     pub fn read(singles: &SingleAgents, matrices: &LongMapping) -> Result<Self> {
-        let drugs = positions(&singles.drugs, &matrices.group, "drug-a, drug-b")?;
+        if singles.drugs.len() != matrices.doses.len() {
+            return Err(Error::Setting {
+                key: "drugs".into(),
+                problem: format!(
+                    "{} columns of drugs for {} columns of doses",
+                    singles.drugs.len(),
+                    matrices.doses.len()
+                ),
+                hint: Some("name one for each: --drugs drug_a,drug_b,drug_c".into()),
+            });
+        }
+        let drugs = positions(&singles.drugs, &matrices.group, "drugs")?;
         let by = positions(&singles.by, &matrices.group, "single-by")?;
         let table = read_long(&singles.path, &singles.mapping)?;
         let mut by_key: BTreeMap<Vec<String>, Vec<(f64, f64)>> = BTreeMap::new();
@@ -69,14 +80,20 @@ impl Singles {
         self.by_key.get(&key).map_or(&[], Vec::as_slice)
     }
 
-    /// What was read.
-    pub fn note(&self) -> String {
+    /// What was read, and for how many drugs of matrices there was nothing.
+    pub fn note(&self, groups: &[Vec<String>], drugs: usize) -> String {
+        let without =
+            groups.iter().map(|group| (0..drugs).filter(|k| self.of(group, *k).is_empty()).count()).sum::<usize>();
+        let without = match without {
+            0 => String::new(),
+            n => format!("; none for {n} of the {} drugs of matrices", groups.len() * drugs),
+        };
         let rejected = match self.rejected.len() {
             0 => String::new(),
             n => format!(", {n} left out (table rejected_single_agents)"),
         };
         format!(
-            "{} single-agent responses of {} curves from {}{rejected}",
+            "{} single-agent responses of {} curves from {}{rejected}{without}",
             self.rows,
             self.by_key.len(),
             self.path.display()

@@ -1,12 +1,14 @@
 //! `isobole synergy`: dose matrices of a plain table, with margins of its own or from another table.
 
 use super::single_agents::{SingleAgents, Singles};
-use super::{PlainOutcome, identity, keyed, only_input, rejected_table, triples};
+use super::{PlainOutcome, keyed, only_input, rejected_table, settings_value, triples};
 use crate::analysis::fit_settings;
+use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::Settings;
 use crate::ingest::{LongMapping, LongTable, read_long};
 use crate::report::files;
+use crate::report::run_json::RunIdentity;
 use crate::screen::Screen;
 use crate::screen::dose::DOSE_TOLERANCE;
 use crate::screen::dose_matrix::{DoseMatrix, MatrixKey, Observation, matrix_from_cells};
@@ -42,19 +44,26 @@ pub(super) fn by_group(table: &LongTable) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Scores the matrices of a plain table into the folder `settings.out`: `synergy`, `surfaces`, what the settings ask for
+/// Scores the matrices of a plain table into the folder `settings.out`, `drugs` being the key columns that name the drugs
+/// where there are such: `synergy`, `surfaces`, what the settings ask for
 /// beside them, and `rejected`; of three drugs `triples` and `triple_surfaces` instead.
 ///
 /// # Errors
 /// Those of reading, of the back end, and of writing.
-pub fn synergy(settings: &Settings, mapping: &LongMapping, singles: Option<&SingleAgents>) -> Result<PlainOutcome> {
+pub fn synergy(
+    settings: &Settings,
+    mapping: &LongMapping,
+    drugs: &[String],
+    singles: Option<&SingleAgents>,
+) -> Result<PlainOutcome> {
     files::prepare(&settings.out)?;
     let chosen = choose(settings.backend)?;
     let backend = chosen.backend.as_ref();
     let table = read_long(only_input(settings)?, mapping)?;
+    let said = singles;
     let singles = singles.map(|singles| Singles::read(singles, mapping)).transpose()?;
     // Of an earlier run that was asked for more. What cannot be removed cannot be replaced either: writing will say so.
-    let always = ["synergy", "surfaces"];
+    let always = ["synergy", "surfaces", "rejected_single_agents"];
     for name in OPTIONAL
         .iter()
         .chain(&triples::TABLES)
@@ -70,14 +79,15 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping, singles: Option<&Sing
         ..PlainOutcome::default()
     };
     if let Some(singles) = &singles {
-        outcome.notes.push(singles.note());
+        outcome.notes.push(singles.note(&table.groups, mapping.doses.len()));
     }
+    let identity = identity_of(settings, mapping, said)?;
+    let work = Work { settings, mapping, table: &table, singles: singles.as_ref(), identity: &identity, backend };
     if mapping.doses.len() == 3 {
-        triples::score(settings, mapping, &table, singles.as_ref(), backend, &mut outcome)?;
+        triples::score(&work, &mut outcome)?;
     } else {
-        pairs(settings, mapping, &table, singles.as_ref(), backend, &mut outcome)?;
+        pairs(&work, drugs, &mut outcome)?;
     }
-    let identity = identity(settings)?;
     outcome.files.push(files::write(&rejected_table(&table.rejected), &settings.out, &identity, settings.csv)?);
     outcome.count_rejected(&table.rejected);
     if let Some(singles) = &singles {
@@ -88,14 +98,38 @@ pub fn synergy(settings: &Settings, mapping: &LongMapping, singles: Option<&Sing
     Ok(outcome)
 }
 
-fn pairs(
-    settings: &Settings,
-    mapping: &LongMapping,
-    table: &LongTable,
-    singles: Option<&Singles>,
-    backend: &dyn crate::backend::Backend,
-    outcome: &mut PlainOutcome,
-) -> Result<()> {
+/// What a table's scoring is given.
+pub(super) struct Work<'a> {
+    pub settings: &'a Settings,
+    pub mapping: &'a LongMapping,
+    pub table: &'a LongTable,
+    pub singles: Option<&'a Singles>,
+    pub identity: &'a RunIdentity,
+    pub backend: &'a dyn Backend,
+}
+
+/// The identity of results: what columns mean changes them as settings do.
+fn identity_of(settings: &Settings, mapping: &LongMapping, singles: Option<&SingleAgents>) -> Result<RunIdentity> {
+    let settings = settings_value(settings)?;
+    let singles = singles.map(|singles| format!("{:?} {:?} {:?}", singles.mapping, singles.drugs, singles.by));
+    Ok(RunIdentity::new(&serde_json::json!({
+        "settings": settings,
+        "mapping": format!("{mapping:?}"),
+        "single_agents": singles,
+    })))
+}
+
+/// The names of a matrix's two drugs, as far as its key has them.
+fn drug_names<'a>(group: &'a [String], columns: &[Option<usize>; 2]) -> [&'a str; 2] {
+    let name = |k: usize, unnamed: &'static str| {
+        columns[k].and_then(|column| group.get(column)).map_or(unnamed, String::as_str)
+    };
+    [name(0, "drug_a"), name(1, "drug_b")]
+}
+
+fn pairs(work: &Work<'_>, drugs: &[String], outcome: &mut PlainOutcome) -> Result<()> {
+    let &Work { settings, mapping, table, singles, identity, backend } = work;
+    let columns = [0, 1].map(|k| drugs.get(k).and_then(|drug| mapping.group.iter().position(|column| column == drug)));
     // Each matrix is a block of its own: margins are those of its own rows, or its drugs' own.
     let mut screen = Screen::default();
     let names: Vec<&Vec<String>> = table.groups.iter().collect();
@@ -103,11 +137,7 @@ fn pairs(
     let mut wells = Vec::new();
     for (group, rows) in table.groups.iter().zip(by_group(table)) {
         let block = Some(screen.blocks.intern(&group.join("/")));
-        let of_drug = |k: usize, unnamed: &str| {
-            singles.and_then(|singles| singles.drug(group, k)).map_or_else(|| unnamed.to_owned(), str::to_owned)
-        };
-        let [drug_a, drug_b] =
-            [(0, "drug_a"), (1, "drug_b")].map(|(k, unnamed)| screen.drugs.intern(&of_drug(k, unnamed)));
+        let [drug_a, drug_b] = drug_names(group, &columns).map(|name| screen.drugs.intern(name));
         let key = MatrixKey { block, line: 0, drug_a, drug_b, schedule: None };
         let elsewhere = [0, 1].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
         let observation = |&i: &usize| {
@@ -125,6 +155,16 @@ fn pairs(
         }
         matrices.push(matrix);
     }
+    if let Some(unknown) = settings.dose_limits.keys().find(|drug| screen.drugs.id_ignoring_case(drug).is_none()) {
+        return Err(Error::Setting {
+            key: "dose-limits".into(),
+            problem: format!("`{unknown}` is none of the drugs of this table"),
+            hint: Some(
+                "--drugs names the columns of drugs, which must be among --matrix; else they are drug_a and drug_b"
+                    .into(),
+            ),
+        });
+    }
     let fit = fit_settings(settings);
     let mut scores = score_matrices(&matrices, &settings.synergy, settings.margins, &fit, backend)?;
     if !settings.dose_limits.is_empty() {
@@ -140,7 +180,6 @@ fn pairs(
     add_intervals(&mut scores, &matrices, &screen, &settings.synergy, settings.margins, &fit, resampling, backend)?;
     outcome.units = matrices.len();
     outcome.failed = scores.iter().filter(|m| m.scores.iter().any(|s| s.score.is_none())).count();
-    let identity = identity(settings)?;
     for SynergyTable { table, rows } in tables(&scores, &matrices, settings, &screen) {
         let groups = names.iter().zip(&rows).flat_map(|(name, rows)| std::iter::repeat_n(*name, *rows));
         let groups: Vec<&Vec<String>> = groups.collect();
@@ -150,7 +189,7 @@ fn pairs(
         let is_kept = |name: &str| !OWN_COLUMNS.contains(&name) && !of_plates(name);
         let kept = table.columns.into_iter().filter(|column| is_kept(&column.name));
         result.columns.extend(kept);
-        outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
+        outcome.files.push(files::write(&result, &settings.out, identity, settings.csv)?);
     }
     Ok(())
 }

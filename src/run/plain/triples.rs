@@ -1,38 +1,46 @@
 //! Matrices of three drugs in a plain table.
 
-use super::single_agents::Singles;
-use super::synergy::{at_doses_of, by_group};
-use super::{PlainOutcome, identity, keyed};
+use super::synergy::{Work, at_doses_of, by_group};
+use super::{PlainOutcome, keyed};
 use crate::Result;
 use crate::analysis::fit_settings;
-use crate::backend::Backend;
-use crate::config::Settings;
-use crate::ingest::{LongMapping, LongTable};
 use crate::report::files;
 use crate::screen::triple_matrix::{TripleMatrix, TripleObservation};
+use crate::synergy::SynergyModel;
 use crate::synergy::noise::hash_of_names;
 use crate::synergy::three::bootstrap::add_triple_intervals;
+use crate::synergy::three::reference::Reference;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::three::table::{triple_surfaces_table, triples_table};
 
+/// Distinct single-drug doses from which a matrix keeps its own.
+const ENOUGH_DOSES: usize = 3;
 /// The tables.
 pub(super) const TABLES: [&str; 2] = ["triples", "triple_surfaces"];
 
 /// Scores them.
-pub(super) fn score(
-    settings: &Settings,
-    mapping: &LongMapping,
-    table: &LongTable,
-    singles: Option<&Singles>,
-    backend: &dyn Backend,
-    outcome: &mut PlainOutcome,
-) -> Result<()> {
+pub(super) fn score(work: &Work<'_>, outcome: &mut PlainOutcome) -> Result<()> {
+    let &Work { settings, mapping, table, singles, identity, backend } = work;
+    let asked = settings.synergy != SynergyModel::REFERENCES || settings.combination_index;
+    if asked || !settings.dose_limits.is_empty() {
+        let references = Reference::ALL.map(Reference::name).join(", ");
+        outcome.notes.push(format!("three drugs are scored by {references}: --synergy and --dose-limits are for two"));
+    }
     let matrix = |(group, rows): (&Vec<String>, Vec<usize>)| {
         let elsewhere = [0, 1, 2].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
         let of_row =
             |&i: &usize| TripleObservation { dose: table.rows[i].doses, response: table.rows[i].response, weight: 1.0 };
         let mut observations: Vec<TripleObservation> = rows.iter().map(of_row).collect();
         for (k, alone) in elsewhere.iter().enumerate() {
+            // As for pairs: a matrix's own single drugs are not mixed with those of another table.
+            let is_alone = |doses: [f64; 3]| doses[k] > 0.0 && (0..3).all(|j| j == k || doses[j] == 0.0);
+            let mut doses_alone: Vec<f64> =
+                rows.iter().map(|&i| table.rows[i].doses).filter(|d| is_alone(*d)).map(|d| d[k]).collect();
+            doses_alone.sort_by(f64::total_cmp);
+            doses_alone.dedup();
+            if doses_alone.len() >= ENOUGH_DOSES {
+                continue;
+            }
             let own = rows.iter().map(|&i| table.rows[i].doses[k]);
             observations.extend(at_doses_of(own, alone).into_iter().map(|(dose, response)| {
                 let mut at = [0.0; 3];
@@ -54,13 +62,12 @@ pub(super) fn score(
     let groups: Vec<&Vec<String>> = table.groups.iter().collect();
     let of_cells: Vec<&Vec<String>> =
         groups.iter().zip(&scores).flat_map(|(group, score)| std::iter::repeat_n(*group, score.n_cells)).collect();
-    let identity = identity(settings)?;
     let results = [
         triples_table(keyed(name, &mapping.group, &groups), &scores),
         triple_surfaces_table(keyed(surfaces, &mapping.group, &of_cells), &matrices, &scores),
     ];
     for result in results {
-        outcome.files.push(files::write(&result, &settings.out, &identity, settings.csv)?);
+        outcome.files.push(files::write(&result, &settings.out, identity, settings.csv)?);
     }
     Ok(())
 }

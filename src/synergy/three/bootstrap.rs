@@ -2,7 +2,7 @@
 //! for pairs.
 
 use super::TripleMatrixScore;
-use super::reference::expected;
+use super::reference::{Reference, expected};
 use super::score::{excesses, fit_margins};
 use crate::Result;
 use crate::backend::Backend;
@@ -78,8 +78,13 @@ pub fn add_triple_intervals(
         }
         let degrees = score.degrees_of_freedom as f64;
         let quantile = t_quantile(0.975, degrees);
-        for (score, (n, sum, squares)) in score.scores.iter_mut().zip(sums) {
+        for ((score, (n, sum, squares)), reference) in score.scores.iter_mut().zip(sums).zip(Reference::ALL) {
             let Some(value) = score.score else { continue };
+            if reference == Reference::BestPair {
+                // The best of three noisy pairs is better than any of them is: a shift that draws do not show.
+                score.reason = Some("biased_by_selection");
+                continue;
+            }
             let variance = (squares - sum * sum / n.max(1) as f64) / (n.max(2) - 1) as f64;
             match quantile.filter(|_| 2 * n >= draws && variance > 0.0) {
                 Some(quantile) => {

@@ -15,8 +15,8 @@ pub enum Reference {
     Loewe,
     /// The best of the three pairs, as observed at the same doses: does the third drug add anything?
     BestPair,
-    /// What the pairs already do, and no more: the pairs' viabilities multiplied, over those of the drugs alone (Beppler
-    /// 2016, doi 10.1098/rsif.2016.0332).
+    /// What the pairs already do, and no more: `a bc + b ac + c ab - 2 a b c`, with viabilities under drugs alone and pairs
+    /// (Beppler 2016, doi 10.1098/rsif.2016.0800).
     Pairs,
 }
 
@@ -36,9 +36,6 @@ impl Reference {
         }
     }
 }
-
-/// A viability alone that is no larger makes the ratio of [`Reference::Pairs`] a matter of noise.
-const LEAST_ALONE: f64 = 0.05;
 
 /// Halvings of the bracket of viabilities: it is then narrower than rounding.
 const HALVINGS: usize = 60;
@@ -104,9 +101,9 @@ pub fn expected(
             singles.map(|alone| alone.into_iter().product()),
             fitted.map(|curves| loewe_of_many(&ln_dose, &curves)),
             pairs.map(|pairs| pairs.into_iter().fold(f64::INFINITY, f64::min)),
-            singles.zip(pairs).and_then(|(alone, pairs)| {
-                let least = alone.iter().copied().fold(f64::INFINITY, f64::min);
-                (least > LEAST_ALONE).then(|| pairs.iter().product::<f64>() / alone.iter().product::<f64>())
+            singles.zip(pairs).map(|(alone, without)| {
+                let one_and_pair: f64 = alone.iter().zip(&without).map(|(alone, pair)| alone * pair).sum();
+                one_and_pair - 2.0 * alone.iter().product::<f64>()
             }),
         ];
         for (all, value) in all.iter_mut().zip(values) {

@@ -12,6 +12,8 @@ use crate::synergy::score::mean;
 use crate::synergy::summary::top_decile;
 use rayon::prelude::*;
 
+/// Places of a grid of levels for each combination measured, beyond which it is no grid.
+const MOST_PLACES: usize = 64;
 /// Fewer distinct doses above zero are not a curve.
 const FEWEST_DOSES: usize = 3;
 /// Pure error on fewer degrees of freedom is too uncertain an estimate to go by.
@@ -196,6 +198,11 @@ fn windows(combinations: &[[f64; 3]]) -> Vec<Vec<usize>> {
         levels
     });
     let [n, m, l] = [0, 1, 2].map(|k: usize| levels[k].len());
+    // Rays and dispensed doses have nearly as many levels as combinations: they have no windows, and a table of all
+    // levels would not fit into memory.
+    if n.saturating_mul(m).saturating_mul(l) > MOST_PLACES * combinations.len().max(1) {
+        return Vec::new();
+    }
     let mut at = vec![usize::MAX; n * m * l];
     for (i, dose) in combinations.iter().enumerate() {
         let [a, b, c] = [0, 1, 2].map(|k| levels[k].partition_point(|level| *level < dose[k]));
