@@ -177,7 +177,8 @@ fn synergy_table(
 /// The table `surfaces`: one row a measured dose pair, margins and untreated included; these have no excess.
 /// `z_M` is the excess in standard deviations, after what all cells share; `call_M` is `synergy`, `antagonism` or `none`
 /// at a family-wise 5 % over the cells of the matrix.
-/// `flags` is `margin` or `untreated` there, and says of a combination which models could not be computed.
+/// `flags` is `margin` or `untreated` there, and says of a combination which models could not be computed, and which
+/// cells could not be tested (`not_tested`, of all models, without draws).
 fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Screen) -> Table {
     let rows = || scores.iter().flat_map(|matrix| matrix.cells.iter().map(move |cell| (&matrix.key, cell)));
     let mut table = keyed("surfaces", screen, rows().map(|(key, _)| key))
@@ -210,8 +211,24 @@ fn cell_flags(cell: &SurfaceCell, models: &[SynergyModel]) -> String {
         (false, false) => "untreated".to_owned(),
         (true, false) | (false, true) => "margin".to_owned(),
         (true, true) => {
-            let missing = models.iter().zip(&cell.excess).filter(|(_, excess)| excess.is_none());
-            missing.map(|(model, _)| format!("no_{}", model.name())).collect::<Vec<_>>().join(";")
+            let of = |m: usize| {
+                (models[m], cell.excess.get(m).copied().flatten(), cell.departures.get(m).copied().flatten())
+            };
+            let mut flags = Vec::new();
+            for (model, excess, departure) in (0..models.len()).map(of) {
+                match (excess, departure) {
+                    (None, _) => flags.push(format!("no_{}", model.name())),
+                    (Some(_), None) if model.surface().is_none() => flags.push(format!("not_tested_{}", model.name())),
+                    _ => {}
+                }
+            }
+            // Where there were no draws, once is enough.
+            let untested = flags.iter().filter(|flag| flag.starts_with("not_tested_")).count();
+            if untested > 1 && untested == models.iter().filter(|model| model.surface().is_none()).count() {
+                flags.retain(|flag| !flag.starts_with("not_tested_"));
+                flags.push("not_tested".to_owned());
+            }
+            flags.join(";")
         }
     }
 }

@@ -66,7 +66,7 @@ fn a_surface_from_a_file_finds_its_own_parameters() {
     let folder = TempDir::new().unwrap();
     let truth = |a: f64, b: f64| {
         let both = a / (a + 0.3) * b / (b + 2.0);
-        0.95 / (1.0 + (a / 0.3).powf(1.4)) / (1.0 + (b / 2.0).powf(0.9)) * (-1.7 * both).exp()
+        1.0 / (1.0 + (a / 0.3).powf(1.4)) / (1.0 + (b / 2.0).powf(0.9)) * (-1.7 * both).exp()
     };
     std::fs::write(folder.path().join("m.csv"), matrix(truth)).unwrap();
     std::fs::write(folder.path().join("power.model"), POWER).unwrap();
@@ -75,7 +75,7 @@ fn a_surface_from_a_file_finds_its_own_parameters() {
     assert!(done, "{words}");
     let table = Read::new(&folder.path().join("out/interactions.parquet"));
     let expected = [
-        ("e0", 0.95),
+        ("e0", 1.0),
         ("ec50_a", 0.3),
         ("h_a", 1.4),
         // A dose of the second drug is shown as its natural logarithm, molar.
