@@ -65,7 +65,7 @@ impl Read {
             let codes: String = schema
                 .fields()
                 .iter()
-                .filter(|field| field.name().ends_with("reason") || field.name() == "flags")
+                .filter(|field| field.name().contains("reason") || field.name() == "flags")
                 .filter_map(|field| self.text(field.name(), row))
                 .collect::<Vec<_>>()
                 .join(";")
