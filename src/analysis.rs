@@ -10,6 +10,9 @@ use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
 use crate::rank::{self, RankSettings, RankedPair};
+use crate::resistance::cross_resistance::{CrossResistanceRow, cross_resistance};
+use crate::resistance::plausibility;
+use crate::resistance::resensitisation::{Resensitisation, resensitisation};
 use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
 use crate::screen::names::NameId;
@@ -106,6 +109,10 @@ pub struct Analysis {
     pub triple_scores: Vec<TripleMatrixScore>,
     /// Resistance of each line to each drug.
     pub resistances: Vec<Resistance>,
+    /// What else the resistant lines resist.
+    pub cross_resistances: Vec<CrossResistanceRow>,
+    /// What each dose of a partner does to the anchor's potency.
+    pub resensitisations: Vec<Resensitisation>,
     /// The ranking.
     pub pairs: Vec<RankedPair>,
     /// The anchor drug, if the screen has it.
@@ -258,10 +265,15 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         &analysis.curves,
         &analysis.fits,
         &analysis.inferences,
+        settings.model,
         screen,
         anchor,
         settings.resistant_fold,
     );
+    analysis.warnings.extend(anchor.and_then(|anchor| plausibility::warning(&analysis.resistances, screen, anchor)));
+    analysis.cross_resistances = cross_resistance(&analysis.resistances, screen, anchor, settings.resistant_fold);
+    analysis.resensitisations =
+        resensitisation(&analysis.matrices, &analysis.scores, &analysis.resistances, anchor, backend)?;
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
@@ -272,7 +284,8 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         seed: settings.seed,
         draws: RankSettings::DRAWS,
     };
-    analysis.pairs = rank::rank(&pairs, &analysis.resistances, screen, &rank_settings, &burden);
+    analysis.pairs =
+        rank::rank(&pairs, &analysis.resistances, &analysis.resensitisations, screen, &rank_settings, &burden);
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }

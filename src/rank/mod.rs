@@ -7,6 +7,7 @@ pub mod top_k;
 
 use crate::math::special::benjamini_hochberg;
 use crate::resistance::Resistance;
+use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
@@ -60,10 +61,11 @@ pub struct RankedPair {
     /// (flags `no_parental_matrix`, `no_resistant_line`, `no_standard_error`).
     pub selectivity: &'static str,
     /// IC50 of the anchor alone over its IC50 with the partner, resistant lines (geometric mean); pairs with the anchor
-    /// only (see [`crate::resistance::resensitisation`]). A bound where a flag says so.
+    /// only, each matrix at the partner dose that [`crate::resistance::resensitisation`] marks as ranked. A bound where a
+    /// flag says so, as with the two below.
     pub fold_change: Option<f64>,
     /// 1 - log fold-resistance with partner / log fold-resistance without, mean over resistant lines; only for lines
-    /// whose resistance is established (interval of the fold above 1).
+    /// whose resistance is established (see [`crate::resistance::rescue`]).
     pub rescue_fraction: Option<f64>,
     /// Anchor dose alone over anchor dose in combination for half effect.
     pub dose_reduction_index: Option<f64>,
@@ -131,25 +133,28 @@ fn line_statuses(resistances: &[Resistance], screen: &Screen, anchor: Option<Nam
 pub fn rank(
     scores: &[MatrixScore],
     resistances: &[Resistance],
+    resensitised: &[Resensitisation],
     screen: &Screen,
     settings: &RankSettings,
     plate_burden: &[f64],
 ) -> Vec<RankedPair> {
     let statuses = line_statuses(resistances, screen, settings.anchor);
     let has_resistant_line = scores.iter().any(|s| statuses.get(&s.key.line) == Some(&LineStatus::Resistant));
-    let established = |r: &&Resistance| Some(r.drug) == settings.anchor && r.ci_low.is_some_and(|low| low > 1.0);
-    let folds: BTreeMap<NameId, f64> = resistances
-        .iter()
-        .filter(established)
-        .filter_map(|r| r.fold_resistance.filter(|fold| *fold > 1.0).map(|fold| (r.line, fold)))
-        .collect();
+    let resensitised = resensitised.iter().filter(|row| row.is_ranked).map(|row| (row.key, row)).collect();
     let mut groups: BTreeMap<PairKey, Vec<usize>> = BTreeMap::new();
     for (i, score) in scores.iter().enumerate() {
         let key = PairKey { drug_a: score.key.drug_a, drug_b: score.key.drug_b, schedule: score.key.schedule };
         groups.entry(key).or_default().push(i);
     }
-    let input =
-        pair::Input { folds: &folds, scores, screen, settings, plate_burden, statuses: &statuses, has_resistant_line };
+    let input = pair::Input {
+        resensitised: &resensitised,
+        scores,
+        screen,
+        settings,
+        plate_burden,
+        statuses: &statuses,
+        has_resistant_line,
+    };
     let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&input, key, matrices)).collect();
     // Draws go to the earlier contender when equal: an order by name keeps that independent of the input's order.
     let names = |p: &RankedPair| {

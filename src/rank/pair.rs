@@ -3,8 +3,10 @@
 use super::meta_analysis::{Pooled, pool};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
-use crate::resistance::resensitisation::{DoseRatio, Resensitisation, resensitisation};
+use crate::resistance::potency::LogRatio;
+use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
+use crate::screen::dose_matrix::MatrixKey;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::synergy::MatrixScore;
@@ -28,8 +30,8 @@ pub(super) struct Input<'a> {
     pub settings: &'a RankSettings,
     pub plate_burden: &'a [f64],
     pub statuses: &'a BTreeMap<NameId, LineStatus>,
-    /// Fold resistance to the anchor of the lines whose resistance is established (interval above 1).
-    pub folds: &'a BTreeMap<NameId, f64>,
+    /// The row of each matrix that speaks for it.
+    pub resensitised: &'a BTreeMap<MatrixKey, &'a Resensitisation>,
     pub has_resistant_line: bool,
 }
 
@@ -217,36 +219,55 @@ struct Rescue {
 
 /// Resensitisation over the matrices that rank.
 fn rescue(input: &Input, key: PairKey, ranked: &[usize], flags: &mut Flags) -> Rescue {
-    let Some(anchor) = input.settings.anchor.filter(|anchor| partner(key, *anchor).is_some()) else {
+    if input.settings.anchor.and_then(|anchor| partner(key, anchor)).is_none() {
         flags.raise("anchor_not_in_pair", true);
         return Rescue::default();
     };
-    let found: Vec<(NameId, Resensitisation)> = ranked
-        .iter()
-        .map(|&i| (input.scores[i].key.line, resensitisation(&input.scores[i].cells, key.drug_a == anchor)))
-        .collect();
-    for (_, one) in &found {
-        if let Some(reason) = one.reason {
-            flags.raise(reason, true);
+    let found: Vec<&Resensitisation> =
+        ranked.iter().filter_map(|&i| input.resensitised.get(&input.scores[i].key).copied()).collect();
+    flags.raise("no_tolerated_partner_dose", found.len() < ranked.len());
+    let folds = logs(found.iter().map(|r| r.fold_change), ["fold_change_at_least", "fold_change_at_most"], flags);
+    let indices = logs(
+        found.iter().map(|r| r.dose_reduction_index),
+        ["dose_reduction_index_at_least", "dose_reduction_index_at_most"],
+        flags,
+    );
+    // A fraction is a share of log10s like the others are log10s: its ends are bounds in the same way.
+    let fractions = logs(
+        found.iter().map(|r| LogRatio {
+            log10: r.rescue.fraction,
+            low: r.rescue.low,
+            high: r.rescue.high,
+            reason: r.rescue.reason,
+            ..LogRatio::default()
+        }),
+        ["rescue_fraction_at_least", "rescue_fraction_at_most"],
+        flags,
+    );
+    Rescue {
+        fold_change: mean(&folds).map(libm::exp10),
+        rescue_fraction: mean(&fractions),
+        dose_reduction_index: mean(&indices).map(libm::exp10),
+    }
+}
+
+/// The values, with bounds in their places where there are none; a flag for each kind of bound, and the reasons of those
+/// that have neither.
+fn logs(ratios: impl Iterator<Item = LogRatio>, [at_least, at_most]: [&'static str; 2], flags: &mut Flags) -> Vec<f64> {
+    let mut values = Vec::new();
+    for ratio in ratios {
+        match (ratio.log10, ratio.low, ratio.high) {
+            (Some(value), ..) => values.push(value),
+            (None, Some(low), _) => {
+                flags.raise(at_least, true);
+                values.push(low);
+            }
+            (None, None, Some(high)) => {
+                flags.raise(at_most, true);
+                values.push(high);
+            }
+            (None, None, None) => flags.raise(ratio.reason.unwrap_or("no_half_effect"), true),
         }
     }
-    let logs = |ratio: fn(&Resensitisation) -> Option<DoseRatio>| -> Vec<(NameId, DoseRatio, f64)> {
-        found.iter().filter_map(|(line, r)| ratio(r).map(|d| (*line, d, libm::log(d.ratio)))).collect()
-    };
-    let folds = logs(|r| r.fold_change);
-    let indices = logs(|r| r.dose_reduction_index);
-    flags.raise("fold_change_at_least", folds.iter().any(|(_, d, _)| d.at_least));
-    flags.raise("fold_change_at_most", folds.iter().any(|(_, d, _)| d.at_most));
-    flags.raise("dose_reduction_index_at_least", indices.iter().any(|(_, d, _)| d.at_least));
-    flags.raise("dose_reduction_index_at_most", indices.iter().any(|(_, d, _)| d.at_most));
-    let fractions: Vec<f64> =
-        folds.iter().filter_map(|(line, _, log)| input.folds.get(line).map(|fold| log / libm::log(*fold))).collect();
-    flags.raise("no_established_fold_resistance", fractions.is_empty());
-    let geometric =
-        |ratios: &[(NameId, DoseRatio, f64)]| mean(&ratios.iter().map(|r| r.2).collect::<Vec<_>>()).map(libm::exp);
-    Rescue {
-        fold_change: geometric(&folds),
-        rescue_fraction: mean(&fractions),
-        dose_reduction_index: geometric(&indices),
-    }
+    values
 }

@@ -1,32 +1,23 @@
 //! Fold resistance of each line to each drug, and from the anchor's fold the call.
 
-use super::Resistance;
+use super::potency::{Potency, median};
+use super::{RelativePotency, Resistance};
 use crate::fit::Fit;
-use crate::fit::inference::Inference;
+use crate::fit::inference::potency::{HALF_VIABILITY, IC50_MARGIN_DECADES};
+use crate::fit::inference::{Inference, ResponseClass};
 use crate::math::special::t_quantile;
+use crate::model::ModelId;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::f64::consts::LN_10;
 
 /// Lines needed before their median stands in for a sensitive reference that nobody named.
 const PANEL_LINES: usize = 3;
-/// Standard error of a median over that of a mean, for normal values.
-const MEDIAN_EFFICIENCY: f64 = 1.253_314_137_315_500_3;
-
-/// An IC50 or what is known of it; log10 molar.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Potency {
-    /// A value, its standard error, degrees of freedom.
-    Known { log10: f64, error: Option<f64>, degrees_of_freedom: f64 },
-    /// Above this dose, the highest tested.
-    Above(f64),
-    /// Below this dose, the lowest tested.
-    Below(f64),
-    /// Nothing, and why.
-    Unknown(&'static str),
-}
+/// Probability below the upper end of a 95 % interval.
+const UPPER_TAIL: f64 = 0.975;
 
 /// One line's response to one drug.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +26,9 @@ struct Response {
     censored: &'static str,
     reason: Option<&'static str>,
     n_wells: u32,
+    relative: RelativePotency,
+    area: (Option<f64>, Option<&'static str>),
+    log10_dose_range: [Option<f64>; 2],
 }
 
 /// Fold resistance for every (line, drug) that has a curve, and for the anchor on every line of the screen, ascending
@@ -48,7 +42,9 @@ struct Response {
 ///
 /// The call, for the anchor only: what is annotated; else `parental` for a line that others name as parent; else
 /// `resistant` where the whole interval lies above `resistant_fold`, `sensitive` where it lies below, and no status
-/// (`uncertain`) where it straddles.
+/// (`uncertain`) where it straddles. [`Resistance::status_by_interval`] says what the interval alone would have said.
+///
+/// An IC50 beyond the doses tested that the curve only guesses at counts as beyond them ([`Potency::or_bound`]).
 ///
 /// Where a drug was used on several schedules, the one with curves on the most lines is compared (ties: the one
 /// with most wells, then the first by name), so that like is compared with like. The three slices run side by side.
@@ -56,6 +52,7 @@ pub fn call(
     curves: &[Curve],
     fits: &[Fit],
     inferences: &[Inference],
+    model: ModelId,
     screen: &Screen,
     anchor: Option<NameId>,
     resistant_fold: f64,
@@ -65,7 +62,7 @@ pub fn call(
     for i in 0..n {
         let key = curves[i].key;
         let lines = by_drug.entry(key.drug).or_default().entry(key.schedule).or_default();
-        lines.entry(key.line).or_insert_with(|| response(&inferences[i]));
+        lines.entry(key.line).or_insert_with(|| response(&curves[i], &fits[i], &inferences[i], model));
     }
     let named_parents: BTreeSet<NameId> = (0..screen.lines.len() as NameId).filter_map(|l| parent(screen, l)).collect();
     let is_reference = |line: NameId| {
@@ -86,7 +83,7 @@ pub fn call(
         let lines: BTreeSet<NameId> = schedules.values().flat_map(|lines| lines.keys().copied()).collect();
         for line in lines {
             let Some(own) = chosen.get(&line) else {
-                results.push(blank(line, drug, "other_schedule"));
+                results.push(Resistance::unknown(line, drug, "other_schedule"));
                 continue;
             };
             let parent = parent(screen, line);
@@ -97,7 +94,8 @@ pub fn call(
                         *other != line
                             && if nothing_annotated { lines_enough(chosen.len()) } else { is_reference(*other) }
                     };
-                    median(chosen.iter().filter(|(other, _)| panel(other)).map(|(_, r)| r.potency).collect())
+                    let panel = chosen.iter().filter(|(other, _)| panel(other)).map(|(_, r)| r.potency);
+                    median(&panel.collect::<Vec<_>>())
                 }
             };
             results.push(compare(line, drug, parent, own, reference));
@@ -106,18 +104,25 @@ pub fn call(
     if let Some(anchor) = anchor {
         let seen: BTreeSet<NameId> = results.iter().filter(|r| r.drug == anchor).map(|r| r.line).collect();
         let unseen = (0..screen.lines.len() as NameId).filter(|line| !seen.contains(line));
-        results.extend(
-            unseen.map(|line| Resistance { parental: parent(screen, line), ..blank(line, anchor, "no_anchor_curve") }),
-        );
+        results.extend(unseen.map(|line| Resistance {
+            parental: parent(screen, line),
+            ..Resistance::unknown(line, anchor, "no_anchor_curve")
+        }));
     }
     for result in &mut results {
+        let by_interval = from_interval(result, resistant_fold);
+        result.status_by_interval = match (anchor, by_interval) {
+            (Some(anchor), (status, source)) if anchor == result.drug => status.map_or(source, LineStatus::name),
+            (Some(_), _) => "not_anchor",
+            (None, _) => "no_anchor",
+        };
         (result.status, result.status_source) = match anchor {
             None => (None, "no_anchor"),
             Some(anchor) if anchor != result.drug => (None, "not_anchor"),
             Some(_) => match screen.annotation(result.line).status {
                 Some(status) => (Some(status), "annotated"),
                 None if named_parents.contains(&result.line) => (Some(LineStatus::Parental), "named_as_parent"),
-                None => from_interval(result, resistant_fold),
+                None => by_interval,
             },
         };
     }
@@ -146,29 +151,12 @@ fn from_interval(result: &Resistance, resistant_fold: f64) -> (Option<LineStatus
     }
 }
 
-fn blank(line: NameId, drug: NameId, reason: &'static str) -> Resistance {
-    Resistance {
-        line,
-        drug,
-        log10_ic50: None,
-        log10_ic50_se: None,
-        ic50_censored: "none",
-        parental: None,
-        fold_resistance: None,
-        ci_low: None,
-        ci_high: None,
-        status: None,
-        status_source: "no_anchor",
-        reason: Some(reason),
-    }
-}
-
-fn response(inference: &Inference) -> Response {
+fn response(curve: &Curve, fit: &Fit, inference: &Inference, model: ModelId) -> Response {
     let reason = inference.status.reason().or(inference.reason).or(inference.ic50_reason);
     let potency = match (inference.log10_ic50, inference.ic50_censored) {
         (Some(log10), _) => Potency::Known {
             log10,
-            error: inference.log10_ic50_se,
+            standard_error: inference.log10_ic50_se,
             degrees_of_freedom: f64::from(inference.degrees_of_freedom.unwrap_or(0)),
         },
         (None, "above") => inference.log10_dose_high.map_or(Potency::Unknown("no_dose_range"), Potency::Above),
@@ -176,124 +164,81 @@ fn response(inference: &Inference) -> Response {
         // The IC50's own reason says most; a fit without any has its status.
         (None, _) => Potency::Unknown(inference.ic50_reason.or(reason).unwrap_or("no_ic50")),
     };
-    Response { potency, censored: inference.ic50_censored, reason, n_wells: inference.n_points }
+    let potency = match inference.sigma {
+        Some(sigma) => potency.or_bound(&curve.points, HALF_VIABILITY, sigma),
+        None => potency,
+    };
+    Response {
+        potency,
+        censored: match potency {
+            Potency::Above(_) => "above",
+            Potency::Below(_) => "below",
+            Potency::Known { .. } | Potency::Unknown(_) => inference.ic50_censored,
+        },
+        reason,
+        n_wells: inference.n_points,
+        relative: relative_potency(fit, inference, model),
+        area: match inference.aac {
+            Some(aac) => (Some(aac), None),
+            None => (None, inference.area_reason.or(reason).or(Some("no_area"))),
+        },
+        log10_dose_range: [inference.log10_dose_low, inference.log10_dose_high],
+    }
 }
 
-/// The median of a panel. Censored IC50s take their place beyond all others; only a finite median is a reference.
-fn median(panel: Vec<Potency>) -> Potency {
-    let mut values: Vec<f64> = panel
-        .iter()
-        .filter_map(|p| match p {
-            Potency::Known { log10, .. } => Some(*log10),
-            Potency::Above(_) => Some(f64::INFINITY),
-            Potency::Below(_) => Some(f64::NEG_INFINITY),
-            Potency::Unknown(_) => None,
-        })
-        .collect();
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    if n == 0 {
-        return Potency::Unknown("no_reference");
+/// The half-effect dose of a curve, as far as the data tell it: a flat line has none, and one beyond the doses tested
+/// is the model's guess.
+fn relative_potency(fit: &Fit, inference: &Inference, model: ModelId) -> RelativePotency {
+    let unknown = |reason| RelativePotency { reason: Some(reason), ..RelativePotency::default() };
+    let Some(place) = model.curve_model().names.iter().position(|name| *name == "ln_ec50") else {
+        return unknown("model_without_ec50");
+    };
+    if !fit.status.is_fitted() {
+        return unknown(fit.status.reason().unwrap_or("not_fitted"));
     }
-    let (low, high) = (values[(n - 1) / 2], values[n / 2]);
-    if !low.is_finite() || !high.is_finite() {
-        return Potency::Unknown("reference_ic50_censored");
+    if inference.class != Some(ResponseClass::Responder) {
+        return unknown(inference.reason.unwrap_or("not_a_responder"));
     }
-    let log10 = 0.5 * (low + high);
-    if n == 1 {
-        return panel
-            .into_iter()
-            .find(|p| matches!(p, Potency::Known { .. }))
-            .unwrap_or(Potency::Unknown("no_reference"));
+    let log10 = fit.parameters[place] / LN_10;
+    let is_inside = |low: f64, high: f64| log10 >= low - IC50_MARGIN_DECADES && log10 <= high + IC50_MARGIN_DECADES;
+    if !inference.log10_dose_low.zip(inference.log10_dose_high).is_some_and(|(low, high)| is_inside(low, high)) {
+        return unknown("outside_doses_tested");
     }
-    let known: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
-    let count = known.len() as f64;
-    let mean = known.iter().sum::<f64>() / count;
-    let deviation = (known.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (count - 1.0)).sqrt();
-    // One or two finite values have no spread worth the name: an interval from them would span the world.
-    let error = (known.len() > 2).then(|| MEDIAN_EFFICIENCY * deviation / (n as f64).sqrt());
-    Potency::Known { log10, error, degrees_of_freedom: count - 1.0 }
+    let half_width = inference.standard_errors[place].and_then(|error| {
+        let t = t_quantile(UPPER_TAIL, f64::from(inference.degrees_of_freedom?))?;
+        Some(t * error / LN_10).filter(|width| width.is_finite())
+    });
+    match (half_width, inference.standard_error_reasons[place]) {
+        (Some(width), _) => RelativePotency {
+            log10_ec50: Some(log10),
+            interval: [Some(log10 - width), Some(log10 + width)],
+            reason: None,
+        },
+        // What the data do not tell is no number, however finely it is printed.
+        (None, Some(reason @ ("at_bound" | "unidentified"))) => unknown(reason),
+        (None, reason) => RelativePotency { log10_ec50: Some(log10), ..unknown(reason.unwrap_or("no_standard_error")) },
+    }
 }
 
 fn compare(line: NameId, drug: NameId, parental: Option<NameId>, own: &Response, reference: Potency) -> Resistance {
-    use Potency::{Above, Below, Known, Unknown};
-    let (log10_ic50, log10_ic50_se) = match own.potency {
-        Known { log10, error, .. } => (Some(log10), error),
-        _ => (None, None),
-    };
-    let fold = |log10: f64| Some(libm::exp10(log10)).filter(|f| f.is_finite());
-    let (mut fold_resistance, mut ci_low, mut ci_high) = (None, None, None);
-    // The half width of a one-sided statement is that of the side whose value is known.
-    let reason = match (own.potency, reference) {
-        (Unknown(reason), _) => Some(reason),
-        (_, Unknown(reason)) => Some(reason),
-        (Known { log10: a, .. }, Known { log10: b, .. }) => {
-            fold_resistance = fold(a - b);
-            match half_width(&[own.potency, reference]) {
-                Some(width) => {
-                    (ci_low, ci_high) = (fold(a - b - width), fold(a - b + width));
-                    None
-                }
-                None => Some("no_standard_error"),
-            }
-        }
-        (Above(a), Known { log10: b, .. }) => {
-            ci_low = half_width(&[reference]).and_then(|width| fold(a - b - width));
-            Some("ic50_above_range")
-        }
-        (Below(a), Known { log10: b, .. }) => {
-            ci_high = half_width(&[reference]).and_then(|width| fold(a - b + width));
-            Some("ic50_below_range")
-        }
-        (Known { log10: a, .. }, Above(b)) => {
-            ci_high = half_width(&[own.potency]).and_then(|width| fold(a - b + width));
-            Some("reference_ic50_above_range")
-        }
-        (Known { log10: a, .. }, Below(b)) => {
-            ci_low = half_width(&[own.potency]).and_then(|width| fold(a - b - width));
-            Some("reference_ic50_below_range")
-        }
-        (Above(a), Below(b)) => {
-            ci_low = fold(a - b);
-            Some("ic50_above_range")
-        }
-        (Below(a), Above(b)) => {
-            ci_high = fold(a - b);
-            Some("ic50_below_range")
-        }
-        (Above(_), Above(_)) | (Below(_), Below(_)) => Some("both_ic50_out_of_range"),
-    };
+    let ratio = own.potency.minus(reference);
+    let [fold_resistance, ci_low, ci_high] = ratio.fold();
     Resistance {
-        line,
-        drug,
-        log10_ic50,
-        log10_ic50_se,
+        log10_ic50: own.potency.log10(),
+        log10_ic50_se: own.potency.standard_error(),
+        log10_ic50_interval: own.potency.interval(),
         ic50_censored: own.censored,
+        relative: own.relative,
+        aac: own.area.0,
+        aac_reason: own.area.1,
+        log10_dose_range: own.log10_dose_range,
         parental,
+        reference,
         fold_resistance,
         ci_low,
         ci_high,
-        status: None,
-        status_source: "no_anchor",
-        reason: reason.or(own.reason),
+        p: ratio.p(),
+        reason: ratio.reason.or(own.reason),
+        ..Resistance::unknown(line, drug, "no_fold")
     }
-}
-
-/// Half the 95 % interval of a sum or difference of independent estimates, Student's t with Welch–Satterthwaite
-/// degrees of freedom; `None` unless each has a standard error.
-fn half_width(terms: &[Potency]) -> Option<f64> {
-    let (mut variance, mut denominator) = (0.0, 0.0);
-    for term in terms {
-        let Potency::Known { error: Some(error), degrees_of_freedom, .. } = *term else { return None };
-        let own = error * error;
-        if own > 0.0 {
-            denominator += own * own / degrees_of_freedom;
-        }
-        variance += own;
-    }
-    if variance == 0.0 {
-        return Some(0.0);
-    }
-    let t = t_quantile(0.975, variance * variance / denominator)?;
-    Some(t * variance.sqrt()).filter(|w| w.is_finite())
 }

@@ -80,7 +80,7 @@ fn parse_csv(text: &str) -> Vec<Vec<String>> {
 }
 
 /// The fields of the named columns, row by row; empty for a column that is not there.
-fn columns<const N: usize>(text: &str, names: [&str; N]) -> Vec<[String; N]> {
+pub(super) fn columns<const N: usize>(text: &str, names: [&str; N]) -> Vec<[String; N]> {
     let mut rows = parse_csv(text).into_iter();
     let header = rows.next().unwrap_or_default();
     let places = names.map(|name| header.iter().position(|column| column.trim() == name));

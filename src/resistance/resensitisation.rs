@@ -1,147 +1,262 @@
-//! What a partner does to the anchor's potency, read from the observed dose matrix without a surface model.
+//! What each dose of a partner does to the anchor's potency: fold change, dose-reduction index, rescue, and whether a
+//! resistant line is brought back to its parent.
 //!
-//! Responses along the anchor's doses are first made non-increasing (isotonic regression, each cell weighted by its
-//! wells: Ayer 1955, doi 10.1214/aoms/1177728423), so that a curve has one crossing; the crossing dose is
-//! interpolated linearly in log dose. The partner dose is chosen without looking at the combination: the highest one
-//! that alone leaves viability at one half or more. Taking the best of all partner doses instead would reward noise.
+//! The dose that speaks for a matrix in the ranking is chosen without a look at the combination: the highest one that alone
+//! leaves viability at one half or more, by the partner's fitted curve. Taking the best of all partner doses instead would
+//! reward noise.
 
-use crate::synergy::SurfaceCell;
+use super::Resistance;
+use super::potency::{LogRatio, Potency};
+use super::rescue::{Equivalence, Rescue, equivalence, rescue};
+use super::slice::{Half, slice_potency, slice_settings};
+use crate::Result;
+use crate::backend::Backend;
+use crate::fit::{CurveSet, Fit};
+use crate::report::table::Table;
+use crate::screen::Screen;
+use crate::screen::dose::DOSE_TOLERANCE;
+use crate::screen::dose_matrix::{CurvePoint, DoseMatrix, MatrixKey};
+use crate::screen::line::LineStatus;
+use crate::screen::names::NameId;
+use crate::synergy::MatrixScore;
+use crate::synergy::interaction::Surface;
+use crate::synergy::margins::response;
+use std::collections::BTreeMap;
 
-/// The viability, or share of viability, that defines half effect.
-const HALF: f64 = 0.5;
+/// A partner dose may speak for its matrix where the partner alone leaves at least this viability.
+const TOLERATED: f64 = 0.5;
+/// Fewer doses of the anchor than this, all above zero, are not a curve.
+const FEWEST_DOSES: usize = 3;
+/// Matrices whose slices are fitted in one batch.
+const BATCH: usize = 2048;
 
-/// A ratio of doses and whether it is a number or only a bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DoseRatio {
-    /// Dose alone over dose with the partner; above 1: the partner makes the anchor more potent.
-    pub ratio: f64,
-    /// The true ratio is at least this (half effect alone lies above the doses tested, or with the partner below).
-    pub at_least: bool,
-    /// The true ratio is at most this (half effect with the partner lies above the doses tested).
-    pub at_most: bool,
-}
-
-/// How a partner changes the anchor's potency in one matrix.
+/// MuSyC's fold change of the anchor's potency by the partner, log10 (above 0: more potent).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Resensitisation {
-    /// The partner's dose that was looked at, molar.
-    pub partner_dose: Option<f64>,
-    /// Anchor IC50 alone over anchor IC50 with the partner, both relative to the response without the anchor: 1 for
-    /// partners that act independently (Bliss), however much they kill themselves.
-    pub fold_change: Option<DoseRatio>,
-    /// Anchor dose alone over anchor dose in the combination for viability one half (Chou 2006,
-    /// doi 10.1124/pr.58.3.10): counts what the partner kills itself.
-    pub dose_reduction_index: Option<DoseRatio>,
-    /// Why a value is missing.
+pub struct Alpha {
+    /// The estimate, where its likelihood has two ends.
+    pub log10: Option<f64>,
+    /// 95 % interval by the profile likelihood.
+    pub interval: [Option<f64>; 2],
+    /// Why it is missing: `musyc_not_fitted`, or what the table `interactions` says of it.
     pub reason: Option<&'static str>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    dose: f64,
-    response: f64,
-    weight: f64,
+/// One matrix with the anchor at one dose of the partner. Potencies are of the anchor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resensitisation {
+    /// The matrix: the anchor is drug a.
+    pub key: MatrixKey,
+    /// The partner's dose, molar.
+    pub partner_dose: f64,
+    /// What the partner leaves alone at that dose, by its fitted curve; as observed where there is no curve.
+    pub partner_viability: Option<f64>,
+    /// Alone, by the matrix's own margin.
+    pub alone: Potency,
+    /// With the partner, for half of what the partner leaves without the anchor ([`Half::OfPartnerAlone`]).
+    pub with_partner: Potency,
+    /// With the partner, for half of untreated viability ([`Half::OfUntreated`]).
+    pub half_viability: Potency,
+    /// `alone` against `with_partner`: above 1 (a logarithm above 0) the partner makes the anchor more potent; 1 for
+    /// partners that act independently, however much they kill themselves.
+    pub fold_change: LogRatio,
+    /// `alone` against `half_viability`: the dose reduction index of the anchor for viability one half (Chou 2006,
+    /// doi 10.1124/pr.58.3.10), which counts what the partner kills itself.
+    pub dose_reduction_index: LogRatio,
+    /// `with_partner` against the reference: what is left of the fold resistance.
+    pub fold_resistance: LogRatio,
+    /// The share of the log fold resistance that is undone; resistant lines alone have any.
+    pub rescue: Rescue,
+    /// Whether a resistant line has its parent's potency again; `None` for lines that are not resistant.
+    pub equivalence: Option<Equivalence>,
+    /// MuSyC's alpha of the matrix, the same at every dose.
+    pub alpha: Alpha,
+    /// Whether this dose speaks for its matrix in `pairs`.
+    pub is_ranked: bool,
 }
 
-/// The dose at which a non-increasing curve passes a level.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Crossing {
-    At(f64),
-    /// Above this, the highest dose.
-    Above(f64),
-    /// Below this, the lowest dose.
-    Below(f64),
+/// The anchor's curves of one matrix: alone, and at each partner dose that has enough of them.
+struct Slices {
+    alone: Vec<CurvePoint>,
+    with_partner: Vec<(f64, Vec<CurvePoint>)>,
 }
 
-/// Non-increasing least-squares fit, by pooling adjacent violators.
-fn isotonic(points: &[Point]) -> Vec<f64> {
-    // (weighted mean, weight, number of points) of each block.
-    let mut blocks: Vec<(f64, f64, usize)> = Vec::with_capacity(points.len());
-    for point in points {
-        let mut block = (point.response, point.weight, 1);
-        while let Some(&(mean, weight, count)) = blocks.last() {
-            if mean >= block.0 {
-                break;
-            }
-            let total = weight + block.1;
-            block = ((mean * weight + block.0 * block.1) / total, total, count + block.2);
-            blocks.pop();
+impl Slices {
+    fn new(matrix: &DoseMatrix) -> Self {
+        let mut with_partner: Vec<(f64, Vec<CurvePoint>)> = Vec::new();
+        let mut cells: Vec<_> = matrix.cells.iter().filter(|c| c.dose_a > 0.0 && c.dose_b > 0.0).collect();
+        cells.sort_by(|x, y| x.dose_b.total_cmp(&y.dose_b).then(x.dose_a.total_cmp(&y.dose_a)));
+        for level in cells.chunk_by(|x, y| x.dose_b == y.dose_b) {
+            let dose = level[0].dose_b;
+            let is_same = |other: f64| other > 0.0 && (libm::log(other / dose)).abs() <= DOSE_TOLERANCE;
+            // The partner alone is the untreated point of the anchor's curve.
+            let without = matrix.margin_b.iter().find(|p| is_same(p.dose)).map(|p| CurvePoint { dose: 0.0, ..*p });
+            let points = level.iter().map(|c| CurvePoint {
+                dose: c.dose_a,
+                response: c.response,
+                weight: c.weight,
+                n: c.n,
+                sum_of_squares: c.sum_of_squares,
+            });
+            with_partner.push((dose, without.into_iter().chain(points).collect()));
         }
-        blocks.push(block);
+        Self { alone: matrix.margin_a.clone(), with_partner }
     }
-    blocks.into_iter().flat_map(|(mean, _, count)| std::iter::repeat_n(mean, count)).collect()
-}
 
-/// Where the isotonic curve through points of ascending dose (all above zero) falls to `level`.
-fn crossing(points: &[Point], level: f64) -> Option<Crossing> {
-    let fitted = isotonic(points);
-    let (first, last) = (points.first()?, points.last()?);
-    let Some(below) = fitted.iter().position(|v| *v <= level) else { return Some(Crossing::Above(last.dose)) };
-    if below == 0 {
-        return Some(Crossing::Below(first.dose));
-    }
-    let (high, low) = (fitted[below - 1], fitted[below]);
-    let (x0, x1) = (libm::log(points[below - 1].dose), libm::log(points[below].dose));
-    Some(Crossing::At(libm::exp(x0 + (x1 - x0) * (high - level) / (high - low))))
-}
-
-fn ratio(alone: Crossing, combined: Crossing) -> Option<DoseRatio> {
-    use Crossing::{Above, At, Below};
-    let (at_least, at_most) = (true, true);
-    let value = |ratio: f64, at_least: bool, at_most: bool| Some(DoseRatio { ratio, at_least, at_most });
-    match (alone, combined) {
-        (At(a), At(c)) => value(a / c, false, false),
-        (Above(a), At(c)) | (At(a), Below(c)) | (Above(a), Below(c)) => value(a / c, at_least, false),
-        (At(a), Above(c)) | (Below(a), At(c)) | (Below(a), Above(c)) => value(a / c, false, at_most),
-        (Above(_), Above(_)) | (Below(_), Below(_)) => None,
+    fn curves(&self) -> impl Iterator<Item = &[CurvePoint]> {
+        std::iter::once(self.alone.as_slice()).chain(self.with_partner.iter().map(|(_, points)| points.as_slice()))
     }
 }
 
-/// The anchor's potency with and without the partner. `cells` are a matrix's dose pairs in any order, margins
-/// included; `anchor_first` says whether the anchor is `dose_a`.
-pub fn resensitisation(cells: &[SurfaceCell], anchor_first: bool) -> Resensitisation {
-    let missing = |reason| Resensitisation { reason: Some(reason), ..Resensitisation::default() };
-    // (anchor dose, partner dose, point), ascending.
-    let mut all: Vec<(f64, f64, Point)> = cells
-        .iter()
-        .filter(|c| c.observed.is_finite())
-        .map(|c| {
-            let (anchor, partner) = if anchor_first { (c.dose_a, c.dose_b) } else { (c.dose_b, c.dose_a) };
-            (anchor, partner, Point { dose: anchor, response: c.observed, weight: f64::from(c.n.max(1)) })
-        })
-        .collect();
-    all.sort_by(|x, y| x.0.total_cmp(&y.0).then(x.1.total_cmp(&y.1)));
-    let along_anchor = |partner: f64| -> Vec<Point> {
-        all.iter().filter(|(anchor, other, _)| *anchor > 0.0 && *other == partner).map(|x| x.2).collect()
-    };
-    let alone = along_anchor(0.0);
-    if alone.len() < 2 {
-        return missing("no_anchor_margin");
+fn doses(points: &[CurvePoint]) -> usize {
+    points.iter().filter(|p| p.dose > 0.0).count()
+}
+
+fn potency(points: &[CurvePoint], fit: Option<&Fit>, half: Half) -> Potency {
+    match fit {
+        _ if doses(points) == 0 => Potency::Unknown("no_anchor_margin"),
+        _ if doses(points) < FEWEST_DOSES => Potency::Unknown("too_few_doses"),
+        None => Potency::Unknown("not_fitted"),
+        Some(fit) => slice_potency(points, fit, half),
     }
-    let partner_alone: Vec<Point> = all
-        .iter()
-        .filter(|(anchor, partner, _)| *anchor == 0.0 && *partner > 0.0)
-        .map(|(_, partner, point)| Point { dose: *partner, ..*point })
-        .collect();
-    if partner_alone.is_empty() {
-        return missing("no_partner_margin");
+}
+
+/// A row for each partner dose of each matrix with the anchor, matrices in their order, doses ascending. `scores` stand
+/// side by side with `matrices`; `resistances` has the lines' references and calls.
+///
+/// # Errors
+/// Those of the back end.
+pub fn resensitisation(
+    matrices: &[DoseMatrix],
+    scores: &[MatrixScore],
+    resistances: &[Resistance],
+    anchor: Option<NameId>,
+    backend: &dyn Backend,
+) -> Result<Vec<Resensitisation>> {
+    let of_anchor = |key: &MatrixKey| Some(key.drug_a) == anchor && Some(key.drug_b) != anchor;
+    let pairs: Vec<(&DoseMatrix, &MatrixScore)> =
+        matrices.iter().zip(scores).filter(|(matrix, _)| of_anchor(&matrix.key)).collect();
+    let lines: BTreeMap<NameId, &Resistance> =
+        resistances.iter().filter(|r| Some(r.drug) == anchor).map(|r| (r.line, r)).collect();
+    let mut rows = Vec::new();
+    for batch in pairs.chunks(BATCH) {
+        let slices: Vec<Slices> = batch.iter().map(|(matrix, _)| Slices::new(matrix)).collect();
+        let mut set = CurveSet::new();
+        for points in slices.iter().flat_map(Slices::curves) {
+            set.push(None, points.iter().map(|p| (p.dose, p.response, p.weight)));
+        }
+        let fits = if set.is_empty() { Vec::new() } else { backend.fit(&slice_settings(), &set)? };
+        let mut fits = fits.as_slice();
+        for (slices, (_, score)) in slices.iter().zip(batch) {
+            let (own, rest) = fits.split_at(fits.len().min(1 + slices.with_partner.len()));
+            fits = rest;
+            rows.extend(of_matrix(score, slices, own, lines.get(&score.key.line).copied()));
+        }
     }
-    let tolerated = partner_alone.iter().zip(isotonic(&partner_alone)).filter(|(_, v)| *v >= HALF);
+    Ok(rows)
+}
+
+fn of_matrix(score: &MatrixScore, slices: &Slices, fits: &[Fit], line: Option<&Resistance>) -> Vec<Resensitisation> {
+    let alone = potency(&slices.alone, fits.first(), Half::OfUntreated);
+    let reference = line.map_or(Potency::Unknown("no_anchor_curve"), |line| line.reference);
+    let is_resistant =
+        line.is_some_and(|line| line.status == Some(LineStatus::Resistant) || line.ci_low.is_some_and(|low| low > 1.0));
+    let alpha = alpha(score);
+    let mut rows: Vec<Resensitisation> = Vec::with_capacity(slices.with_partner.len());
+    for (i, (dose, points)) in slices.with_partner.iter().enumerate() {
+        let [with_partner, half_viability] =
+            [Half::OfPartnerAlone, Half::OfUntreated].map(|half| potency(points, fits.get(i + 1), half));
+        let fold_resistance = with_partner.minus(reference);
+        let observed = || points.first().filter(|p| p.dose == 0.0).map(|p| p.response);
+        let fitted = score.curves[1].map(|curve| response(curve, libm::log(*dose)));
+        rows.push(Resensitisation {
+            key: score.key,
+            partner_dose: *dose,
+            partner_viability: fitted.or_else(observed),
+            alone,
+            with_partner,
+            half_viability,
+            fold_change: with_partner.minus(alone).inverse(),
+            dose_reduction_index: half_viability.minus(alone).inverse(),
+            fold_resistance,
+            rescue: if is_resistant { rescue(alone, with_partner, reference) } else { Rescue::none("not_resistant") },
+            equivalence: is_resistant.then(|| equivalence(&fold_resistance)),
+            alpha,
+            is_ranked: false,
+        });
+    }
     // Designs need not be full: only doses at which the anchor was titrated count.
-    let chosen = tolerated.map(|(p, v)| (p.dose, v, along_anchor(p.dose))).rfind(|(_, _, slice)| slice.len() >= 2);
-    let Some((partner_dose, partner_viability, slice)) = chosen else { return missing("no_tolerated_partner_dose") };
-    // Untreated cells are 1 by definition; a partner that alone reads above 1 reads noise.
-    let partner_viability = partner_viability.min(1.0);
-    let pair = |level_alone: f64, level_combined: f64| {
-        crossing(&alone, level_alone).zip(crossing(&slice, level_combined)).and_then(|(a, c)| ratio(a, c))
+    let may_speak = |row: &Resensitisation, points: &[CurvePoint]| {
+        row.partner_viability.is_some_and(|v| v >= TOLERATED) && doses(points) >= FEWEST_DOSES
     };
-    let fold_change = pair(HALF, HALF * partner_viability);
-    let dose_reduction_index = pair(HALF, HALF);
-    let is_missing = fold_change.is_none() || dose_reduction_index.is_none();
-    Resensitisation {
-        partner_dose: Some(partner_dose),
-        fold_change,
-        dose_reduction_index,
-        reason: is_missing.then_some("no_half_effect"),
+    if let Some(i) = (0..rows.len()).rev().find(|&i| may_speak(&rows[i], &slices.with_partner[i].1)) {
+        rows[i].is_ranked = true;
     }
+    rows
+}
+
+/// What a fitted MuSyC surface says of the anchor's potency: `alpha21`, the change of drug a's by drug b.
+fn alpha(score: &MatrixScore) -> Alpha {
+    let of = |surface| score.interactions.iter().find(|interaction| interaction.surface == surface);
+    let Some(interaction) = of(Surface::Musyc).or_else(|| of(Surface::MusycGamma)) else {
+        return Alpha { reason: Some("musyc_not_fitted"), ..Alpha::default() };
+    };
+    match interaction.rows().into_iter().find(|row| row.parameter == "log10_alpha21") {
+        Some(row) => Alpha { log10: row.value, interval: row.interval, reason: row.reason },
+        None => Alpha { reason: Some("musyc_not_fitted"), ..Alpha::default() },
+    }
+}
+
+/// The `resensitisation` table, in the order of `rows`.
+pub fn table(rows: &[Resensitisation], screen: &Screen, resistances: &[Resistance]) -> Table {
+    let statuses: BTreeMap<(NameId, NameId), Option<LineStatus>> =
+        resistances.iter().map(|r| ((r.line, r.drug), r.status)).collect();
+    let all = || rows.iter();
+    let status =
+        |r: &Resensitisation| statuses.get(&(r.key.line, r.key.drug_a)).copied().flatten().map(LineStatus::name);
+    let mut table = Table::new("resensitisation")
+        .text("block", all().map(|r| r.key.block.map(|b| screen.blocks.name(b))))
+        .text("cell_line", all().map(|r| Some(screen.lines.name(r.key.line))))
+        .text("status", all().map(status))
+        .text("anchor", all().map(|r| Some(screen.drugs.name(r.key.drug_a))))
+        .text("partner", all().map(|r| Some(screen.drugs.name(r.key.drug_b))))
+        .text("schedule", all().map(|r| r.key.schedule.map(|s| screen.schedules.name(s))))
+        .number("partner_dose_molar", all().map(|r| Some(r.partner_dose)))
+        .number("partner_viability", all().map(|r| r.partner_viability))
+        .flag("is_ranked", all().map(|r| Some(r.is_ranked)));
+    type Of<T> = fn(&Resensitisation) -> T;
+    let potencies: [(&str, Of<Potency>); 3] = [
+        ("log10_ic50_alone", |r| r.alone),
+        ("log10_ic50_with_partner", |r| r.with_partner),
+        ("log10_ic50_half_viability", |r| r.half_viability),
+    ];
+    for (name, potency) in potencies {
+        table = table
+            .number(name, all().map(|r| potency(r).log10()))
+            .number(&format!("{name}_se"), all().map(|r| potency(r).standard_error()))
+            .text(&format!("{name}_reason"), all().map(|r| potency(r).reason()));
+    }
+    let folds: [(&str, Of<LogRatio>); 3] = [
+        ("fold_change", |r| r.fold_change),
+        ("dose_reduction_index", |r| r.dose_reduction_index),
+        ("fold_resistance_with_partner", |r| r.fold_resistance),
+    ];
+    for (name, ratio) in folds {
+        table = table
+            .number(name, all().map(|r| ratio(r).fold()[0]))
+            .number(&format!("{name}_ci_low"), all().map(|r| ratio(r).fold()[1]))
+            .number(&format!("{name}_ci_high"), all().map(|r| ratio(r).fold()[2]))
+            .text(&format!("{name}_reason"), all().map(|r| ratio(r).reason));
+    }
+    table
+        .number("fold_change_p", all().map(|r| r.fold_change.p()))
+        .number("rescue_fraction", all().map(|r| r.rescue.fraction))
+        .number("rescue_fraction_ci_low", all().map(|r| r.rescue.low))
+        .number("rescue_fraction_ci_high", all().map(|r| r.rescue.high))
+        .text("rescue_fraction_reason", all().map(|r| r.rescue.reason))
+        .text("return_to_parent", all().map(|r| Some(r.equivalence.map_or("not_resistant", |e| e.verdict))))
+        .number("equivalence_p", all().map(|r| r.equivalence.and_then(|e| e.p)))
+        .number("musyc_log10_alpha", all().map(|r| r.alpha.log10))
+        .number("musyc_log10_alpha_ci_low", all().map(|r| r.alpha.interval[0]))
+        .number("musyc_log10_alpha_ci_high", all().map(|r| r.alpha.interval[1]))
+        .text("musyc_log10_alpha_reason", all().map(|r| r.alpha.reason))
 }

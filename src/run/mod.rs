@@ -169,6 +169,8 @@ fn clear_previous(out: &Path) {
         "surfaces",
         "synergy",
         "resistance",
+        "cross_resistance",
+        "resensitisation",
         "pairs",
         "rejected",
         "triples",
@@ -244,6 +246,8 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.extend(triple_tables(analysis, screen));
         tables.push(matrices_table(analysis, screen));
         tables.push(resistance::table(resistances, screen));
+        tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
+        tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));
         tables.push(rank::table(pairs, screen));
     }
     tables

@@ -4,6 +4,7 @@ use crate::{gpu, shared};
 use assert_cmd::Command;
 use isobole::report::files;
 use isobole::report::run_json::RunRecord;
+use isobole::report::table::{Table, Values};
 use std::path::Path;
 
 fn isobole() -> Command {
@@ -45,9 +46,64 @@ fn the_demo_finds_what_was_planted_on_both_back_ends() {
     winners.sort();
     assert_eq!(winners, ["Ko143", "S63845", "bortezomib", "melatonin", "venetoclax"]);
     assert_eq!(cpu[11], "palbociclib");
+    the_resistant_lines_are_told_as_planted(&folder.path().join("cpu"));
     if gpu().is_some() {
         assert_eq!(run("gpu"), cpu);
     }
+}
+
+/// Fold resistances, what else the sublines resist and what gives them their sensitivity back, against the recipe.
+fn the_resistant_lines_are_told_as_planted(out: &Path) {
+    let read = |name: &str| files::read(&out.join(format!("{name}.parquet"))).unwrap();
+    let resistance = read("resistance");
+    for (line, fold) in [("CCRF-CEM/CLO-dCK", 60.0), ("HL-60/CLO-ABCG2", 12.0), ("MOLM-13/CLO-BCL", 25.0)] {
+        let row = row_of(&resistance, &[("cell_line", line), ("drug", "clofarabine")]);
+        let number = |column: &str| resistance.column(column).unwrap().number(row).unwrap();
+        assert!((number("fold_resistance") / fold).ln().abs() < 0.35, "{line}: {}", number("fold_resistance"));
+        assert_eq!(resistance.column("status_by_interval").unwrap().text(row), Some("resistant"));
+        assert!(number("log10_ec50_ci_low") < number("log10_ec50") && number("aac") > 0.1);
+    }
+    let cross = read("cross_resistance");
+    let class = |line: &str, drug: &str| {
+        let row = row_of(&cross, &[("cell_line", line), ("drug", drug)]);
+        cross.column("class").unwrap().text(row).unwrap().to_owned()
+    };
+    // Without dCK no cytarabine: 40 times the parent's IC50, beyond the doses tested. Bortezomib needs no dCK; the line with
+    // BCL-2 up is 30 times less sensitive to venetoclax.
+    assert_eq!(class("CCRF-CEM/CLO-dCK", "cytarabine"), "cross_resistant");
+    assert_eq!(class("CCRF-CEM/CLO-dCK", "bortezomib"), "unchanged");
+    assert_eq!(class("MOLM-13/CLO-BCL", "venetoclax"), "cross_resistant");
+    assert_eq!(cross.column("drug_class").unwrap().text(0), Some("nucleoside analogue"));
+    let rescue = read("resensitisation");
+    let told = |line: &str, partner: &str, column: &str| {
+        let row = (0..rescue.rows())
+            .find(|&row| {
+                let is = |column: &str, value: &str| rescue.column(column).unwrap().text(row) == Some(value);
+                is("cell_line", line) && is("partner", partner) && is_true(&rescue, "is_ranked", row)
+            })
+            .unwrap();
+        rescue.column(column).unwrap().number(row)
+    };
+    // Ko143 gives back most of 12-fold in the line that owes it to ABCG2, and nothing elsewhere; imatinib nothing.
+    let ko143 = told("HL-60/CLO-ABCG2", "Ko143", "rescue_fraction").unwrap();
+    assert!((0.7..1.15).contains(&ko143), "{ko143}");
+    for (line, partner) in [("MOLM-13/CLO-BCL", "Ko143"), ("HL-60/CLO-ABCG2", "imatinib")] {
+        let none = told(line, partner, "rescue_fraction").unwrap();
+        assert!(none.abs() < 0.2, "{line} {partner}: {none}");
+    }
+    assert_eq!(told("HL-60", "Ko143", "rescue_fraction"), None, "a parent has no resistance to be rescued from");
+}
+
+fn is_true(table: &Table, column: &str, row: usize) -> bool {
+    matches!(table.column(column), Some(Values::Flag(values)) if values[row] == Some(true))
+}
+
+/// The one row with these texts.
+fn row_of(table: &Table, wanted: &[(&str, &str)]) -> usize {
+    let is = |row: usize| wanted.iter().all(|(name, text)| table.column(name).unwrap().text(row) == Some(*text));
+    let rows: Vec<usize> = (0..table.rows()).filter(|&row| is(row)).collect();
+    assert_eq!(rows.len(), 1, "{wanted:?}");
+    rows[0]
 }
 
 #[test]
@@ -58,7 +114,17 @@ fn the_same_run_gives_the_same_bytes_at_any_number_of_threads() {
         let arguments = ["demo", "--backend", "cpu", "--bootstrap", "10", "--threads", threads, "--out"];
         isobole().args(arguments).arg(&out).assert().success();
         let mut tables = Vec::new();
-        for name in ["pairs", "synergy", "surfaces", "curves", "resistance", "plates", "wells"] {
+        for name in [
+            "pairs",
+            "synergy",
+            "surfaces",
+            "curves",
+            "resistance",
+            "cross_resistance",
+            "resensitisation",
+            "plates",
+            "wells",
+        ] {
             let table = files::read(&out.join(format!("{name}.parquet"))).unwrap();
             tables.push(table);
         }

@@ -24,6 +24,7 @@ mod models;
 mod plate;
 mod rank;
 mod report;
+mod resistance;
 mod simulate;
 mod streaming;
 mod synergy;

@@ -4,34 +4,36 @@ use crate::inference::{curve, fit};
 use isobole::fit::inference::{Inference, infer};
 use isobole::model::ModelId;
 use isobole::rank::{RankSettings, RankedPair, rank, table};
-use isobole::resistance::resensitisation::resensitisation;
+use isobole::resistance::potency::{LogRatio, Potency};
+use isobole::resistance::rescue::Rescue;
+use isobole::resistance::resensitisation::{Alpha, Resensitisation};
 use isobole::resistance::{Resistance, call};
 use isobole::screen::Screen;
 use isobole::screen::dose_matrix::{Curve, CurveKey, MatrixKey};
 use isobole::screen::line::{LineAnnotation, LineStatus};
 use isobole::screen::names::NameId;
-use isobole::synergy::{MatrixScore, Score, SurfaceCell};
+use isobole::synergy::{MatrixScore, Score};
 
 /// A small deterministic source of nearly normal numbers.
-struct Noise(u64);
+pub struct Noise(pub u64);
 
 impl Noise {
     fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
-    fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
 }
 
 /// Half-log doses from 1 nM to 31.6 µM.
-fn doses() -> impl Iterator<Item = f64> + Clone {
+pub fn doses() -> impl Iterator<Item = f64> + Clone {
     (0..10).map(|i| 10f64.powf(-9.0 + 0.5 * f64::from(i)))
 }
 
 /// A two-replicate curve with this true absolute IC50 (top 1, bottom 0, slope 1.2).
-fn response_curve(line: NameId, drug: NameId, log10_ic50: f64, sd: f64, noise: &mut Noise) -> Curve {
+pub fn response_curve(line: NameId, drug: NameId, log10_ic50: f64, sd: f64, noise: &mut Noise) -> Curve {
     let wells: Vec<(f64, f64)> = doses()
         .flat_map(|d| [d, d])
         .map(|d| (d, 1.0 / (1.0 + 10f64.powf(1.2 * (d.log10() - log10_ic50))) + sd * noise.normal()))
@@ -39,17 +41,17 @@ fn response_curve(line: NameId, drug: NameId, log10_ic50: f64, sd: f64, noise: &
     curve(CurveKey { line, drug, schedule: None }, &wells)
 }
 
-fn annotation(parental: Option<NameId>, status: Option<LineStatus>) -> LineAnnotation {
+pub fn annotation(parental: Option<NameId>, status: Option<LineStatus>) -> LineAnnotation {
     LineAnnotation { parental, status, mechanism: None, doubling_time_h: None }
 }
 
-fn calls(screen: &Screen, curves: &[Curve], anchor: Option<NameId>, fold: f64) -> Vec<Resistance> {
+pub fn calls(screen: &Screen, curves: &[Curve], anchor: Option<NameId>, fold: f64) -> Vec<Resistance> {
     let fits = fit(curves, ModelId::Hill4);
     let inferences: Vec<Inference> = curves.iter().zip(&fits).map(|(c, f)| infer(c, f, ModelId::Hill4)).collect();
-    call(curves, &fits, &inferences, screen, anchor, fold)
+    call(curves, &fits, &inferences, ModelId::Hill4, screen, anchor, fold)
 }
 
-fn of<'a>(calls: &'a [Resistance], screen: &Screen, line: &str) -> &'a Resistance {
+pub fn of<'a>(calls: &'a [Resistance], screen: &Screen, line: &str) -> &'a Resistance {
     calls.iter().find(|r| screen.lines.name(r.line) == line).expect(line)
 }
 
@@ -82,6 +84,9 @@ fn folds_and_calls_follow_the_truth() {
     assert_eq!(status("HL-60/R20"), (Some(LineStatus::Resistant), "called"));
     assert_eq!(status("HL-60/same"), (Some(LineStatus::Sensitive), "called"));
     assert_eq!(status("annotated"), (Some(LineStatus::Sensitive), "annotated"));
+    // What is annotated stands; that the data say otherwise stands beside it.
+    assert_eq!(of(&calls, &screen, "annotated").status_by_interval, "resistant");
+    assert_eq!(of(&calls, &screen, "HL-60/same").status_by_interval, "sensitive");
     assert_eq!(status("HL-60/never"), (None, "no_fold"));
     assert_eq!(of(&calls, &screen, "HL-60/never").reason, Some("no_anchor_curve"));
     // Out of range: no number, but at least 31.6 µM over the parent's IC50.
@@ -94,6 +99,7 @@ fn folds_and_calls_follow_the_truth() {
     let near =
         self::calls(&screen, &curves, Some(drug), of(&calls, &screen, "HL-60/R20").fold_resistance.expect("fold"));
     assert_eq!(of(&near, &screen, "HL-60/R20").status_source, "uncertain");
+    assert_eq!(of(&near, &screen, "HL-60/R20").status_by_interval, "uncertain");
     // No anchor: folds, but no status.
     let none = self::calls(&screen, &curves, None, 3.0);
     assert!(none.iter().all(|r| r.status.is_none() && r.status_source == "no_anchor"));
@@ -133,57 +139,13 @@ fn without_parents_the_panel_is_the_reference() {
     assert_eq!(one, calls(&screen, &reversed, Some(drug), 5.0));
 }
 
-/// A full matrix over the half-log doses, untreated margins included.
-fn cells(response: impl Fn(f64, f64) -> f64) -> Vec<SurfaceCell> {
-    let axis: Vec<f64> = std::iter::once(0.0).chain(doses()).collect();
-    let mut cells = Vec::new();
-    for &dose_a in &axis {
-        for &dose_b in &axis {
-            let observed = response(dose_a, dose_b);
-            cells.push(SurfaceCell { dose_a, dose_b, observed, n: 1, ..SurfaceCell::default() });
-        }
-    }
-    cells
-}
-
-fn hill(dose: f64, ec50: f64) -> f64 {
-    1.0 / (1.0 + dose / ec50)
-}
-
-#[test]
-fn resensitisation_is_potency_not_kill() {
-    // An independent partner that itself kills up to 40 %: the anchor is no more potent, yet less of it is needed.
-    let bliss = cells(|a, b| hill(a, 1e-7) * (0.6 + 0.4 * hill(b, 1e-7)));
-    let got = resensitisation(&bliss, true);
-    let fold = got.fold_change.expect("a fold");
-    assert!((fold.ratio - 1.0).abs() < 0.06 && !fold.at_least && !fold.at_most, "{got:?}");
-    assert!(got.dose_reduction_index.is_some_and(|d| d.ratio > 2.5), "{got:?}");
-    // A silent partner that makes the anchor ten times as potent at its highest dose.
-    let potent = |a: f64, b: f64| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)));
-    let got = resensitisation(&cells(potent), true);
-    assert!(got.fold_change.is_some_and(|f| (f.ratio / 10.0 - 1.0).abs() < 0.06), "{got:?}");
-    assert_eq!(got.partner_dose, doses().last());
-    // The same with the drugs swapped; and the wrong drug taken for the anchor is seen.
-    let swapped = cells(|a, b| potent(b, a));
-    assert_eq!(resensitisation(&swapped, false), got);
-    assert_ne!(resensitisation(&swapped, true).fold_change, got.fold_change);
-    // A resistant line: no half effect alone, so only a bound.
-    let bound = resensitisation(&cells(|a, b| hill(a, if b > 1e-6 { 1e-7 } else { 1.0 })), true);
-    let fold = bound.fold_change.expect("a bound");
-    assert!(fold.at_least && (fold.ratio / 10f64.powf(2.5) - 1.0).abs() < 0.06, "{bound:?}");
-    let nothing = resensitisation(&cells(|_, _| 1.0), true);
-    assert_eq!((nothing.fold_change, nothing.reason), (None, Some("no_half_effect")));
-    let toxic = resensitisation(&cells(|a, b| hill(a, 1e-7) * if b > 0.0 { 0.3 } else { 1.0 }), true);
-    assert_eq!((toxic.fold_change, toxic.reason), (None, Some("no_tolerated_partner_dose")));
-    assert_eq!(resensitisation(&[], true).reason, Some("no_anchor_margin"));
-}
-
 /// A screen of clofarabine with four partners, one pair without it, in two resistant lines and their parent. `order`
 /// is the order in which names and matrices turn up.
 struct Scene {
     screen: Screen,
     scores: Vec<MatrixScore>,
     resistances: Vec<Resistance>,
+    resensitised: Vec<Resensitisation>,
     burden: Vec<f64>,
     settings: RankSettings,
 }
@@ -197,6 +159,26 @@ const TRUTH: [(&str, &str, [Option<f64>; 3]); 6] = [
     ("bortezomib", "selinexor", [Some(0.05), Some(0.06), Some(0.09)]),
     ("clofarabine", "unscored", [Some(0.10), None, None]),
 ];
+
+/// A row with this fold change (log10) at this partner dose, and twice that as dose-reduction index.
+fn resensitised_row(key: MatrixKey, partner_dose: f64, log10_fold: f64, rescue: Option<f64>) -> Resensitisation {
+    let ratio = |log10: f64| LogRatio { log10: Some(log10), ..LogRatio::default() };
+    Resensitisation {
+        key,
+        partner_dose,
+        partner_viability: Some(0.9),
+        alone: Potency::Unknown("test"),
+        with_partner: Potency::Unknown("test"),
+        half_viability: Potency::Unknown("test"),
+        fold_change: ratio(log10_fold),
+        dose_reduction_index: ratio(2.0 * log10_fold),
+        fold_resistance: LogRatio::default(),
+        rescue: Rescue { fraction: rescue, ..Rescue::default() },
+        equivalence: None,
+        alpha: Alpha::default(),
+        is_ranked: true,
+    }
+}
 
 fn scene(reversed: bool, with_resistant: bool) -> Scene {
     let mut screen = Screen::default();
@@ -226,7 +208,7 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
             };
         }
     }
-    let (mut scores, mut burden) = (Vec::new(), Vec::new());
+    let (mut scores, mut burden, mut resensitised) = (Vec::new(), Vec::new(), Vec::new());
     for (a, b, values) in &truth {
         for name in &lines {
             let column = ["HL-60", "R20", "R80"].iter().position(|l| l == name).expect("a line");
@@ -242,10 +224,14 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
                 n_wells: if *name == "R80" { 200 } else { 100 },
                 scores: vec![Score::default(), score],
                 efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
-                cells: cells(|a, b| hill(a, 1e-6 / (1.0 + 9.0 * b / 10f64.powf(-4.5)))),
                 ..MatrixScore::unscored(key)
             });
             burden.push(if *name == "R80" { 0.5 } else { 0.0 });
+            // Two doses, of which the second speaks: the anchor ten times as potent, of a 100-fold resistance.
+            resensitised.extend([(1e-7, 4.0, false), (1e-6, 10.0, true)].map(|(dose, fold, is_ranked)| {
+                let log10 = f64::log10(fold);
+                Resensitisation { is_ranked, ..resensitised_row(key, dose, log10, Some(0.5 * log10)) }
+            }));
         }
     }
     let anchor = drug("clofarabine");
@@ -262,16 +248,17 @@ fn scene(reversed: bool, with_resistant: bool) -> Scene {
         status: Some(LineStatus::Resistant),
         status_source: "annotated",
         reason: None,
+        ..Resistance::unknown(line(name), anchor, "test")
     };
     let resistances = if with_resistant { vec![resistance("R20"), resistance("R80")] } else { vec![] };
     let settings = RankSettings { rank_by: 1, top_k: 1, anchor: Some(anchor), seed: 1, draws: RankSettings::DRAWS };
     screen.annotations = annotations;
-    Scene { screen, scores, resistances, burden, settings }
+    Scene { screen, scores, resistances, resensitised, burden, settings }
 }
 
 impl Scene {
     fn rank(&self) -> Vec<RankedPair> {
-        rank(&self.scores, &self.resistances, &self.screen, &self.settings, &self.burden)
+        rank(&self.scores, &self.resistances, &self.resensitised, &self.screen, &self.settings, &self.burden)
     }
 }
 
@@ -295,8 +282,9 @@ fn pairs_come_in_the_order_of_their_synergy_in_resistant_lines() {
     assert!(best.p_top_k.expect("probability") > 0.99 && pairs[4].p_top_k.expect("probability") < 0.01);
     assert!((best.qc_burden - 0.25).abs() < 1e-12, "half of 200 of 400 wells");
     // Anchor ten times as potent, resistance 100-fold: half of the resistance (on a log scale) is undone.
-    assert!((best.fold_change.expect("fold") / 10.0 - 1.0).abs() < 0.06);
-    assert!((best.rescue_fraction.expect("rescue") - 0.5).abs() < 0.02);
+    assert!((best.fold_change.expect("fold") - 10.0).abs() < 1e-9);
+    assert!((best.rescue_fraction.expect("rescue") - 0.5).abs() < 1e-12);
+    assert!((best.dose_reduction_index.expect("index") - 100.0).abs() < 1e-9);
     assert_eq!(best.mechanism, "loss of dCK;BCL-2 up");
     assert!(!best.rationale.is_empty() && !best.evidence.is_empty() && pairs[2].rationale.is_empty());
     let classes: Vec<&str> = pairs.iter().map(|p| p.selectivity).collect();
@@ -357,11 +345,44 @@ fn without_a_resistant_line_all_lines_rank() {
     let mut bare = self::scene(false, true);
     bare.scores.retain(|s| bare.screen.lines.name(s.key.line) == "R20");
     bare.scores.iter_mut().for_each(|s| s.scores[1].standard_error = None);
-    let pairs = rank(&bare.scores, &bare.resistances, &bare.screen, &bare.settings, &[]);
+    let pairs = rank(&bare.scores, &bare.resistances, &bare.resensitised, &bare.screen, &bare.settings, &[]);
     let best = &pairs[0];
     assert_eq!((best.score, best.ci_low, best.p, best.p_top_k), (Some(0.20), None, None, None));
     for flag in ["one_line", "no_standard_error", "no_parental_matrix", "no_plate_quality"] {
         assert!(best.flags.contains(flag), "{flag} in {}", best.flags);
     }
-    assert_eq!(rank(&[], &[], &bare.screen, &bare.settings, &[]), vec![]);
+    assert_eq!(rank(&[], &[], &[], &bare.screen, &bare.settings, &[]), vec![]);
+}
+
+#[test]
+fn a_pair_tells_bounds_from_values_of_resensitisation() {
+    let mut scene = scene(false, true);
+    let venetoclax = scene.screen.drugs.id("venetoclax").expect("drug");
+    let r20 = scene.screen.lines.id("R20").expect("line");
+    let idarubicin = scene.screen.drugs.id("idarubicin").expect("drug");
+    for row in scene.resensitised.iter_mut().filter(|row| row.key.line == r20 && row.is_ranked) {
+        if row.key.drug_b == venetoclax {
+            // Alone beyond the doses: at least a hundredfold.
+            row.fold_change =
+                LogRatio { low: Some(2.0), reason: Some("reference_ic50_above_range"), ..LogRatio::default() };
+            row.rescue = Rescue { low: Some(0.7), reason: Some("ic50_above_range"), ..Rescue::default() };
+        } else if row.key.drug_b == idarubicin {
+            row.is_ranked = false;
+        }
+    }
+    let pairs = scene.rank();
+    let of = |drug| pairs.iter().find(|p| p.drug_b == drug).expect("a pair");
+    let best = of(venetoclax);
+    // The geometric mean of 10 and at least 100.
+    assert!((best.fold_change.expect("fold").log10() - 1.5).abs() < 1e-9);
+    assert!((best.rescue_fraction.expect("rescue") - 0.6).abs() < 1e-9);
+    assert!(
+        best.flags.contains("fold_change_at_least") && best.flags.contains("rescue_fraction_at_least"),
+        "{}",
+        best.flags
+    );
+    assert!(!best.flags.contains("dose_reduction_index_at"), "{}", best.flags);
+    let second = of(idarubicin);
+    assert!(second.flags.contains("no_tolerated_partner_dose") && second.fold_change.is_some(), "{}", second.flags);
+    assert!(!of(scene.screen.drugs.id("inert").expect("drug")).flags.contains("no_tolerated_partner_dose"));
 }

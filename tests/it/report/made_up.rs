@@ -259,6 +259,7 @@ pub fn screen() -> MadeUp {
                 status: Some(if resistant { LineStatus::Resistant } else { LineStatus::Parental }),
                 status_source: if line < 3 { "annotated" } else { "called" },
                 reason: (!resistant).then_some("is_the_parent"),
+                ..Resistance::unknown(line, drug, "made_up")
             });
         }
         for partner in 1..7_u32 {
