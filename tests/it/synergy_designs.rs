@@ -320,3 +320,40 @@ fn scores_within_dose_limits_are_of_those_doses() {
     let failed = isobole(&format!("{common} --dose-limits melatonin=1uM"), folder.path()).failure();
     assert!(words(&failed).contains("`melatonin` is none of the drugs"), "{}", words(&failed));
 }
+
+#[test]
+fn real_rays_and_three_drugs_are_scored() {
+    let (Some(rays), Some(triples)) =
+        (shared("data/combo_drugcombo_ray.parquet"), shared("data/combo_ncats_malaria_tact_3drug.parquet"))
+    else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    // Raw counts without controls: the drugs' own curves begin at about 4,100.
+    let flags = "--dose-a conc_a --dose-b conc_b --response effect --untreated 4100 --orientation viability \
+                 --dose-unit uM --bootstrap 50 --synergy hsa,bliss,loewe,zip,ci --out rays";
+    isobole(&format!("{} {flags}", rays.display()), folder.path()).success();
+    let table = Read::new(&folder.path().join("rays/synergy.parquet"));
+    assert_eq!(table.number("n_cells", 0), Some(45.0));
+    for model in ["hsa", "bliss", "loewe", "zip"] {
+        let [low, score, high] =
+            ["ci_low", "score", "ci_high"].map(|n| table.number(&format!("{n}_{model}"), 0).unwrap());
+        assert!(low < score && score < high && high - low < 0.2, "{model}: {low} {score} {high}");
+    }
+    // Two drugs of one kind: what Loewe expects, more or less, and less than Bliss does.
+    assert!(table.number("score_loewe", 0).unwrap().abs() < 0.1);
+    assert!(table.number("score_hsa", 0).unwrap() > table.number("score_bliss", 0).unwrap());
+
+    let flags = "--matrix block_id,drug1,drug2,drug3 --dose-a conc1 --dose-b conc2 --dose-c conc3 --response response \
+                 --scale percent --orientation viability --dose-unit uM --bootstrap 20 --out triples";
+    isobole(&format!("{} {flags}", triples.display()), folder.path()).success();
+    for name in ["triples", "triple_surfaces"] {
+        let table = Read::new(&folder.path().join(format!("triples/{name}.parquet")));
+        assert_eq!(table.unexplained(), Vec::<String>::new(), "{name}");
+    }
+    let table = Read::new(&folder.path().join("triples/triples.parquet"));
+    for block in 0..2 {
+        assert_eq!(table.number("n_cells", block), Some(891.0));
+        assert!(table.number("score_bliss", block).unwrap().abs() < 0.5);
+    }
+}
