@@ -92,7 +92,7 @@ fn a_surface_from_a_file_finds_its_own_parameters() {
     // Without gamma the surface is Bliss: both scores are of the same excess.
     let table = Read::new(&folder.path().join("out/synergy.parquet"));
     let [own, bliss] = ["power_of_bliss", "bliss"].map(|model| table.number(&format!("score_{model}"), 0).unwrap());
-    assert!((own - bliss).abs() < 2e-3 && own > 0.05, "{own} {bliss}");
+    assert!((own - bliss).abs() < 1e-6 && own > 0.01, "{own} {bliss}");
 }
 
 #[test]
