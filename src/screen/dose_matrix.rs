@@ -13,7 +13,7 @@ use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Distinct nonzero doses from which a margin is taken as it is, though the line's curve may have more.
-const ENOUGH_DOSES: usize = 3;
+pub const ENOUGH_DOSES: usize = 3;
 
 /// One distinct dose of a curve: replicates collapsed.
 #[derive(Debug, Clone, Copy, PartialEq)]

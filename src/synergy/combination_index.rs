@@ -6,6 +6,7 @@
 //! cells alive it is wrong, and the indices by fitted curves beside it say by how much.
 
 use super::MatrixScore;
+use super::design::by_ratio;
 use crate::model::surface::HillCurve;
 use crate::screen::dose_matrix::{CurvePoint, DoseMatrix};
 
@@ -216,21 +217,13 @@ fn cell_index(cell: &super::SurfaceCell, lines: &[MedianEffect; 2], curves: [Opt
 
 /// The median-effect line of each constant ratio of doses.
 fn ratios(cells: &[&super::SurfaceCell]) -> Vec<MedianEffect> {
-    let ln_ratio = |cell: &super::SurfaceCell| libm::log(cell.dose_b / cell.dose_a);
-    let mut order = cells.to_vec();
-    order.sort_by(|a, b| ln_ratio(a).total_cmp(&ln_ratio(b)).then(a.dose_a.total_cmp(&b.dose_a)));
-    let mut groups: Vec<Vec<&super::SurfaceCell>> = Vec::new();
-    for cell in order {
-        match groups.last_mut() {
-            Some(group) if ln_ratio(cell) - ln_ratio(group[0]) < SAME_RATIO => group.push(cell),
-            _ => groups.push(vec![cell]),
-        }
-    }
+    let ln_ratios: Vec<f64> = cells.iter().map(|cell| libm::log(cell.dose_b / cell.dose_a)).collect();
+    let groups = by_ratio(&ln_ratios, SAME_RATIO);
     let enough = groups.into_iter().filter(|group| group.len() >= FEWEST_OF_A_RATIO);
     enough
         .map(|group| {
-            let ratio = group[0].dose_b / group[0].dose_a;
-            let points = group.iter().map(|cell| (cell.dose_a + cell.dose_b, cell.observed));
+            let ratio = cells[group[0]].dose_b / cells[group[0]].dose_a;
+            let points = group.iter().map(|&i| (cells[i].dose_a + cells[i].dose_b, cells[i].observed));
             MedianEffect::new(LineOf::Ratio(ratio), points)
         })
         .collect()

@@ -137,6 +137,21 @@ impl<'m> Design<'m> {
     }
 }
 
+/// Combinations, by number, in groups of one ratio of doses: those whose natural-log ratios lie within `same` of the
+/// group's lowest; ascending by ratio.
+pub(super) fn by_ratio(ln_ratios: &[f64], same: f64) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..ln_ratios.len()).collect();
+    order.sort_by(|&i, &j| ln_ratios[i].total_cmp(&ln_ratios[j]).then(i.cmp(&j)));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for i in order {
+        match groups.last_mut() {
+            Some(group) if ln_ratios[i] - ln_ratios[group[0]] < same => group.push(i),
+            _ => groups.push(vec![i]),
+        }
+    }
+    groups
+}
+
 impl MarginDesign {
     fn new(points: &[CurvePoint]) -> Self {
         let doses = points.iter().filter(|point| point.dose > 0.0).count();

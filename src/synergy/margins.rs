@@ -9,7 +9,7 @@ use crate::model::surface::HillCurve;
 use crate::model::{Model, ModelId, hill::Hill4};
 
 /// Fewer distinct doses above zero are not a curve.
-const FEWEST_DOSES: usize = 3;
+pub(super) const FEWEST_DOSES: usize = 3;
 /// A fitted margin that moves by less than this over the doses tested is called flat.
 const FLAT: f64 = 0.1;
 /// A margin whose lowest dose does more than this share of what its highest does has its transition below the doses

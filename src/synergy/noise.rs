@@ -11,7 +11,7 @@ use crate::screen::triple_matrix::TripleKey;
 /// Noise below this (of a viability of 1) is rounding: the data were computed, not measured.
 pub const ROUNDING: f64 = 1e-9;
 /// Pure error on fewer degrees of freedom is too uncertain an estimate to go by.
-const FEWEST_DEGREES: usize = 6;
+pub(super) const FEWEST_DEGREES: usize = 6;
 /// Standard errors by which the exponent of a law of variance must differ from none.
 const CERTAIN: f64 = 4.0;
 /// Matrices whose replicates are counted together.

@@ -1,7 +1,7 @@
 //! Responses smoothed in the way of gDR: the mean of what was measured, of the curves along each drug, and of the
 //! curve along the combinations of one ratio of doses, as far as each is there.
 
-use super::design::{Design, Responses};
+use super::design::{Design, Responses, by_ratio};
 use super::margins::{Margin, hill_curve, hill4_settings, push, response};
 use super::zip::FittedSurface;
 use crate::Result;
@@ -16,16 +16,8 @@ const SAME_RATIO: f64 = 0.23;
 
 /// The combinations of each ratio of doses that has enough of them, ascending in dose.
 fn ratios(design: &Design) -> Vec<Vec<usize>> {
-    let ratio = |i: usize| design.combinations[i].ln_dose[1] - design.combinations[i].ln_dose[0];
-    let mut order: Vec<usize> = (0..design.combinations.len()).collect();
-    order.sort_by(|&i, &j| ratio(i).total_cmp(&ratio(j)));
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for i in order {
-        match groups.last_mut() {
-            Some(group) if ratio(i) - ratio(group[0]) < SAME_RATIO => group.push(i),
-            _ => groups.push(vec![i]),
-        }
-    }
+    let ln_ratios: Vec<f64> = design.combinations.iter().map(|c| c.ln_dose[1] - c.ln_dose[0]).collect();
+    let mut groups = by_ratio(&ln_ratios, SAME_RATIO);
     groups.retain(|group| group.len() >= FEWEST_OF_A_RATIO);
     for group in &mut groups {
         group.sort_by(|&i, &j| design.combinations[i].ln_dose[0].total_cmp(&design.combinations[j].ln_dose[0]));

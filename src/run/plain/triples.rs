@@ -5,6 +5,7 @@ use super::{PlainOutcome, keyed};
 use crate::Result;
 use crate::analysis::fit_settings;
 use crate::report::files;
+use crate::screen::dose_matrix::ENOUGH_DOSES;
 use crate::screen::triple_matrix::{TripleMatrix, TripleObservation};
 use crate::synergy::SynergyModel;
 use crate::synergy::noise::hash_of_names;
@@ -13,8 +14,6 @@ use crate::synergy::three::reference::Reference;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::three::table::{triple_surfaces_table, triples_table};
 
-/// Distinct single-drug doses from which a matrix keeps its own.
-const ENOUGH_DOSES: usize = 3;
 /// The tables.
 pub(super) const TABLES: [&str; 2] = ["triples", "triple_surfaces"];
 

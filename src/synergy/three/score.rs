@@ -7,17 +7,14 @@ use crate::backend::Backend;
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::surface::HillCurve;
 use crate::screen::triple_matrix::TripleMatrix;
-use crate::synergy::margins::{hill_curve, margin_settings};
+use crate::synergy::margins::{FEWEST_DOSES, hill_curve, margin_settings};
+use crate::synergy::noise::FEWEST_DEGREES;
 use crate::synergy::score::mean;
 use crate::synergy::summary::top_decile;
 use rayon::prelude::*;
 
 /// Places of a grid of levels for each combination measured, beyond which it is no grid.
 const MOST_PLACES: usize = 64;
-/// Fewer distinct doses above zero are not a curve.
-const FEWEST_DOSES: usize = 3;
-/// Pure error on fewer degrees of freedom is too uncertain an estimate to go by.
-const FEWEST_DEGREES: usize = 6;
 
 /// The fitted single drugs of one matrix.
 #[derive(Debug, Clone, Copy)]
