@@ -9,6 +9,7 @@ use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
+use crate::rank::differential::Differential;
 use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::cross_resistance::{CrossResistanceRow, cross_resistance};
 use crate::resistance::plausibility;
@@ -115,6 +116,8 @@ pub struct Analysis {
     pub resensitisations: Vec<Resensitisation>,
     /// The ranking.
     pub pairs: Vec<RankedPair>,
+    /// Each pair in each resistant line, against its parent.
+    pub differentials: Vec<Differential>,
     /// The anchor drug, if the screen has it.
     pub anchor: Option<NameId>,
     /// What the user should know.
@@ -129,6 +132,9 @@ impl Analysis {
         (backend.name() != "cpu" && fitted > 0).then(|| changed as f64 / fitted as f64)
     }
 }
+
+/// Scatter of the pairs' scores over their standard errors from which the user is told.
+const WIDE_SCATTER: f64 = 1.25;
 
 /// The curve fitter's settings out of a run's.
 pub fn fit_settings(settings: &Settings) -> FitSettings {
@@ -278,14 +284,24 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
     let rank_settings = RankSettings {
-        rank_by: position(&settings.synergy, settings.rank_by),
+        model: position(&settings.synergy, settings.score_model),
+        by: settings.rank_by,
+        weights: settings.rank_weights,
+        gates: settings.rank_gates,
         top_k: settings.top_k,
         anchor,
         seed: settings.seed,
         draws: RankSettings::DRAWS,
     };
-    analysis.pairs =
+    let ranking =
         rank::rank(&pairs, &analysis.resistances, &analysis.resensitisations, screen, &rank_settings, &burden);
+    if ranking.error_scale > WIDE_SCATTER {
+        analysis.warnings.push(format!(
+            "scores of pairs scatter {:.2} times as widely as their standard errors say: errors were widened by that",
+            ranking.error_scale
+        ));
+    }
+    (analysis.pairs, analysis.differentials) = (ranking.pairs, ranking.differentials);
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }

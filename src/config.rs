@@ -7,6 +7,7 @@ pub mod choice;
 pub mod dose_limits;
 pub mod mapping;
 pub mod model_choice;
+pub mod rank_choice;
 pub mod screen_file;
 pub mod synergy_choice;
 
@@ -14,6 +15,7 @@ use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::model::ModelId;
+use crate::rank::composite::{CompositeWeights, Gates, RankBy};
 use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
@@ -204,8 +206,14 @@ pub struct Settings {
     pub combination_index: bool,
     /// Molar doses by drug beyond which combinations do not count in `box` scores; empty for no such scores.
     pub dose_limits: BTreeMap<String, f64>,
-    /// The reference model that ranks; one of `synergy`.
-    pub rank_by: SynergyModel,
+    /// What ranks.
+    pub rank_by: RankBy,
+    /// The model whose score is pooled over lines, tested, and the synergy of the composite.
+    pub score_model: SynergyModel,
+    /// What the parts of the composite count.
+    pub rank_weights: CompositeWeights,
+    /// What a pair must keep to stand before those that do not.
+    pub rank_gates: Gates,
     /// Fitted or observed margins for HSA and Bliss.
     pub margins: Margins,
     /// Plate normalisation.
@@ -271,6 +279,9 @@ impl Settings {
             synergy,
             dose_limits,
             rank_by,
+            score_by,
+            rank_weights,
+            rank_gates,
             margins,
             normalization,
             spatial,
@@ -287,18 +298,7 @@ impl Settings {
         let model_set = model.as_ref().map_or(&[][..], ModelChoice::set).to_vec();
         let model = model.map_or(Ok(ModelId::Hill4), |choice| choice.model())?;
         let (synergy, combination_index) = synergy_choice::resolve(synergy)?;
-        let rank_by = match rank_by {
-            Some(model) if !synergy.contains(&model) => {
-                return Err(Error::Setting {
-                    key: "rank_by".into(),
-                    problem: format!("`{}` is not among the synergy models of this run", model.name()),
-                    hint: Some(format!("add it: --synergy …,{}", model.name())),
-                });
-            }
-            Some(model) => model,
-            None if synergy.contains(&SynergyModel::Bliss) => SynergyModel::Bliss,
-            None => synergy[0],
-        };
+        let (rank_by, score_model) = rank_choice::resolve(rank_by.as_deref(), score_by.as_deref(), &synergy)?;
         let anchor = anchor.unwrap_or_else(|| ANCHOR.into()).trim().to_owned();
         if anchor.is_empty() {
             return Err(Error::setting("anchor", "is empty"));
@@ -330,6 +330,9 @@ impl Settings {
             combination_index,
             dose_limits: dose_limits::resolve(&dose_limits)?,
             rank_by,
+            score_model,
+            rank_weights: rank_choice::weights(&rank_weights)?,
+            rank_gates: rank_choice::gates(&rank_gates)?,
             margins: margins.unwrap_or(Margins::Fitted),
             normalization: normalization.unwrap_or_default(),
             spatial: spatial.unwrap_or_default(),
@@ -411,7 +414,7 @@ mod tests {
         let settings = resolve("").unwrap();
         assert_eq!(settings.model, ModelId::Hill4);
         assert_eq!(settings.synergy, SynergyModel::REFERENCES);
-        assert_eq!(settings.rank_by, SynergyModel::Bliss);
+        assert_eq!((settings.rank_by, settings.score_model), (RankBy::Composite, SynergyModel::Bliss));
         assert_eq!(settings.anchor, "clofarabine");
         assert!(!settings.csv && settings.vehicle_point && !settings.low_control_blank);
         assert_eq!((settings.bootstrap, settings.seed, settings.threads, settings.top_k), (200, 1, 0, 10));
@@ -422,7 +425,7 @@ mod tests {
         let settings = resolve("model = 'hill3'\nsynergy = ['zip']\nnone = ['water']\n[units]\nconc = 'nM'").unwrap();
         let json = serde_json::to_value(&settings).unwrap();
         assert_eq!(json["model"], "hill3");
-        assert_eq!(json["rank_by"], "zip");
+        assert_eq!((&json["rank_by"], &json["score_model"]), (&"composite".into(), &"zip".into()));
         assert_eq!(json["backend"], "auto");
         assert_eq!(json["mapping"]["units"][0], "nM");
         assert_eq!(json["mapping"]["none"][0], "water");

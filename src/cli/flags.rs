@@ -4,7 +4,7 @@ use crate::config::choice::{Choice, unknown};
 use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{
     BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, SynergyChoice, TableFormat,
-    bounds, dose_limits as limits,
+    bounds, dose_limits as limits, rank_choice,
 };
 use crate::fit::inference::IntervalKind;
 use crate::fit::robust::Loss;
@@ -12,7 +12,7 @@ use crate::fit::variance::Weights;
 use crate::screen::well::Role;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::draws::ResamplingKind;
-use crate::synergy::{Margins, SynergyModel};
+use crate::synergy::Margins;
 use crate::{Error, Result};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -61,9 +61,20 @@ pub struct AnalysisFlags {
     /// Highest doses that count in `box` scores, such as those that patients have, as "clofarabine=1 uM,…"
     #[arg(long, value_name = "DRUG=DOSE,…")]
     pub dose_limits: Option<String>,
-    /// The reference model that ranks [default: bliss]
-    #[arg(long, value_parser = choice::<SynergyModel>(), value_name = "MODEL")]
-    pub rank_by: Option<SynergyModel>,
+    /// What ranks pairs, by the lower end of its interval: composite, differential, rescue_fraction, efficacy, or a
+    /// synergy model of the run [default: composite]
+    #[arg(long, value_name = "SCORE")]
+    pub rank_by: Option<String>,
+    /// The synergy model whose score is pooled over lines, tested, and the synergy of the composite [default: bliss]
+    #[arg(long, value_name = "MODEL")]
+    pub score_by: Option<String>,
+    /// What the parts of the composite count [default: synergy=1,selectivity=0.5,rescue=0.05,efficacy=0.05,qc_burden=0.05]
+    #[arg(long, value_name = "PART=WEIGHT,…")]
+    pub rank_weights: Option<String>,
+    /// What a pair must keep to stand before those that do not: min_score, min_efficacy, min_rescue_fraction,
+    /// min_differential, max_q, max_qc_burden [default: none]
+    #[arg(long, value_name = "GATE=BOUND,…")]
+    pub rank_gates: Option<String>,
     /// Single-agent responses behind HSA and Bliss [default: fitted]
     #[arg(long, value_parser = choice::<Margins>(), value_name = "MARGINS")]
     pub margins: Option<Margins>,
@@ -108,6 +119,10 @@ pub struct AnalysisFlags {
     pub format: Option<TableFormat>,
 }
 
+fn named_numbers(key: &str, text: Option<String>) -> Result<BTreeMap<String, f64>> {
+    text.as_deref().map_or(Ok(BTreeMap::new()), |text| rank_choice::parse(key, text))
+}
+
 impl AnalysisFlags {
     /// What the flags say, in the terms of `screen.toml`.
     ///
@@ -126,6 +141,9 @@ impl AnalysisFlags {
             synergy,
             dose_limits,
             rank_by,
+            score_by,
+            rank_weights,
+            rank_gates,
             margins,
             normalize,
             spatial,
@@ -153,6 +171,9 @@ impl AnalysisFlags {
             synergy,
             dose_limits: dose_limits.as_deref().map(limits::parse).transpose()?.unwrap_or_default(),
             rank_by,
+            score_by,
+            rank_weights: named_numbers("rank_weights", rank_weights)?,
+            rank_gates: named_numbers("rank_gates", rank_gates)?,
             margins,
             normalization: normalize,
             spatial,

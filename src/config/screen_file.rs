@@ -9,7 +9,7 @@ use crate::fit::variance::Weights;
 use crate::screen::line::LineStatus;
 use crate::screen::{Orientation, Scale};
 use crate::synergy::draws::ResamplingKind;
-use crate::synergy::{Margins, SynergyModel};
+use crate::synergy::Margins;
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -147,8 +147,14 @@ pub struct ScreenFile {
     pub synergy: Option<Vec<SynergyChoice>>,
     /// Drug = the highest dose that counts, as "1 uM".
     pub dose_limits: BTreeMap<String, String>,
-    /// The one that ranks.
-    pub rank_by: Option<SynergyModel>,
+    /// What ranks: `composite`, one of its parts, or a synergy model.
+    pub rank_by: Option<String>,
+    /// The synergy model whose score is pooled over lines and tested.
+    pub score_by: Option<String>,
+    /// Part of the composite = what it counts.
+    pub rank_weights: BTreeMap<String, f64>,
+    /// Gate = its bound.
+    pub rank_gates: BTreeMap<String, f64>,
     /// Fitted or observed margins.
     pub margins: Option<Margins>,
     /// Plate normalisation.
@@ -256,6 +262,9 @@ impl ScreenFile {
             synergy: self.synergy.or(base.synergy),
             dose_limits: merged(self.dose_limits, base.dose_limits),
             rank_by: self.rank_by.or(base.rank_by),
+            score_by: self.score_by.or(base.score_by),
+            rank_weights: merged(self.rank_weights, base.rank_weights),
+            rank_gates: merged(self.rank_gates, base.rank_gates),
             margins: self.margins.or(base.margins),
             normalization: self.normalization.or(base.normalization),
             spatial: self.spatial.or(base.spatial),

@@ -2,7 +2,7 @@
 
 use super::Scalar;
 use rayon::prelude::*;
-use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
+use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, Normal, StudentsT};
 
 /// Two-sided tail of the standard normal distribution: P(|Z| > |z|).
 pub fn normal_two_sided(z: f64) -> f64 {
@@ -10,6 +10,15 @@ pub fn normal_two_sided(z: f64) -> f64 {
         return if z.is_nan() { 1.0 } else { 0.0 };
     }
     Normal::standard().sf(z.abs()) * 2.0
+}
+
+/// P(X > x) for a chi-square distribution; 1 where the degrees of freedom leave it undefined.
+pub fn chi_square_upper_tail(x: f64, degrees_of_freedom: f64) -> f64 {
+    match ChiSquared::new(degrees_of_freedom) {
+        Ok(distribution) if x.is_finite() && x > 0.0 => distribution.sf(x),
+        Ok(_) if x.is_infinite() && x > 0.0 => 0.0,
+        _ => 1.0,
+    }
 }
 
 /// P(F > f) for an F distribution; 1 where the degrees of freedom leave it undefined.
@@ -99,6 +108,11 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
 /// The quantile of Student's t, e.g. `probability` 0.975 for a 95 % interval.
 pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
     StudentsT::new(0.0, 1.0, degrees_of_freedom).ok().map(|t| t.inverse_cdf(probability))
+}
+
+/// The quantile of the standard normal distribution.
+pub fn normal_quantile(probability: f64) -> f64 {
+    Normal::standard().inverse_cdf(probability)
 }
 
 /// Benjamini–Hochberg q values (1995, doi 10.1111/j.2517-6161.1995.tb02031.x) of the p that are there.

@@ -1,114 +1,208 @@
-//! One mean from the scores of several matrices.
+//! One mean from the scores of several lines, and how much the lines differ.
 
-use crate::math::special::{f_upper_tail, normal_two_sided, t_quantile};
+use crate::math::special::{chi_square_upper_tail, f_upper_tail, normal_two_sided, t_quantile};
 
 /// The 97.5 % quantile of the standard normal distribution.
-const NORMAL_975: f64 = 1.959_963_984_540_054;
+pub(super) const NORMAL_975: f64 = 1.959_963_984_540_054;
+/// Lines beyond which the law of the random-effects statistic is that of so many.
+const MOST_LINES: usize = 64;
 
-/// A mean over matrices, with what is known of its precision.
+/// A mean over lines, with what is known of its precision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooled {
     /// The mean.
     pub mean: f64,
     /// Its standard error, where there is any to be had.
     pub standard_error: Option<f64>,
-    /// Degrees of freedom of the standard error; infinite where the matrices brought their own errors.
+    /// Degrees of freedom of the standard error; infinite where the lines brought their own errors.
     pub degrees_of_freedom: f64,
-    /// Variance between matrices (tau², DerSimonian–Laird); 0 for one matrix or a plain mean.
+    /// Variance between lines (tau², DerSimonian–Laird); 0 for one line or a plain mean.
     pub between_variance: f64,
-    /// How many matrices.
+    /// Cochran's Q, and the degrees of freedom that it has where lines do not differ.
+    pub cochran: Option<(f64, usize)>,
+    /// How many lines.
     pub n: usize,
-    /// Whether each matrix had a standard error of its own.
+    /// Whether each line had a standard error of its own.
     pub is_weighted: bool,
 }
 
 impl Pooled {
-    /// 95 % interval.
+    /// 95 % interval: outside of it lie the means that [`Pooled::p`] rejects at 5 %.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let error = self.standard_error?;
-        let quantile =
-            if self.degrees_of_freedom.is_finite() { t_quantile(0.975, self.degrees_of_freedom)? } else { NORMAL_975 };
+        let quantile = if self.degrees_of_freedom.is_finite() {
+            t_quantile(0.975, self.degrees_of_freedom)?
+        } else {
+            statistic_975(self.n)
+        };
         Some((self.mean - quantile * error, self.mean + quantile * error))
     }
 
-    /// Two-sided p of a mean of zero.
+    /// Two-sided p of no effect in any line.
     pub fn p(&self) -> Option<f64> {
-        two_sided_p(self.mean, self.standard_error?, self.degrees_of_freedom)
+        let error = self.standard_error.filter(|e| *e > 0.0)?;
+        let z = self.mean / error;
+        Some(if self.degrees_of_freedom.is_finite() {
+            f_upper_tail(z * z, 1.0, self.degrees_of_freedom)
+        } else {
+            two_sided(z, self.n)
+        })
     }
 
-    /// This minus another mean: difference, standard error, two-sided p (Welch–Satterthwaite where an error is from
-    /// few matrices).
-    pub fn minus(&self, other: &Pooled) -> (f64, Option<f64>, Option<f64>) {
-        let difference = self.mean - other.mean;
-        let Some((own, its)) = self.standard_error.zip(other.standard_error) else { return (difference, None, None) };
-        let (own, its) = (own * own, its * its);
-        let freedom =
-            (own + its) * (own + its) / (own * own / self.degrees_of_freedom + its * its / other.degrees_of_freedom);
-        let error = (own + its).sqrt();
-        // Both errors brought along: the denominator is zero, the degrees of freedom infinite.
-        let freedom = if freedom.is_nan() { f64::INFINITY } else { freedom };
-        (difference, Some(error), two_sided_p(difference, error, freedom))
+    /// The same with its standard error multiplied.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { standard_error: self.standard_error.map(|error| factor * error), ..self }
+    }
+
+    /// Share of the variation between lines that is not the noise of their scores (Higgins 2003,
+    /// doi 10.1136/bmj.327.7414.557).
+    pub fn i_squared(&self) -> Option<f64> {
+        let (q, degrees) = self.cochran?;
+        Some(if q > 0.0 { ((q - degrees as f64) / q).max(0.0) } else { 0.0 })
+    }
+
+    /// p of no difference between the lines.
+    pub fn heterogeneity_p(&self) -> Option<f64> {
+        let (q, degrees) = self.cochran?;
+        Some(chi_square_upper_tail(q, degrees as f64))
+    }
+
+    /// What is known of one line by the others: its own value drawn towards the mean by the share of the variance that
+    /// is noise (the best linear prediction of a random effect), and the error of that.
+    pub fn shrunken(&self, value: f64, error: f64) -> Option<(f64, f64)> {
+        let own = error * error;
+        let of_mean = self.standard_error?;
+        let share = self.between_variance / (self.between_variance + own);
+        let variance = share * own + (1.0 - share) * (1.0 - share) * of_mean * of_mean;
+        Some((self.mean + share * (value - self.mean), variance.sqrt()))
     }
 }
 
-fn two_sided_p(value: f64, error: f64, degrees_of_freedom: f64) -> Option<f64> {
-    if error.is_nan() || error <= 0.0 {
-        return None;
+/// P(|T| > |t|) for the random-effects statistic T of `n` lines that do not differ.
+///
+/// With equal errors T = Z / sqrt(max(1, Q / (n - 1))), Z standard normal and Q chi-square, independent: the variance
+/// between lines is estimated, and never below zero, so T is narrower than Z. A normal p would be too large in most
+/// screens, and not uniform where nothing is planted. The integral over s = sqrt(Q / (n - 1)) is by Simpson's rule.
+fn two_sided(t: f64, n: usize) -> f64 {
+    let t = t.abs();
+    if n < 2 || !t.is_finite() {
+        return normal_two_sided(t);
     }
-    let z = value / error;
-    Some(if degrees_of_freedom.is_finite() {
-        f_upper_tail(z * z, 1.0, degrees_of_freedom)
-    } else {
-        normal_two_sided(z)
+    let degrees = (n.min(MOST_LINES) - 1) as f64;
+    let within = 1.0 - chi_square_upper_tail(degrees, degrees);
+    let log_constant = libm::log(2.0 * degrees) + (0.5 * degrees - 1.0) * libm::log(degrees)
+        - 0.5 * degrees * libm::log(2.0)
+        - libm::lgamma(0.5 * degrees);
+    let density = |s: f64| libm::exp(log_constant + (degrees - 1.0) * libm::log(s) - 0.5 * degrees * s * s);
+    let integrand = |s: f64| density(s) * normal_two_sided(t * s);
+    // Beyond, the density is below e-40 of its largest.
+    let width = 10.0 / degrees.sqrt();
+    const STEPS: usize = 200;
+    let h = width / STEPS as f64;
+    let inner: f64 = (1..STEPS).map(|i| (if i % 2 == 1 { 4.0 } else { 2.0 }) * integrand(1.0 + h * i as f64)).sum();
+    within * normal_two_sided(t) + h / 3.0 * (integrand(1.0) + inner + integrand(1.0 + width))
+}
+
+/// The 97.5 % quantile of the same statistic.
+fn statistic_975(n: usize) -> f64 {
+    static QUANTILES: [std::sync::OnceLock<f64>; MOST_LINES + 1] = [const { std::sync::OnceLock::new() }; MOST_LINES + 1];
+    if n < 2 {
+        return NORMAL_975;
+    }
+    *QUANTILES[n.min(MOST_LINES)].get_or_init(|| {
+        let (mut low, mut high) = (1.0, NORMAL_975);
+        for _ in 0..52 {
+            let middle = 0.5 * (low + high);
+            if two_sided(middle, n) > 0.05 { low = middle } else { high = middle }
+        }
+        0.5 * (low + high)
     })
 }
 
-/// Pools (score, standard error) pairs in the order given; `None` for no scores.
+/// A value with its standard error, where it has one.
+pub type Estimate = (f64, Option<f64>);
+
+/// Pools estimates in the order given; `None` for none.
 ///
-/// Where every matrix has a standard error above zero: random effects after DerSimonian and Laird 1986
-/// (doi 10.1016/0197-2456(86)90046-2), normal interval. Else the plain mean with the standard error of the spread
-/// (Student's t), and none at all for a single matrix.
-pub fn pool(scores: &[(f64, Option<f64>)]) -> Option<Pooled> {
-    let n = scores.len();
+/// Where every one has a standard error above zero: random effects after DerSimonian and Laird 1986
+/// (doi 10.1016/0197-2456(86)90046-2), tested by the law that the statistic has where lines do not differ. Else the plain
+/// mean with the standard error of the spread (Student's t), and none at all for a single one.
+pub fn pool(estimates: &[Estimate]) -> Option<Pooled> {
+    let each_its_own: Vec<Couple> =
+        estimates.iter().enumerate().map(|(i, own)| Couple { own: *own, reference: (0.0, Some(0.0)), group: i }).collect();
+    pool_differences(&each_its_own)
+}
+
+/// An estimate and what it is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Couple {
+    /// Of the line.
+    pub own: Estimate,
+    /// Of its reference.
+    pub reference: Estimate,
+    /// Couples with the same number share their reference.
+    pub group: usize,
+}
+
+impl Couple {
+    /// The difference, with its error.
+    pub fn difference(&self) -> Estimate {
+        let error = self.own.1.zip(self.reference.1).map(|(own, reference)| own.hypot(reference));
+        (self.own.0 - self.reference.0, error)
+    }
+}
+
+/// Pools differences as [`pool`] does estimates. The error of a reference that several couples share counts once, as large
+/// as all of them together weigh.
+pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
+    let n = couples.len();
     if n == 0 {
         return None;
     }
     let count = n as f64;
-    let errors: Option<Vec<f64>> = scores.iter().map(|(_, e)| e.filter(|e| *e > 0.0 && e.is_finite())).collect();
+    let differences: Vec<Estimate> = couples.iter().map(Couple::difference).collect();
+    let errors: Option<Vec<f64>> = differences.iter().map(|(_, e)| e.filter(|e| *e > 0.0 && e.is_finite())).collect();
     let Some(errors) = errors else {
-        let mean = scores.iter().map(|(y, _)| y).sum::<f64>() / count;
-        let squares: f64 = scores.iter().map(|(y, _)| (y - mean) * (y - mean)).sum();
+        let mean = differences.iter().map(|(y, _)| y).sum::<f64>() / count;
+        let squares: f64 = differences.iter().map(|(y, _)| (y - mean) * (y - mean)).sum();
         let error = (squares / (count - 1.0) / count).sqrt();
         return Some(Pooled {
             mean,
             standard_error: Some(error).filter(|e| *e > 0.0),
             degrees_of_freedom: count - 1.0,
             between_variance: 0.0,
+            cochran: None,
             n,
             is_weighted: false,
         });
     };
     // Weights relative to the largest, so that tiny errors cannot overflow.
     let smallest = errors.iter().copied().fold(f64::INFINITY, f64::min);
+    let unit = smallest * smallest;
     let weights: Vec<f64> = errors.iter().map(|e| (smallest / e) * (smallest / e)).collect();
     let weighted_mean = |weights: &[f64]| {
         let total: f64 = weights.iter().sum();
-        (scores.iter().zip(weights).map(|((y, _), w)| w * y).sum::<f64>() / total, total)
+        (differences.iter().zip(weights).map(|((y, _), w)| w * y).sum::<f64>() / total, total)
     };
     let (fixed_mean, total) = weighted_mean(&weights);
     // Cochran's Q and tau², in units of the smallest variance.
-    let unit = smallest * smallest;
     let q: f64 =
-        scores.iter().zip(&weights).map(|((y, _), w)| w * (y - fixed_mean) * (y - fixed_mean)).sum::<f64>() / unit;
+        differences.iter().zip(&weights).map(|((y, _), w)| w * (y - fixed_mean) * (y - fixed_mean)).sum::<f64>() / unit;
     let spread = total - weights.iter().map(|w| w * w).sum::<f64>() / total;
     let between = if n > 1 && spread > 0.0 { ((q - (count - 1.0)) / spread).max(0.0) } else { 0.0 };
     let random: Vec<f64> = weights.iter().map(|w| 1.0 / (1.0 / w + between)).collect();
     let (mean, total) = weighted_mean(&random);
+    let shared: f64 = (0..n)
+        .flat_map(|i| (0..n).filter(move |j| *j != i).map(move |j| (i, j)))
+        .filter(|(i, j)| couples[*i].group == couples[*j].group)
+        .map(|(i, j)| random[i] * random[j] * couples[i].reference.1.map_or(0.0, |e| (e / smallest) * (e / smallest)))
+        .sum();
     Some(Pooled {
         mean,
-        standard_error: Some(smallest / total.sqrt()),
+        standard_error: Some(smallest * (1.0 / total + shared / (total * total)).sqrt()),
         degrees_of_freedom: f64::INFINITY,
         between_variance: between * unit,
+        cochran: (n > 1).then_some((q, n - 1)),
         n,
         is_weighted: true,
     })
@@ -134,7 +228,7 @@ mod tests {
         assert!(!close(pooled.mean, 7.0 / 30.0), "the fixed-effect mean is another number");
         let (low, high) = pooled.interval().expect("an error");
         assert!(
-            close(low + high, 2.0 * pooled.mean) && close(high - low, 2.0 * NORMAL_975 * (11.0f64 / 1080.0).sqrt())
+            close(low + high, 2.0 * pooled.mean) && close(high - low, 2.0 * statistic_975(3) * (11.0f64 / 1080.0).sqrt())
         );
     }
 
@@ -165,12 +259,57 @@ mod tests {
 
     #[test]
     fn differences_carry_both_errors() {
-        let a = pool(&[(0.5, Some(0.3))]).expect("a");
-        let b = pool(&[(0.1, Some(0.4))]).expect("b");
-        let (difference, error, p) = a.minus(&b);
-        assert!(close(difference, 0.4) && close(error.unwrap_or(0.0), 0.5));
-        assert!(p.is_some_and(|p| (p - 0.423_710_797_160_334_5).abs() < 1e-9), "{p:?}");
-        let plain = pool(&[(0.1, None)]).expect("plain");
-        assert_eq!(a.minus(&plain), (0.4, None, None));
+        let couple = |group| Couple { own: (0.5, Some(0.3)), reference: (0.1, Some(0.4)), group };
+        let one = pool_differences(&[couple(0)]).expect("a");
+        assert!(close(one.mean, 0.4) && close(one.standard_error.unwrap_or(0.0), 0.5));
+        assert!(one.p().is_some_and(|p| (p - 0.423_710_797_160_334_5).abs() < 1e-9), "{one:?}");
+        // Two lines of one parent: (0.09 + 0.09) / 4 of their own, and all of the parent's 0.16; of two parents half of it.
+        let error = |a, b| pool_differences(&[couple(a), couple(b)]).and_then(|p| p.standard_error).unwrap_or(0.0);
+        assert!(close(error(0, 0), (0.045f64 + 0.16).sqrt()), "{}", error(0, 0));
+        assert!(close(error(0, 1), (0.045f64 + 0.08).sqrt()));
+        let plain = Couple { reference: (0.1, None), ..couple(0) };
+        assert_eq!(pool_differences(&[plain]).map(|p| (p.mean, p.standard_error)), Some((0.4, None)));
+    }
+
+    #[test]
+    fn the_test_is_exact_where_lines_do_not_differ() {
+        use crate::math::random::standard_normal;
+        // Closed form: two lines, t = 0 always exceeds; and a million cannot.
+        assert!((two_sided(0.0, 3) - 1.0).abs() < 1e-6 && two_sided(40.0, 3) < 1e-200);
+        for n in [2usize, 3, 6] {
+            let draws = 40_000u32;
+            let (mut below, mut normal) = ([0u32; 3], 0);
+            for draw in 0..draws {
+                let lines: Vec<Estimate> =
+                    (0..n).map(|i| (0.1 * standard_normal(7, n as u64, draw, i as u32), Some(0.1))).collect();
+                let pooled = pool(&lines).expect("lines");
+                let p = pooled.p().expect("an error");
+                for (count, level) in below.iter_mut().zip([0.01, 0.05, 0.5]) {
+                    *count += u32::from(p < level);
+                }
+                let z = pooled.mean / pooled.standard_error.expect("an error");
+                normal += u32::from(normal_two_sided(z) < 0.05);
+                let (low, high) = pooled.interval().expect("an error");
+                assert_eq!(p < 0.05, low > 0.0 || high < 0.0, "{pooled:?}");
+            }
+            for (count, level) in below.iter().zip([0.01f64, 0.05, 0.5]) {
+                let share = f64::from(*count) / f64::from(draws);
+                let error = (level * (1.0 - level) / f64::from(draws)).sqrt();
+                assert!((share - level).abs() < 4.0 * error, "{n} lines at {level}: {share}");
+            }
+            assert!(f64::from(normal) / f64::from(draws) < 0.042, "a normal p of {n} lines is too large: {normal}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_drawn_towards_the_others_by_its_noise() {
+        // tau² = 0.015 in the example above: share of a line with variance 0.01 is 0.6.
+        let pooled = pool(&[(0.1, Some(0.1)), (0.3, Some(0.1)), (0.5, Some(0.2))]).expect("scores");
+        let (value, error) = pooled.shrunken(0.3, 0.1).expect("an error");
+        assert!(close(value, pooled.mean + 0.6 * (0.3 - pooled.mean)));
+        assert!(error < 0.1 && error > 0.0);
+        assert!(close(pooled.i_squared().expect("Q"), 0.5), "{pooled:?}");
+        // P(chi-square of 2 > 4) = exp(-2).
+        assert!((pooled.heterogeneity_p().expect("Q") - libm::exp(-2.0)).abs() < 1e-12);
     }
 }

@@ -1,9 +1,12 @@
-//! The one final reduction: pairs ranked by their synergy in the resistant lines.
+//! The one final reduction: pairs ranked by what they do in the resistant lines, and by how sure that is.
 
+pub mod composite;
+pub mod differential;
 pub mod meta_analysis;
 mod pair;
+pub mod posterior;
+pub mod screen_scale;
 mod table;
-pub mod top_k;
 
 use crate::math::special::benjamini_hochberg;
 use crate::resistance::Resistance;
@@ -12,16 +15,20 @@ use crate::screen::Screen;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::synergy::MatrixScore;
+use composite::{Gates, Part, RankBy, CompositeWeights};
+use differential::{Differential, class, differentials};
+use meta_analysis::{NORMAL_975, Pooled, pool};
 use pair::{Draft, PairKey, draft};
+use posterior::{Contender, fnv_1a, places};
+use screen_scale::scale;
 use std::collections::BTreeMap;
 pub use table::table;
-use top_k::{Contender, fnv_1a, top_k_probability};
 
 /// A q below this is a discovery.
 pub const DISCOVERY_Q: f64 = 0.05;
 
 /// One ranked pair.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RankedPair {
     /// The first drug (the anchor, if it is one of the two).
     pub drug_a: NameId,
@@ -41,16 +48,47 @@ pub struct RankedPair {
     pub p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.
     pub q: Option<f64>,
+    /// Standard deviation between the lines' true scores (DerSimonian–Laird); `None` for a single line.
+    pub tau: Option<f64>,
+    /// Share of the scatter between lines that is not noise.
+    pub i_squared: Option<f64>,
+    /// p of no difference between the lines.
+    pub heterogeneity_p: Option<f64>,
+    /// Lowest score that is left without one of the lines; `None` for a single line.
+    pub leave_one_out_low: Option<f64>,
+    /// Highest such score.
+    pub leave_one_out_high: Option<f64>,
+    /// The line without which the score is lowest.
+    pub leave_one_out_line: Option<NameId>,
+    /// Synergy, selectivity, rescue, efficacy and quality in one number ([`composite`]).
+    pub composite: Option<f64>,
+    /// 95 % interval; its lower end ranks.
+    pub composite_ci_low: Option<f64>,
+    /// 95 % interval.
+    pub composite_ci_high: Option<f64>,
+    /// What synergy, selectivity, rescue, efficacy and quality contribute to it.
+    pub composite_parts: [f64; 5],
     /// Probability that the pair is among the best `k` (see `Settings::top_k`).
     pub p_top_k: Option<f64>,
+    /// 90 % interval of the rank ([`posterior`]).
+    pub rank_low: Option<usize>,
+    /// 90 % interval of the rank.
+    pub rank_high: Option<usize>,
+    /// Pairs that follow each other and are not told apart from the first of them (one-sided 5 %) have one number, from 1.
+    pub tie_group: usize,
     /// Matrices in resistant lines.
     pub n_resistant: usize,
     /// Matrices in parental or sensitive lines.
     pub n_parental: usize,
     /// Mean score in the parental or sensitive lines.
     pub score_parental: Option<f64>,
-    /// Resistant minus parental.
+    /// Resistant minus parental, line by line, each with its parent (else with the mean of the parental and sensitive
+    /// lines).
     pub differential: Option<f64>,
+    /// 95 % interval.
+    pub differential_ci_low: Option<f64>,
+    /// 95 % interval.
+    pub differential_ci_high: Option<f64>,
     /// Its two-sided p.
     pub differential_p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.
@@ -71,6 +109,8 @@ pub struct RankedPair {
     pub dose_reduction_index: Option<f64>,
     /// Mean of the matrices' efficacies in the resistant lines.
     pub efficacy: Option<f64>,
+    /// Mean kill in the windows of the best synergy, resistant lines.
+    pub peak_efficacy: Option<f64>,
     /// Share of the pair's wells that are flagged or on plates that are not good.
     pub qc_burden: f64,
     /// What the resistant lines are resistant by, joined by `;`.
@@ -84,10 +124,16 @@ pub struct RankedPair {
 }
 
 /// What the ranking is to go by.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RankSettings {
-    /// Index into [`MatrixScore::scores`] of the model that ranks.
-    pub rank_by: usize,
+    /// Index into [`MatrixScore::scores`] of the model whose score is pooled and tested.
+    pub model: usize,
+    /// What ranks.
+    pub by: RankBy,
+    /// What the parts of the composite count.
+    pub weights: CompositeWeights,
+    /// What a pair must keep to stand before those that do not.
+    pub gates: Gates,
     /// `k` of "probability to be among the best k".
     pub top_k: usize,
     /// The drug that the lines are resistant to.
@@ -123,13 +169,25 @@ fn line_statuses(resistances: &[Resistance], screen: &Screen, anchor: Option<Nam
     statuses
 }
 
+/// The ranking.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ranking {
+    /// The pairs, best first.
+    pub pairs: Vec<RankedPair>,
+    /// Each of them in each resistant line.
+    pub differentials: Vec<Differential>,
+    /// Factor that the screen itself puts on the standard errors of the scores ([`screen_scale`]).
+    pub error_scale: f64,
+}
+
 /// Ranks the pairs: one row for each (drug a, drug b, schedule) of `scores`, best first.
 ///
-/// The score of a pair is the mean over its matrices in resistant lines ([`meta_analysis::pool`]); the differential
-/// is that minus the mean over matrices in parental or sensitive lines. Where the screen has no resistant line at all,
-/// every matrix counts (`no_resistant_line`). `plate_burden` is each matrix's share of wells on plates that are not
-/// good, side by side with `scores`. Order: score descending, then names; pairs without a score last, with the cause
-/// among their flags. The order of the inputs makes no difference.
+/// The score of a pair is the mean over its resistant lines ([`meta_analysis::pool`]); the differential is that minus
+/// each line's parent. Where the screen has no resistant line at all, every matrix counts (`no_resistant_line`).
+/// `plate_burden` is each matrix's share of wells on plates that are not good, side by side with `scores`. Order: pairs that
+/// pass the gates first; then by the lower end of the 95 % interval of what ranks, so that a vague number does not stand
+/// above a sure one; numbers without an interval after those, descending; then names; pairs without a number last, with the
+/// cause among their flags. The order of the inputs makes no difference.
 pub fn rank(
     scores: &[MatrixScore],
     resistances: &[Resistance],
@@ -137,7 +195,7 @@ pub fn rank(
     screen: &Screen,
     settings: &RankSettings,
     plate_burden: &[f64],
-) -> Vec<RankedPair> {
+) -> Ranking {
     let statuses = line_statuses(resistances, screen, settings.anchor);
     let has_resistant_line = scores.iter().any(|s| statuses.get(&s.key.line) == Some(&LineStatus::Resistant));
     let resensitised = resensitised.iter().filter(|row| row.is_ranked).map(|row| (row.key, row)).collect();
@@ -156,51 +214,172 @@ pub fn rank(
         has_resistant_line,
     };
     let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&input, key, matrices)).collect();
-    // Draws go to the earlier contender when equal: an order by name keeps that independent of the input's order.
+    // Sums over pairs and equal numbers must not depend on the input's order.
     let names = |p: &RankedPair| {
         let schedule = p.schedule.map(|s| screen.schedules.name(s));
         (screen.drugs.name(p.drug_a), screen.drugs.name(p.drug_b), schedule)
     };
     drafts.sort_by(|x, y| names(&x.pair).cmp(&names(&y.pair)));
+    let differentials = if has_resistant_line { differentials(&drafts, screen) } else { Vec::new() };
+    let error_scale = test(&mut drafts, has_resistant_line);
 
-    let q = benjamini_hochberg(&drafts.iter().map(|d| d.pair.p).collect::<Vec<_>>());
-    let differential_q = benjamini_hochberg(&drafts.iter().map(|d| d.pair.differential_p).collect::<Vec<_>>());
-    let parental_q = benjamini_hochberg(&drafts.iter().map(|d| d.parental_p).collect::<Vec<_>>());
-    for (i, draft) in drafts.iter_mut().enumerate() {
-        draft.pair.q = q[i];
-        draft.pair.differential_q = differential_q[i];
-        draft.pair.selectivity = selectivity(draft, parental_q[i], has_resistant_line);
-    }
-
-    let scored: Vec<usize> = (0..drafts.len()).filter(|&i| drafts[i].pair.score.is_some()).collect();
-    let contenders: Vec<Contender> = scored
-        .iter()
-        .map(|&i| {
-            let (a, b, schedule) = names(&drafts[i].pair);
-            let text = [a, b, schedule.unwrap_or("")].join("\u{0}");
-            Contender {
-                score: drafts[i].pair.score.unwrap_or(0.0),
-                standard_error: drafts[i].standard_error,
-                unit: fnv_1a(text.bytes()),
+    let mut ranked: Vec<Ranked> = drafts.iter_mut().map(|draft| ranked(draft, settings)).collect();
+    let contenders: Vec<usize> = (0..drafts.len()).filter(|&i| ranked[i].part.value.is_some()).collect();
+    let contender = |&i: &usize| {
+        let (a, b, schedule) = names(&drafts[i].pair);
+        let text = [a, b, schedule.unwrap_or("")].join("\u{0}");
+        let Part { value, standard_error } = ranked[i].part;
+        Contender { value: value.unwrap_or(0.0), standard_error, unit: fnv_1a(text.bytes()) }
+    };
+    let competing: Vec<Contender> = contenders.iter().map(contender).collect();
+    if let Some(places) = places(&competing, settings.top_k, settings.seed, settings.draws) {
+        for (&i, place) in contenders.iter().zip(places) {
+            // Without a standard error the pair competed with its bare number: no place of its own is known.
+            if ranked[i].part.standard_error.is_some() {
+                drafts[i].pair.p_top_k = Some(place.p_top_k);
+                (drafts[i].pair.rank_low, drafts[i].pair.rank_high) = (Some(place.rank_low), Some(place.rank_high));
             }
-        })
-        .collect();
-    if let Some(probabilities) = top_k_probability(&contenders, settings.top_k, settings.seed, settings.draws) {
-        for (&i, probability) in scored.iter().zip(probabilities) {
-            // Without a standard error the pair competed with its bare score: no probability of its own.
-            drafts[i].pair.p_top_k = drafts[i].standard_error.map(|_| probability);
         }
     }
-
-    let mut pairs: Vec<RankedPair> = drafts.into_iter().map(|d| d.pair).collect();
-    pairs.sort_by(|x, y| {
-        let descending = |p: &RankedPair| std::cmp::Reverse(p.score.map(Ordered));
-        descending(x).cmp(&descending(y)).then_with(|| names(x).cmp(&names(y)))
+    let mut order: Vec<usize> = (0..drafts.len()).collect();
+    order.sort_by(|&x, &y| {
+        let key = |i: usize| {
+            let Ranked { part, low, is_gated } = ranked[i];
+            let number = low.or(part.value).map(Ordered);
+            (is_gated, part.value.is_none(), low.is_none(), std::cmp::Reverse(number))
+        };
+        key(x).cmp(&key(y)).then_with(|| names(&drafts[x].pair).cmp(&names(&drafts[y].pair)))
     });
-    for (i, pair) in pairs.iter_mut().enumerate() {
-        pair.rank = i + 1;
+    let mut pairs: Vec<RankedPair> = order.iter().map(|&i| drafts[i].pair.clone()).collect();
+    ranked = order.iter().map(|&i| ranked[i]).collect();
+    let mut first = 0;
+    for i in 0..pairs.len() {
+        pairs[i].rank = i + 1;
+        if i > 0 && !is_tied(&ranked[first], &ranked[i]) {
+            first = i;
+        }
+        pairs[i].tie_group = if i == 0 { 1 } else { pairs[i - 1].tie_group + usize::from(first == i) };
     }
-    pairs
+    Ranking { pairs, differentials, error_scale }
+}
+
+/// What a pair ranks by.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    part: Part,
+    /// The lower end of its 95 % interval.
+    low: Option<f64>,
+    is_gated: bool,
+}
+
+/// Whether the second of two is not told from the first (one-sided 5 %).
+fn is_tied(first: &Ranked, second: &Ranked) -> bool {
+    const NORMAL_95: f64 = 1.644_853_626_951_472_2;
+    if first.is_gated != second.is_gated {
+        return false;
+    }
+    let (Some(a), Some(b)) = (first.part.value, second.part.value) else {
+        return first.part.value.is_none() && second.part.value.is_none();
+    };
+    match first.part.standard_error.zip(second.part.standard_error) {
+        Some((x, y)) => a - b < NORMAL_95 * x.hypot(y),
+        None => a == b,
+    }
+}
+
+/// Tests of every pair, with standard errors as the screen bears them out; gives the factor on those of the scores.
+fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
+    let statistic = |pooled: Option<Pooled>| normal_statistic(pooled?.p()?);
+    let of_score = scale(drafts.iter().filter_map(|d| statistic(d.score)));
+    let of_parental = scale(drafts.iter().filter_map(|d| statistic(d.parental)));
+    let of_differential = scale(drafts.iter().filter_map(|d| statistic(d.differential)));
+    for draft in drafts.iter_mut() {
+        draft.score = draft.score.map(|p| p.scaled(of_score));
+        draft.parental = draft.parental.map(|p| p.scaled(of_parental));
+        draft.differential = draft.differential.map(|p| p.scaled(of_differential));
+    }
+    let p = |of: fn(&Draft) -> Option<Pooled>| drafts.iter().map(|d| of(d)?.p()).collect::<Vec<_>>();
+    let (own, parental, differential) = (p(|d| d.score), p(|d| d.parental), p(|d| d.differential));
+    let (q, parental_q, differential_q) =
+        (benjamini_hochberg(&own), benjamini_hochberg(&parental), benjamini_hochberg(&differential));
+    for (i, draft) in drafts.iter_mut().enumerate() {
+        leave_one_out(draft);
+        let (score, differential) =
+            (draft.score.and_then(|s| s.interval()), draft.differential.and_then(|d| d.interval()));
+        let pair = &mut draft.pair;
+        (pair.ci_low, pair.ci_high) = (score.map(|i| i.0), score.map(|i| i.1));
+        (pair.differential_ci_low, pair.differential_ci_high) =
+            (differential.map(|i| i.0), differential.map(|i| i.1));
+        (pair.p, pair.q) = (own[i], q[i]);
+        (pair.differential_p, pair.differential_q) =
+            (draft.differential.and_then(|d| d.p()), differential_q[i]);
+        if has_resistant_line {
+            let scores = [pair.score, pair.score_parental, pair.differential];
+            pair.selectivity = class(scores, [pair.q, parental_q[i], pair.differential_q]);
+        }
+    }
+    of_score
+}
+
+/// The absolute standard normal statistic of a two-sided p.
+fn normal_statistic(p: f64) -> Option<f64> {
+    // Beyond the smallest positive number any large statistic will do.
+    Some(crate::math::special::normal_quantile(1.0 - 0.5 * p.max(1e-15)).abs())
+}
+
+/// The score without each of its lines.
+fn leave_one_out(draft: &mut Draft) {
+    let lines = &draft.lines;
+    if lines.len() < 2 {
+        return;
+    }
+    let without = |left_out: usize| {
+        let rest: Vec<_> = (0..lines.len()).filter(|i| *i != left_out).map(|i| lines[i].estimate).collect();
+        pool(&rest)
+    };
+    let all: Vec<Pooled> = (0..lines.len()).filter_map(without).collect();
+    let Some(lowest) = (0..all.len()).min_by(|x, y| all[*x].mean.total_cmp(&all[*y].mean)) else { return };
+    draft.pair.leave_one_out_low = Some(all[lowest].mean);
+    draft.pair.leave_one_out_high = all.iter().map(|p| p.mean).reduce(f64::max);
+    draft.pair.leave_one_out_line = Some(lines[lowest].line);
+    let is_shown = |pooled: Option<Pooled>| pooled.and_then(|p| p.interval()).is_some_and(|(low, _)| low > 0.0);
+    if is_shown(draft.score) && !is_shown(Some(all[lowest])) {
+        draft.raise("rests_on_one_line");
+    }
+}
+
+/// Fills in the composite, and says what ranks the pair.
+fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
+    let parts = draft.parts();
+    let (composite, shares) = parts.composite(&settings.weights);
+    let half_width = composite.standard_error.map(|error| NORMAL_975 * error);
+    draft.pair.composite = composite.value;
+    draft.pair.composite_ci_low = composite.value.zip(half_width).map(|(value, width)| value - width);
+    draft.pair.composite_ci_high = composite.value.zip(half_width).map(|(value, width)| value + width);
+    draft.pair.composite_parts = shares;
+    if settings.by == RankBy::Composite && composite.value.is_some() {
+        let missing = [
+            ("composite_without_selectivity", parts.selectivity.value.is_none() && settings.weights.selectivity > 0.0),
+            ("composite_without_rescue", parts.rescue.value.is_none() && settings.weights.rescue > 0.0),
+            ("composite_without_efficacy", parts.efficacy.value.is_none() && settings.weights.efficacy > 0.0),
+        ];
+        missing.into_iter().filter(|(_, is_missing)| *is_missing).for_each(|(code, _)| draft.raise(code));
+    }
+    let gates = settings.gates.failed(&draft.pair);
+    gates.iter().for_each(|code| draft.raise(code));
+    let part = match settings.by {
+        RankBy::Composite => composite,
+        RankBy::Score => parts.synergy,
+        RankBy::Differential => parts.selectivity,
+        RankBy::RescueFraction => parts.rescue,
+        RankBy::Efficacy => Part { value: draft.pair.efficacy, standard_error: parts.efficacy.standard_error },
+    };
+    let low = match settings.by {
+        RankBy::Score => draft.pair.ci_low,
+        RankBy::Differential => draft.pair.differential_ci_low,
+        _ => part.value.zip(part.standard_error).map(|(value, error)| value - NORMAL_975 * error),
+    };
+    Ranked { part, low, is_gated: !gates.is_empty() }
 }
 
 /// A finite number in its natural order.
@@ -218,22 +397,5 @@ impl PartialOrd for Ordered {
 impl Ord for Ordered {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
-    }
-}
-
-fn selectivity(draft: &Draft, parental_q: Option<f64>, has_resistant_line: bool) -> &'static str {
-    let pair = &draft.pair;
-    let is_positive =
-        |value: Option<f64>, q: Option<f64>| value.is_some_and(|v| v > 0.0) && q.is_some_and(|q| q < DISCOVERY_Q);
-    if !has_resistant_line || pair.score.is_none() || pair.score_parental.is_none() {
-        "none"
-    } else if is_positive(pair.score, pair.q) {
-        let selective =
-            is_positive(pair.differential, pair.differential_q) && !is_positive(pair.score_parental, parental_q);
-        if selective { "resistant_selective" } else { "shared" }
-    } else if is_positive(pair.score_parental, parental_q) {
-        "parental_only"
-    } else {
-        "none"
     }
 }

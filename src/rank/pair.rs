@@ -1,6 +1,8 @@
 //! One pair's row of the ranking, as far as it can be told without the other pairs.
 
-use super::meta_analysis::{Pooled, pool};
+use super::composite::{Part, Parts};
+use super::differential::{LineScore, couples};
+use super::meta_analysis::{NORMAL_975, Pooled, pool, pool_differences};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
 use crate::resistance::potency::LogRatio;
@@ -14,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Mean scores of two models beyond this, with opposite signs, are discordant (viability fraction).
 const DISCORDANCE: f64 = 0.05;
+
+/// Combinations in a window.
+const WINDOW: f64 = 9.0;
 
 /// What makes a pair one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +43,14 @@ pub(super) struct Input<'a> {
 /// A row and what the comparison with other rows needs beside it.
 pub(super) struct Draft {
     pub pair: RankedPair,
-    pub standard_error: Option<f64>,
-    pub parental_p: Option<f64>,
+    pub score: Option<Pooled>,
+    pub parental: Option<Pooled>,
+    pub differential: Option<Pooled>,
+    /// Scores of the lines that rank, and of those that they are compared with.
+    pub lines: Vec<LineScore>,
+    pub references: Vec<LineScore>,
+    pub rescue: Part,
+    pub peak_efficacy: Part,
 }
 
 /// Codes in the order in which they were raised, each once.
@@ -59,12 +70,18 @@ impl Input<'_> {
         self.statuses.get(&self.scores[matrix].key.line).copied()
     }
 
-    /// The ranking model's scores of these matrices with their standard errors.
-    fn pooled(&self, matrices: &[usize]) -> Option<Pooled> {
-        let scores = matrices.iter().filter_map(|&i| self.scores[i].scores.get(self.settings.rank_by));
-        let values: Vec<(f64, Option<f64>)> =
-            scores.filter_map(|s| s.score.filter(|v| v.is_finite()).map(|value| (value, s.standard_error))).collect();
-        pool(&values)
+    /// The ranking model's scores of these matrices, pooled by line; `matrices` stand line by line.
+    fn line_scores(&self, matrices: &[usize]) -> Vec<LineScore> {
+        let line = |i: &usize| self.scores[*i].key.line;
+        let of_line = |matrices: &[usize]| {
+            let scores = matrices.iter().filter_map(|&i| self.scores[i].scores.get(self.settings.model));
+            let values: Vec<(f64, Option<f64>)> = scores
+                .filter_map(|s| s.score.filter(|v| v.is_finite()).map(|value| (value, s.standard_error)))
+                .collect();
+            let pooled = pool(&values)?;
+            Some(LineScore { line: line(&matrices[0]), estimate: (pooled.mean, pooled.standard_error) })
+        };
+        matrices.chunk_by(|x, y| line(x) == line(y)).filter_map(of_line).collect()
     }
 }
 
@@ -74,7 +91,7 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     // Sums of floats depend on their order: by names, then by the numbers themselves, whatever the input's order.
     let order = |&i: &usize| {
         let score = &scores[i];
-        let own = score.scores.get(settings.rank_by).and_then(|s| s.score).map(f64::to_bits);
+        let own = score.scores.get(settings.model).and_then(|s| s.score).map(f64::to_bits);
         let block = score.key.block.map(|b| screen.blocks.name(b));
         (screen.lines.name(score.key.line), block, own, score.n_wells)
     };
@@ -95,28 +112,32 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     let first_line = ranked.first().map(|&i| scores[i].key.line);
     flags.raise("one_line", first_line.is_some() && ranked.iter().all(|&i| Some(scores[i].key.line) == first_line));
     for &i in ranked {
-        match scores[i].scores.get(settings.rank_by) {
+        match scores[i].scores.get(settings.model) {
             None => flags.raise("model_not_scored", true),
             Some(s) if s.score.is_none() => flags.raise(s.reason.unwrap_or("no_score"), true),
             Some(_) => {}
         }
     }
 
-    let pooled = input.pooled(ranked);
-    let pooled_parental = input.pooled(&parental);
+    let lines = input.line_scores(ranked);
+    let references = input.line_scores(&parental);
+    let estimates = |lines: &[LineScore]| lines.iter().map(|line| line.estimate).collect::<Vec<_>>();
+    let pooled = pool(&estimates(&lines));
+    let pooled_parental = pool(&estimates(&references));
+    let couples = if input.has_resistant_line { couples(&lines, &references, screen) } else { Vec::new() };
+    let differential = pool_differences(&couples);
     flags.raise("no_standard_error", pooled.is_some_and(|p| p.standard_error.is_none()));
     flags.raise("spread_between_matrices_only", pooled.is_some_and(|p| !p.is_weighted && p.standard_error.is_some()));
     flags.raise("heterogeneous", pooled.is_some_and(|p| p.between_variance.sqrt() > p.mean.abs()));
     flags.raise("discordant_models", is_discordant(ranked.iter().map(|&i| &scores[i])));
-    let against = pooled_parental.filter(|_| input.has_resistant_line);
-    let differential = pooled.zip(against).map(|(own, other)| own.minus(&other));
-    flags.raise("no_parental_score", against.is_none() && input.has_resistant_line && !parental.is_empty());
-    flags.raise("no_differential_error", differential.is_some_and(|(_, error, _)| error.is_none()));
-    let interval = pooled.and_then(|p| p.interval());
+    let without_reference = input.has_resistant_line && !parental.is_empty() && !lines.is_empty();
+    flags.raise("no_parental_score", couples.is_empty() && without_reference);
+    flags.raise("no_differential_error", differential.is_some_and(|d| d.standard_error.is_none()));
 
     let efficacies: Vec<f64> = ranked.iter().filter_map(|&i| scores[i].efficacy).filter(|e| e.is_finite()).collect();
     flags.raise("no_efficacy", efficacies.is_empty());
     let rescue = rescue(input, key, ranked, &mut flags);
+    let peak_efficacy = peak_efficacy(input, ranked);
     let mechanism = mechanisms(screen, ranked.iter().map(|&i| scores[i].key.line));
     let known = match settings.anchor.and_then(|anchor| partner(key, anchor).map(|partner| (anchor, partner))) {
         Some((anchor, partner)) => evidence(screen.drugs.name(anchor), screen.drugs.name(partner), &mechanism),
@@ -128,22 +149,38 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         schedule: key.schedule,
         rank: 0,
         score: pooled.map(|p| p.mean),
-        ci_low: interval.map(|i| i.0),
-        ci_high: interval.map(|i| i.1),
-        p: pooled.and_then(|p| p.p()),
+        ci_low: None,
+        ci_high: None,
+        p: None,
         q: None,
+        tau: pooled.filter(|p| p.cochran.is_some()).map(|p| p.between_variance.sqrt()),
+        i_squared: pooled.and_then(|p| p.i_squared()),
+        heterogeneity_p: pooled.and_then(|p| p.heterogeneity_p()),
+        leave_one_out_low: None,
+        leave_one_out_high: None,
+        leave_one_out_line: None,
+        composite: None,
+        composite_ci_low: None,
+        composite_ci_high: None,
+        composite_parts: [0.0; 5],
         p_top_k: None,
+        rank_low: None,
+        rank_high: None,
+        tie_group: 0,
         n_resistant: resistant.len(),
         n_parental: parental.len(),
         score_parental: pooled_parental.map(|p| p.mean),
-        differential: differential.map(|d| d.0),
-        differential_p: differential.and_then(|d| d.2),
+        differential: differential.map(|d| d.mean),
+        differential_ci_low: None,
+        differential_ci_high: None,
+        differential_p: None,
         differential_q: None,
         selectivity: "none",
         fold_change: rescue.fold_change,
         rescue_fraction: rescue.rescue_fraction,
         dose_reduction_index: rescue.dose_reduction_index,
         efficacy: mean(&efficacies),
+        peak_efficacy: peak_efficacy.value,
         qc_burden: burden(input, &matrices, &mut flags),
         mechanism,
         rationale: known.rationale,
@@ -152,9 +189,54 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     };
     Draft {
         pair,
-        standard_error: pooled.and_then(|p| p.standard_error),
-        parental_p: pooled_parental.and_then(|p| p.p()),
+        score: pooled,
+        parental: pooled_parental,
+        differential,
+        lines,
+        references,
+        rescue: Part { value: rescue.rescue_fraction, standard_error: rescue.standard_error },
+        peak_efficacy,
     }
+}
+
+impl Draft {
+    /// What the composite is made of; only after the standard errors have been scaled.
+    pub fn parts(&self) -> Parts {
+        let of = |pooled: Option<Pooled>| Part {
+            value: pooled.map(|p| p.mean),
+            standard_error: pooled.and_then(|p| p.standard_error),
+        };
+        Parts {
+            synergy: of(self.score),
+            selectivity: of(self.differential),
+            rescue: self.rescue,
+            efficacy: self.peak_efficacy,
+            qc_burden: self.pair.qc_burden,
+        }
+    }
+
+    /// Adds a code to the flags of the row.
+    pub fn raise(&mut self, code: &str) {
+        if !self.pair.flags.split(';').any(|flag| flag == code) {
+            let separator = if self.pair.flags.is_empty() { "" } else { ";" };
+            self.pair.flags += &format!("{separator}{code}");
+        }
+    }
+}
+
+/// Mean kill in the window of the best synergy, and its error from the noise of the wells there.
+fn peak_efficacy(input: &Input, ranked: &[usize]) -> Part {
+    let mut values = Vec::new();
+    let mut squares = Some(0.0);
+    for &i in ranked {
+        let matrix = &input.scores[i];
+        let Some(value) = matrix.scores.get(input.settings.model).and_then(|s| s.peak_efficacy) else { continue };
+        values.push(value);
+        let wells = WINDOW * matrix.n_wells as f64 / (matrix.n_cells as f64).max(1.0);
+        squares = squares.zip(matrix.sigma).map(|(sum, sigma)| sum + sigma * sigma / wells.max(1.0));
+    }
+    let n = values.len() as f64;
+    Part { value: mean(&values), standard_error: squares.filter(|_| n > 0.0).map(|squares| squares.sqrt() / n) }
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
@@ -214,6 +296,7 @@ fn burden(input: &Input, matrices: &[usize], flags: &mut Flags) -> f64 {
 struct Rescue {
     fold_change: Option<f64>,
     rescue_fraction: Option<f64>,
+    standard_error: Option<f64>,
     dose_reduction_index: Option<f64>,
 }
 
@@ -244,7 +327,15 @@ fn rescue(input: &Input, key: PairKey, ranked: &[usize], flags: &mut Flags) -> R
         ["rescue_fraction_at_least", "rescue_fraction_at_most"],
         flags,
     );
+    // Half of Fieller's interval over the normal quantile stands for the error of a fraction.
+    let errors: Option<Vec<f64>> = found
+        .iter()
+        .filter(|r| r.rescue.fraction.is_some())
+        .map(|r| r.rescue.low.zip(r.rescue.high).map(|(low, high)| (high - low) / (2.0 * NORMAL_975)))
+        .collect();
+    let squares = errors.filter(|e| !e.is_empty()).map(|e| e.iter().map(|e| e * e).sum::<f64>().sqrt());
     Rescue {
+        standard_error: squares.map(|root| root / fractions.len().max(1) as f64),
         fold_change: mean(&folds).map(libm::exp10),
         rescue_fraction: mean(&fractions),
         dose_reduction_index: mean(&indices).map(libm::exp10),

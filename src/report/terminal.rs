@@ -4,9 +4,10 @@ use super::quantity;
 use crate::rank::RankedPair;
 use crate::screen::Screen;
 
-const HEADS: [&str; 8] = ["rank", "pair", "excess", "95 % interval", "q", "parental", "difference", "selectivity"];
+const HEADS: [&str; 9] =
+    ["rank", "pair", "places", "excess", "95 % interval", "q", "parental", "difference", "selectivity"];
 /// Columns that are read as words; the rest are numbers and end flush.
-const WORDS: [usize; 2] = [1, 7];
+const WORDS: [usize; 2] = [1, 8];
 const PAIR: usize = 1;
 const NARROWEST_PAIR: usize = 16;
 const GAP: &str = "  ";
@@ -18,17 +19,17 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
         return "no pairs to rank\n".into();
     }
     let shown = &pairs[..pairs.len().min(limit)];
-    let mut rows: Vec<[String; 8]> = shown.iter().map(|pair| row(pair, screen)).collect();
-    let wide = |column: usize, rows: &[[String; 8]]| {
+    let mut rows: Vec<[String; 9]> = shown.iter().map(|pair| row(pair, screen)).collect();
+    let wide = |column: usize, rows: &[[String; 9]]| {
         let cells = rows.iter().map(|r| columns(&r[column])).max().unwrap_or(0);
         cells.max(columns(HEADS[column]))
     };
-    let others: usize = (0..8).filter(|c| *c != PAIR).map(|c| wide(c, &rows) + GAP.len()).sum();
+    let others: usize = (0..9).filter(|c| *c != PAIR).map(|c| wide(c, &rows) + GAP.len()).sum();
     let room = width.saturating_sub(others).max(NARROWEST_PAIR);
     for row in &mut rows {
         row[PAIR] = fit(&row[PAIR], room);
     }
-    let widths: [usize; 8] = std::array::from_fn(|c| wide(c, &rows));
+    let widths: [usize; 9] = std::array::from_fn(|c| wide(c, &rows));
     let mut text = String::new();
     let heads = HEADS.map(str::to_owned);
     for row in std::iter::once(&heads).chain(&rows) {
@@ -47,7 +48,7 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
     text
 }
 
-fn row(pair: &RankedPair, screen: &Screen) -> [String; 8] {
+fn row(pair: &RankedPair, screen: &Screen) -> [String; 9] {
     let name = |id| quantity::clip(screen.drugs.name(id), 80);
     let schedule = screen.unusual_schedule(pair.schedule).map(|s| format!(" ({})", quantity::clip(s, 40)));
     let signed = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or("-".to_owned(), |v| format!("{v:+.3}"));
@@ -62,6 +63,7 @@ fn row(pair: &RankedPair, screen: &Screen) -> [String; 8] {
     [
         pair.rank.to_string(),
         format!("{} + {}{}", name(pair.drug_a), name(pair.drug_b), schedule.unwrap_or_default()),
+        places(pair),
         signed(pair.score),
         interval,
         q,
@@ -69,6 +71,15 @@ fn row(pair: &RankedPair, screen: &Screen) -> [String; 8] {
         signed(pair.differential),
         pair.selectivity.replace('_', " "),
     ]
+}
+
+/// The 90 % interval of the rank.
+fn places(pair: &RankedPair) -> String {
+    match pair.rank_low.zip(pair.rank_high) {
+        Some((low, high)) if low == high => low.to_string(),
+        Some((low, high)) => format!("{low}-{high}"),
+        None => "-".into(),
+    }
 }
 
 /// Columns a terminal needs: two for wide scripts.

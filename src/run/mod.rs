@@ -171,6 +171,7 @@ fn clear_previous(out: &Path) {
         "resistance",
         "cross_resistance",
         "resensitisation",
+        "differential",
         "pairs",
         "rejected",
         "triples",
@@ -248,6 +249,7 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(resistance::table(resistances, screen));
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
         tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));
+        tables.push(rank::differential::table(&analysis.differentials, screen));
         tables.push(rank::table(pairs, screen));
     }
     tables
@@ -290,7 +292,7 @@ fn page_of<'a>(
         run: record,
         anchor: &settings.anchor,
         models: &settings.synergy,
-        rank_by: settings.rank_by,
+        score_model: settings.score_model,
         pairs: &analysis.pairs,
         matrices: &analysis.scores,
         curves: &analysis.curves,

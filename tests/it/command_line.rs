@@ -155,7 +155,7 @@ fn flags_reach_the_settings_and_win_over_the_file() {
     assert_eq!((settings.seed, settings.threads, settings.starts), (9, 2, 1));
     assert_eq!((settings.backend, settings.model), (BackendChoice::Cpu, ModelId::Hill3));
     assert_eq!(
-        (&settings.synergy[..], settings.rank_by),
+        (&settings.synergy[..], settings.score_model),
         (&[SynergyModel::Zip, SynergyModel::Hsa][..], SynergyModel::Hsa)
     );
     assert_eq!((settings.bounds[0].lower, settings.bounds[0].upper), (0.5, 2.0));

@@ -51,7 +51,7 @@ pub struct Page<'a> {
     /// Reference models in the order of [`MatrixScore::scores`].
     pub models: &'a [SynergyModel],
     /// The one that ranks.
-    pub rank_by: SynergyModel,
+    pub score_model: SynergyModel,
     /// The ranking, best first.
     pub pairs: &'a [RankedPair],
     /// Every scored matrix.
@@ -90,7 +90,7 @@ impl<'a> Lookup<'a> {
         Self {
             page,
             anchor: page.screen.drugs.id_ignoring_case(page.anchor),
-            model: page.models.iter().position(|m| *m == page.rank_by).unwrap_or(0),
+            model: page.models.iter().position(|m| *m == page.score_model).unwrap_or(0),
             by_line_and_drug: page.resistance.iter().map(|r| ((r.line, r.drug), r)).collect(),
         }
     }
@@ -168,8 +168,8 @@ pub fn render(page: &Page<'_>) -> Result<String> {
         title => if page.title.trim().is_empty() { "Drug-combination screen".into() } else { quantity::clip(page.title, 120) },
         style => Value::from_safe_string(svg::style(true)),
         anchor => quantity::clip(page.anchor, NAME),
-        reference => wording::reference(page.rank_by),
-        reference_meaning => wording::reference_meaning(page.rank_by),
+        reference => wording::reference(page.score_model),
+        reference_meaning => wording::reference_meaning(page.score_model),
         warnings => warnings,
         warnings_left_out => run.warnings.len().saturating_sub(WARNINGS),
         counts => Value::from(Serde(quality::counts(page))),

@@ -163,7 +163,7 @@ fn matrix(lookup: &Lookup<'_>, matrix: &MatrixScore) -> Matrix {
         drug_b: page.screen.drugs.name(key.drug_b),
         cells: &matrix.cells,
         model: lookup.model,
-        reference: wording::reference(page.rank_by),
+        reference: wording::reference(page.score_model),
         peak: score.and_then(|s| s.peak_dose_a.zip(s.peak_dose_b)),
     });
     let mut words = Vec::new();
@@ -195,7 +195,7 @@ fn matrix(lookup: &Lookup<'_>, matrix: &MatrixScore) -> Matrix {
 
 /// What was found, in sentences of a reader's own language.
 fn facts(lookup: &Lookup<'_>, pair: &RankedPair) -> Vec<String> {
-    let reference = wording::reference(lookup.page.rank_by);
+    let reference = wording::reference(lookup.page.score_model);
     let anchor = quantity::clip(lookup.page.anchor, super::NAME);
     let (resistant, parental) = (pair.n_resistant, pair.n_parental);
     let mut facts = Vec::new();

@@ -93,7 +93,7 @@ pub(super) fn headline(lookup: &Lookup<'_>) -> Vec<String> {
     let Some(best) = pairs.first() else {
         return vec!["No drug pair could be ranked: the screen has no dose matrix that could be scored.".into()];
     };
-    let reference = wording::reference(lookup.page.rank_by);
+    let reference = wording::reference(lookup.page.score_model);
     let is_called = |p: &&RankedPair| p.score.is_some_and(|s| s > 0.0) && p.q.is_some_and(|q| q <= CALLED_Q);
     let called: Vec<&RankedPair> = pairs.iter().filter(is_called).collect();
     let lines = if best.n_resistant > 0 { "the resistant lines" } else { "the lines tested (none is resistant)" };

@@ -42,7 +42,7 @@ impl MadeUp {
             run: &self.run,
             anchor: "clofarabine",
             models: &MODELS,
-            rank_by: SynergyModel::Bliss,
+            score_model: SynergyModel::Bliss,
             pairs: &self.pairs,
             matrices: &self.matrices,
             curves: &self.curves,
@@ -303,6 +303,10 @@ pub fn screen() -> MadeUp {
             },
             evidence: if known { "doi 10.1111/cas.12131".into() } else { String::new() },
             flags: ["", "", "discordant_models", "", "no_parent", "margin_b_flat;few_cells"][i].into(),
+            composite: Some(1.4 * score),
+            rank_low: Some(i.max(1)),
+            rank_high: Some(i + 2),
+            ..RankedPair::default()
         });
     }
     made.plates = (0..96)
