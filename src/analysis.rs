@@ -10,7 +10,8 @@ use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
 use crate::rank::differential::Differential;
-use crate::rank::{self, RankSettings, RankedPair};
+use crate::rank::schedule::ScheduleComparison;
+use crate::rank::{self, RankInput, RankSettings, RankedPair};
 use crate::resistance::cross_resistance::{CrossResistanceRow, cross_resistance};
 use crate::resistance::plausibility;
 use crate::resistance::resensitisation::{Resensitisation, resensitisation};
@@ -120,6 +121,8 @@ pub struct Analysis {
     pub differentials: Vec<Differential>,
     /// The anchor drug, if the screen has it.
     pub anchor: Option<NameId>,
+    /// Combinations that were tested in several schedules.
+    pub schedules: Vec<ScheduleComparison>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -285,6 +288,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
     let rank_settings = RankSettings {
         model: position(&settings.synergy, settings.score_model),
+        score_model: settings.score_model,
         by: settings.rank_by,
         weights: settings.rank_weights,
         gates: settings.rank_gates,
@@ -293,8 +297,16 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         seed: settings.seed,
         draws: RankSettings::DRAWS,
     };
-    let ranking =
-        rank::rank(&pairs, &analysis.resistances, &analysis.resensitisations, screen, &rank_settings, &burden);
+    let input = RankInput {
+        scores: &pairs,
+        burden: &burden,
+        triple_keys: &analysis.triple_keys,
+        triple_scores: &analysis.triple_scores,
+        resistances: &analysis.resistances,
+        resensitised: &analysis.resensitisations,
+        screen,
+    };
+    let ranking = rank::rank(&input, &rank_settings);
     if ranking.error_scale > WIDE_SCATTER {
         analysis.warnings.push(format!(
             "scores of pairs scatter {:.2} times as widely as their standard errors say: errors were widened by that",
@@ -302,6 +314,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         ));
     }
     (analysis.pairs, analysis.differentials) = (ranking.pairs, ranking.differentials);
+    analysis.schedules = ranking.schedules;
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }

@@ -6,7 +6,9 @@ pub mod meta_analysis;
 mod pair;
 pub mod posterior;
 pub mod screen_scale;
+pub mod schedule;
 mod table;
+mod triple;
 
 use crate::math::special::benjamini_hochberg;
 use crate::resistance::Resistance;
@@ -14,12 +16,15 @@ use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
-use crate::synergy::MatrixScore;
+use crate::screen::triple_matrix::TripleKey;
+use crate::synergy::three::TripleMatrixScore;
+use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{Gates, Part, RankBy, CompositeWeights};
 use differential::{Differential, class, differentials};
 use meta_analysis::{NORMAL_975, Pooled, pool};
 use pair::{Draft, PairKey, draft};
 use posterior::{Contender, fnv_1a, places};
+use schedule::ScheduleComparison;
 use screen_scale::scale;
 use std::collections::BTreeMap;
 pub use table::table;
@@ -34,6 +39,8 @@ pub struct RankedPair {
     pub drug_a: NameId,
     /// The second drug.
     pub drug_b: NameId,
+    /// The third drug, where there is one.
+    pub drug_c: Option<NameId>,
     /// The schedule, where the screen names any.
     pub schedule: Option<NameId>,
     /// 1 for the best.
@@ -48,6 +55,12 @@ pub struct RankedPair {
     pub p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.
     pub q: Option<f64>,
+    /// What the third drug kills beyond the best of the three pairs at the same doses, mean over the resistant lines.
+    pub added_by_third: Option<f64>,
+    /// 95 % interval.
+    pub added_ci_low: Option<f64>,
+    /// 95 % interval.
+    pub added_ci_high: Option<f64>,
     /// Standard deviation between the lines' true scores (DerSimonian–Laird); `None` for a single line.
     pub tau: Option<f64>,
     /// Share of the scatter between lines that is not noise.
@@ -124,10 +137,12 @@ pub struct RankedPair {
 }
 
 /// What the ranking is to go by.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RankSettings {
     /// Index into [`MatrixScore::scores`] of the model whose score is pooled and tested.
     pub model: usize,
+    /// That model.
+    pub score_model: SynergyModel,
     /// What ranks.
     pub by: RankBy,
     /// What the parts of the composite count.
@@ -142,6 +157,22 @@ pub struct RankSettings {
     pub seed: u64,
     /// How many draws; [`RankSettings::DRAWS`] unless there is a reason.
     pub draws: u32,
+}
+
+impl Default for RankSettings {
+    fn default() -> Self {
+        Self {
+            model: 0,
+            score_model: SynergyModel::Bliss,
+            by: RankBy::default(),
+            weights: CompositeWeights::default(),
+            gates: Gates::default(),
+            top_k: 10,
+            anchor: None,
+            seed: 1,
+            draws: Self::DRAWS,
+        }
+    }
 }
 
 impl RankSettings {
@@ -176,58 +207,77 @@ pub struct Ranking {
     pub pairs: Vec<RankedPair>,
     /// Each of them in each resistant line.
     pub differentials: Vec<Differential>,
+    /// Combinations that were tested in several schedules.
+    pub schedules: Vec<ScheduleComparison>,
     /// Factor that the screen itself puts on the standard errors of the scores ([`screen_scale`]).
     pub error_scale: f64,
 }
 
-/// Ranks the pairs: one row for each (drug a, drug b, schedule) of `scores`, best first.
+/// What is ranked. Slices stand side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct RankInput<'a> {
+    /// Scored matrices of two drugs.
+    pub scores: &'a [MatrixScore],
+    /// Share of the doubtful wells of each.
+    pub burden: &'a [f64],
+    /// What names each matrix of three drugs.
+    pub triple_keys: &'a [TripleKey],
+    /// Their scores.
+    pub triple_scores: &'a [TripleMatrixScore],
+    /// What the lines are.
+    pub resistances: &'a [Resistance],
+    /// What partners do to the anchor's potency.
+    pub resensitised: &'a [Resensitisation],
+    /// Names and annotations.
+    pub screen: &'a Screen,
+}
+
+/// Ranks the combinations: one row for each (drugs, schedule), best first.
 ///
 /// The score of a pair is the mean over its resistant lines ([`meta_analysis::pool`]); the differential is that minus
 /// each line's parent. Where the screen has no resistant line at all, every matrix counts (`no_resistant_line`).
-/// `plate_burden` is each matrix's share of wells on plates that are not good, side by side with `scores`. Order: pairs that
+/// Order: pairs that
 /// pass the gates first; then by the lower end of the 95 % interval of what ranks, so that a vague number does not stand
 /// above a sure one; numbers without an interval after those, descending; then names; pairs without a number last, with the
 /// cause among their flags. The order of the inputs makes no difference.
-pub fn rank(
-    scores: &[MatrixScore],
-    resistances: &[Resistance],
-    resensitised: &[Resensitisation],
-    screen: &Screen,
-    settings: &RankSettings,
-    plate_burden: &[f64],
-) -> Ranking {
+pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
+    let RankInput { scores, resistances, screen, triple_keys, triple_scores, .. } = *input;
     let statuses = line_statuses(resistances, screen, settings.anchor);
-    let has_resistant_line = scores.iter().any(|s| statuses.get(&s.key.line) == Some(&LineStatus::Resistant));
-    let resensitised = resensitised.iter().filter(|row| row.is_ranked).map(|row| (row.key, row)).collect();
+    let mut lines = scores.iter().map(|s| s.key.line).chain(triple_keys.iter().map(|key| key.line));
+    let has_resistant_line = lines.any(|line| statuses.get(&line) == Some(&LineStatus::Resistant));
+    let resensitised = input.resensitised.iter().filter(|row| row.is_ranked).map(|row| (row.key, row)).collect();
     let mut groups: BTreeMap<PairKey, Vec<usize>> = BTreeMap::new();
     for (i, score) in scores.iter().enumerate() {
         let key = PairKey { drug_a: score.key.drug_a, drug_b: score.key.drug_b, schedule: score.key.schedule };
         groups.entry(key).or_default().push(i);
     }
-    let input = pair::Input {
+    let of_pairs = pair::Input {
         resensitised: &resensitised,
         scores,
         screen,
         settings,
-        plate_burden,
+        plate_burden: input.burden,
         statuses: &statuses,
         has_resistant_line,
     };
-    let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&input, key, matrices)).collect();
+    let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&of_pairs, key, matrices)).collect();
+    drafts.extend(triple::drafts(triple_keys, triple_scores, screen, settings, &statuses, has_resistant_line));
     // Sums over pairs and equal numbers must not depend on the input's order.
     let names = |p: &RankedPair| {
         let schedule = p.schedule.map(|s| screen.schedules.name(s));
-        (screen.drugs.name(p.drug_a), screen.drugs.name(p.drug_b), schedule)
+        (screen.drugs.name(p.drug_a), screen.drugs.name(p.drug_b), p.drug_c.map(|d| screen.drugs.name(d)), schedule)
     };
     drafts.sort_by(|x, y| names(&x.pair).cmp(&names(&y.pair)));
     let differentials = if has_resistant_line { differentials(&drafts, screen) } else { Vec::new() };
+    let schedules = schedule::compare(&drafts);
     let error_scale = test(&mut drafts, has_resistant_line);
 
     let mut ranked: Vec<Ranked> = drafts.iter_mut().map(|draft| ranked(draft, settings)).collect();
     let contenders: Vec<usize> = (0..drafts.len()).filter(|&i| ranked[i].part.value.is_some()).collect();
     let contender = |&i: &usize| {
-        let (a, b, schedule) = names(&drafts[i].pair);
-        let text = [a, b, schedule.unwrap_or("")].join("\u{0}");
+        let (a, b, c, schedule) = names(&drafts[i].pair);
+        let text: Vec<&str> = [Some(a), Some(b), c, Some(schedule.unwrap_or(""))].into_iter().flatten().collect();
+        let text = text.join("\u{0}");
         let Part { value, standard_error } = ranked[i].part;
         Contender { value: value.unwrap_or(0.0), standard_error, unit: fnv_1a(text.bytes()) }
     };
@@ -260,7 +310,7 @@ pub fn rank(
         }
         pairs[i].tie_group = if i == 0 { 1 } else { pairs[i - 1].tie_group + usize::from(first == i) };
     }
-    Ranking { pairs, differentials, error_scale }
+    Ranking { pairs, differentials, schedules, error_scale }
 }
 
 /// What a pair ranks by.

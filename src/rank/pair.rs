@@ -55,10 +55,16 @@ pub(super) struct Draft {
 
 /// Codes in the order in which they were raised, each once.
 #[derive(Default)]
-struct Flags(Vec<&'static str>);
+pub(super) struct Flags(Vec<&'static str>);
 
 impl Flags {
-    fn raise(&mut self, code: &'static str, is_raised: bool) {
+    /// The codes, joined by `;`.
+    pub fn joined(&self) -> String {
+        self.0.join(";")
+    }
+
+    /// Notes the code where it is raised.
+    pub fn raise(&mut self, code: &'static str, is_raised: bool) {
         if is_raised && !self.0.contains(&code) {
             self.0.push(code);
         }
@@ -147,34 +153,8 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         drug_a: key.drug_a,
         drug_b: key.drug_b,
         schedule: key.schedule,
-        rank: 0,
-        score: pooled.map(|p| p.mean),
-        ci_low: None,
-        ci_high: None,
-        p: None,
-        q: None,
-        tau: pooled.filter(|p| p.cochran.is_some()).map(|p| p.between_variance.sqrt()),
-        i_squared: pooled.and_then(|p| p.i_squared()),
-        heterogeneity_p: pooled.and_then(|p| p.heterogeneity_p()),
-        leave_one_out_low: None,
-        leave_one_out_high: None,
-        leave_one_out_line: None,
-        composite: None,
-        composite_ci_low: None,
-        composite_ci_high: None,
-        composite_parts: [0.0; 5],
-        p_top_k: None,
-        rank_low: None,
-        rank_high: None,
-        tie_group: 0,
         n_resistant: resistant.len(),
         n_parental: parental.len(),
-        score_parental: pooled_parental.map(|p| p.mean),
-        differential: differential.map(|d| d.mean),
-        differential_ci_low: None,
-        differential_ci_high: None,
-        differential_p: None,
-        differential_q: None,
         selectivity: "none",
         fold_change: rescue.fold_change,
         rescue_fraction: rescue.rescue_fraction,
@@ -185,7 +165,8 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         mechanism,
         rationale: known.rationale,
         evidence: known.references,
-        flags: flags.0.join(";"),
+        flags: flags.joined(),
+        ..RankedPair::default()
     };
     Draft {
         pair,
@@ -197,9 +178,22 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         rescue: Part { value: rescue.rescue_fraction, standard_error: rescue.standard_error },
         peak_efficacy,
     }
+    .with_scores()
 }
 
 impl Draft {
+    /// With what of the row follows from the scores alone.
+    pub fn with_scores(mut self) -> Self {
+        let (score, pair) = (self.score, &mut self.pair);
+        pair.score = score.map(|p| p.mean);
+        pair.score_parental = self.parental.map(|p| p.mean);
+        pair.differential = self.differential.map(|d| d.mean);
+        pair.tau = score.filter(|p| p.cochran.is_some()).map(|p| p.between_variance.sqrt());
+        pair.i_squared = score.and_then(|p| p.i_squared());
+        pair.heterogeneity_p = score.and_then(|p| p.heterogeneity_p());
+        self
+    }
+
     /// What the composite is made of; only after the standard errors have been scaled.
     pub fn parts(&self) -> Parts {
         let of = |pooled: Option<Pooled>| Part {
@@ -239,7 +233,7 @@ fn peak_efficacy(input: &Input, ranked: &[usize]) -> Part {
     Part { value: mean(&values), standard_error: squares.filter(|_| n > 0.0).map(|squares| squares.sqrt() / n) }
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
+pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -266,7 +260,7 @@ fn is_discordant<'a>(matrices: impl Iterator<Item = &'a MatrixScore> + Clone) ->
 }
 
 /// The lines' annotated mechanisms, in the order of the lines, each once.
-fn mechanisms(screen: &Screen, lines: impl Iterator<Item = NameId>) -> String {
+pub(super) fn mechanisms(screen: &Screen, lines: impl Iterator<Item = NameId>) -> String {
     let mut found: Vec<String> = Vec::new();
     for line in lines {
         if let Some(text) = screen.annotation(line).mechanism.map(|m| m.trim().to_owned()).filter(|m| !m.is_empty())

@@ -51,6 +51,7 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
 fn row(pair: &RankedPair, screen: &Screen) -> [String; 9] {
     let name = |id| quantity::clip(screen.drugs.name(id), 80);
     let schedule = screen.unusual_schedule(pair.schedule).map(|s| format!(" ({})", quantity::clip(s, 40)));
+    let third = pair.drug_c.map(|third| format!(" + {}", name(third))).unwrap_or_default();
     let signed = |v: Option<f64>| v.filter(|v| v.is_finite()).map_or("-".to_owned(), |v| format!("{v:+.3}"));
     let interval = match pair.ci_low.zip(pair.ci_high).filter(|(l, h)| l.is_finite() && h.is_finite()) {
         Some((low, high)) => format!("{low:+.3} to {high:+.3}"),
@@ -62,7 +63,7 @@ fn row(pair: &RankedPair, screen: &Screen) -> [String; 9] {
         .map_or("-".to_owned(), |q| if q == 0.0 || q >= 0.001 { format!("{q:.3}") } else { format!("{q:.0e}") });
     [
         pair.rank.to_string(),
-        format!("{} + {}{}", name(pair.drug_a), name(pair.drug_b), schedule.unwrap_or_default()),
+        format!("{} + {}{third}{}", name(pair.drug_a), name(pair.drug_b), schedule.unwrap_or_default()),
         places(pair),
         signed(pair.score),
         interval,

@@ -172,6 +172,7 @@ fn clear_previous(out: &Path) {
         "cross_resistance",
         "resensitisation",
         "differential",
+        "schedules",
         "pairs",
         "rejected",
         "triples",
@@ -250,6 +251,9 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
         tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));
         tables.push(rank::differential::table(&analysis.differentials, screen));
+        if !analysis.schedules.is_empty() {
+            tables.push(rank::schedule::table(&analysis.schedules, screen));
+        }
         tables.push(rank::table(pairs, screen));
     }
     tables

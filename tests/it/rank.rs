@@ -4,7 +4,7 @@ use crate::inference::{curve, fit};
 use isobole::fit::inference::{Inference, infer};
 use isobole::model::ModelId;
 use isobole::rank::composite::{CompositeWeights, Gates, RankBy};
-use isobole::rank::{RankSettings, RankedPair, Ranking, differential, rank, table};
+use isobole::rank::{RankInput, RankSettings, RankedPair, Ranking, differential, rank, table};
 use isobole::resistance::potency::{LogRatio, Potency};
 use isobole::resistance::rescue::Rescue;
 use isobole::resistance::resensitisation::{Alpha, Resensitisation};
@@ -271,7 +271,20 @@ impl Scene {
     }
 
     fn ranking(&self) -> Ranking {
-        rank(&self.scores, &self.resistances, &self.resensitised, &self.screen, &self.settings, &self.burden)
+        self.of(&self.scores, &self.burden)
+    }
+
+    fn of(&self, scores: &[MatrixScore], burden: &[f64]) -> Ranking {
+        let input = RankInput {
+            scores,
+            burden,
+            triple_keys: &[],
+            triple_scores: &[],
+            resistances: &self.resistances,
+            resensitised: &self.resensitised,
+            screen: &self.screen,
+        };
+        rank(&input, &self.settings)
     }
 }
 
@@ -362,13 +375,13 @@ fn without_a_resistant_line_all_lines_rank() {
     let mut bare = self::scene(false, true);
     bare.scores.retain(|s| bare.screen.lines.name(s.key.line) == "R20");
     bare.scores.iter_mut().for_each(|s| s.scores[1].standard_error = None);
-    let pairs = rank(&bare.scores, &bare.resistances, &bare.resensitised, &bare.screen, &bare.settings, &[]).pairs;
+    let pairs = bare.of(&bare.scores, &[]).pairs;
     let best = &pairs[0];
     assert_eq!((best.score, best.ci_low, best.p, best.p_top_k), (Some(0.20), None, None, None));
     for flag in ["one_line", "no_standard_error", "no_parental_matrix", "no_plate_quality"] {
         assert!(best.flags.contains(flag), "{flag} in {}", best.flags);
     }
-    assert_eq!(rank(&[], &[], &[], &bare.screen, &bare.settings, &[]).pairs, vec![]);
+    assert_eq!(bare.of(&[], &[]).pairs, vec![]);
 }
 
 #[test]

@@ -99,11 +99,13 @@ impl<'a> Lookup<'a> {
         shown(self.page.screen.lines.name(id))
     }
 
-    fn pair_name(&self, drug_a: NameId, drug_b: NameId, schedule: Option<NameId>) -> String {
+    fn pair_name(&self, pair: &RankedPair) -> String {
         let drug = |id| shown(self.page.screen.drugs.name(id));
-        let schedule = self.page.screen.unusual_schedule(schedule);
+        let schedule = self.page.screen.unusual_schedule(pair.schedule);
         let schedule = schedule.map(|s| format!(" ({})", quantity::clip(s, NAME)));
-        format!("{} + {}{}", drug(drug_a), drug(drug_b), schedule.unwrap_or_default())
+        let third = pair.drug_c.map(|third| format!(" + {}", drug(third)));
+        let [third, schedule] = [third, schedule].map(Option::unwrap_or_default);
+        format!("{} + {}{third}{schedule}", drug(pair.drug_a), drug(pair.drug_b))
     }
 
     fn resistance(&self, line: NameId, drug: NameId) -> Option<&'a Resistance> {

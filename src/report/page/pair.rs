@@ -56,7 +56,8 @@ pub(super) fn cards(lookup: &Lookup<'_>) -> (Vec<Card>, usize) {
     }
     let (mut cards, mut bytes) = (Vec::new(), 0);
     for pair in &page.pairs[..wanted] {
-        let of_pair = matrices.get(&(pair.drug_a, pair.drug_b, pair.schedule)).map_or(&[][..], Vec::as_slice);
+        let key = (pair.drug_a, pair.drug_b, pair.schedule);
+        let of_pair = matrices.get(&key).filter(|_| pair.drug_c.is_none()).map_or(&[][..], Vec::as_slice);
         let card = card(lookup, pair, of_pair, &curves);
         let pictures = card.curves.iter().chain(card.matrices.iter().map(|m| &m.picture));
         bytes += pictures.map(|p| p.as_str().map_or(0, str::len)).sum::<usize>();
@@ -105,13 +106,13 @@ fn card(
     Card {
         anchor: ranking::anchor(pair),
         rank: pair.rank,
-        pair: lookup.pair_name(pair.drug_a, pair.drug_b, pair.schedule),
+        pair: lookup.pair_name(pair),
         facts: facts(lookup, pair),
         rationale: quantity::clip(&pair.rationale, SENTENCE),
         evidence: quantity::clip(&pair.evidence, SENTENCE),
         mechanism: quantity::clip(&pair.mechanism.replace(';', "; "), SENTENCE),
         flags: wording::explain_all(&pair.flags),
-        curves: [pair.drug_a, pair.drug_b].into_iter().filter_map(draw_curves).collect(),
+        curves: [pair.drug_a, pair.drug_b].into_iter().chain(pair.drug_c).filter_map(draw_curves).collect(),
         matrices_left_out: of_pair.len() - shown.len(),
         matrices: shown.into_iter().map(|m| matrix(lookup, m)).collect(),
     }

@@ -18,6 +18,9 @@ struct Row {
     rank: usize,
     pair: String,
     anchor: String,
+    places: String,
+    composite: Cell,
+    composite_interval: String,
     score: Cell,
     interval: String,
     q: Cell,
@@ -41,12 +44,38 @@ pub(super) struct Ranking {
     left_out: usize,
     drawn: usize,
     top: String,
+    by: String,
     picture: Value,
+}
+
+/// What the pairs are in the order of, to follow "ranked by".
+fn ranked_by(settings: &serde_json::Value) -> String {
+    let weight = |name: &str| settings.get("rank_weights")?.get(name)?.as_f64();
+    match settings.get("rank_by").and_then(|by| by.as_str()) {
+        Some("composite") | None => {
+            let parts = [
+                ("synergy", "synergy"),
+                ("selectivity", "selectivity"),
+                ("rescue", "rescue"),
+                ("efficacy", "efficacy"),
+                ("qc_burden", "doubtful wells"),
+            ];
+            let weighed: Vec<String> = parts
+                .iter()
+                .filter_map(|(key, words)| Some(format!("{words} × {}", weight(key)?)))
+                .collect();
+            let weighed = if weighed.is_empty() { String::new() } else { format!(" ({})", weighed.join(", ")) };
+            format!("the lower end of the interval of the composite{weighed}")
+        }
+        Some("score") => "the lower end of the interval of the excess".into(),
+        Some(other) => format!("the lower end of the interval of {}", wording::explain(other)),
+    }
 }
 
 /// Where on the page a pair is drawn.
 pub(super) fn anchor(pair: &RankedPair) -> String {
-    format!("pair-{}-{}-{}", pair.drug_a, pair.drug_b, pair.schedule.map_or("all".into(), |s| s.to_string()))
+    let third = pair.drug_c.map(|third| format!("-{third}")).unwrap_or_default();
+    format!("pair-{}-{}{third}-{}", pair.drug_a, pair.drug_b, pair.schedule.map_or("all".into(), |s| s.to_string()))
 }
 
 pub(super) fn table(lookup: &Lookup<'_>) -> Ranking {
@@ -54,8 +83,15 @@ pub(super) fn table(lookup: &Lookup<'_>) -> Ranking {
     let drawn = &pairs[..pairs.len().min(DRAWN)];
     let row = |(i, pair): (usize, &RankedPair)| Row {
         rank: pair.rank,
-        pair: lookup.pair_name(pair.drug_a, pair.drug_b, pair.schedule),
+        pair: lookup.pair_name(pair),
         anchor: if i < lookup.page.pairs_drawn { anchor(pair) } else { String::new() },
+        places: match pair.rank_low.zip(pair.rank_high) {
+            Some((low, high)) if low < high => format!("{low} to {high}"),
+            Some((low, _)) => format!("{low}"),
+            None => String::new(),
+        },
+        composite: Cell::new(pair.composite, |v| quantity::points(v, 1)),
+        composite_interval: interval_in_points(pair.composite_ci_low, pair.composite_ci_high, 1),
         score: Cell::new(pair.score, |v| quantity::points(v, 1)),
         interval: interval_in_points(pair.ci_low, pair.ci_high, 1),
         q: Cell::new(pair.q, quantity::p_value),
@@ -83,6 +119,7 @@ pub(super) fn table(lookup: &Lookup<'_>) -> Ranking {
             .and_then(|k| k.as_u64())
             .map(|k| format!(" {k}"))
             .unwrap_or_default(),
+        by: ranked_by(&lookup.page.run.settings),
         picture: Value::from_safe_string(interval::ranking(drawn, lookup.page.screen).inline()),
     }
 }
@@ -97,7 +134,7 @@ pub(super) fn headline(lookup: &Lookup<'_>) -> Vec<String> {
     let is_called = |p: &&RankedPair| p.score.is_some_and(|s| s > 0.0) && p.q.is_some_and(|q| q <= CALLED_Q);
     let called: Vec<&RankedPair> = pairs.iter().filter(is_called).collect();
     let lines = if best.n_resistant > 0 { "the resistant lines" } else { "the lines tested (none is resistant)" };
-    let name = lookup.pair_name(best.drug_a, best.drug_b, best.schedule);
+    let name = lookup.pair_name(best);
     let mut sentences = Vec::new();
     match best.score.filter(|s| s.is_finite()) {
         Some(score) => {

@@ -92,7 +92,12 @@ pub fn ranking(pairs: &[RankedPair], screen: &Screen) -> Picture {
             let name = |id| quantity::clip(screen.drugs.name(id), 22);
             let value = |v: Option<f64>| v.map_or(quantity::MISSING.into(), |v| quantity::points(v, 1));
             Row {
-                label: format!("{}. {} + {}", pair.rank, name(pair.drug_a), name(pair.drug_b)),
+                label: match pair.drug_c {
+                    None => format!("{}. {} + {}", pair.rank, name(pair.drug_a), name(pair.drug_b)),
+                    Some(third) => {
+                        format!("{}. {} + {} + {}", pair.rank, name(pair.drug_a), name(pair.drug_b), name(third))
+                    }
+                },
                 class: if pair.n_resistant > 0 { "resistant" } else { "unknown" },
                 estimate: pair.score,
                 interval: both(pair.ci_low, pair.ci_high),
