@@ -9,6 +9,7 @@ use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
+use crate::rank::confirmation::Confirmation;
 use crate::rank::differential::Differential;
 use crate::rank::schedule::ScheduleComparison;
 use crate::rank::{self, RankInput, RankSettings, RankedPair};
@@ -17,6 +18,7 @@ use crate::resistance::plausibility;
 use crate::resistance::resensitisation::{Resensitisation, resensitisation};
 use crate::resistance::{self, Resistance};
 use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
+use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::screen::rejections::Rejections;
 use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
@@ -123,6 +125,8 @@ pub struct Analysis {
     pub anchor: Option<NameId>,
     /// Combinations that were tested in several schedules.
     pub schedules: Vec<ScheduleComparison>,
+    /// The next experiment for the best pairs.
+    pub confirmations: Vec<Confirmation>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -315,6 +319,13 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     }
     (analysis.pairs, analysis.differentials) = (ranking.pairs, ranking.differentials);
     analysis.schedules = ranking.schedules;
+    let is_resistant = |line: NameId| {
+        let of_anchor = |r: &&Resistance| Some(r.drug) == anchor && r.line == line;
+        let called = analysis.resistances.iter().find(of_anchor).and_then(|r| r.status);
+        called.or(screen.annotation(line).status) == Some(LineStatus::Resistant)
+    };
+    analysis.confirmations =
+        rank::confirmation::confirmations(&analysis.pairs, &analysis.scores, &rank_settings, is_resistant, screen);
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }

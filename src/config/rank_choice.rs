@@ -1,7 +1,7 @@
 //! What a ranking goes by: the composite with its weights, or one score; and the gates before it.
 
 use super::choice::nearest;
-use crate::rank::composite::{Gates, RankBy, CompositeWeights};
+use crate::rank::composite::{CompositeWeights, Gates, RankBy};
 use crate::synergy::SynergyModel;
 use crate::{Error, Result};
 use std::collections::BTreeMap;

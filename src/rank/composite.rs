@@ -41,6 +41,17 @@ impl RankBy {
             RankBy::Efficacy => "efficacy",
         }
     }
+
+    /// The number of a pair that ranks it.
+    pub fn value(self, pair: &super::RankedPair) -> Option<f64> {
+        match self {
+            RankBy::Composite => pair.composite,
+            RankBy::Score => pair.score,
+            RankBy::Differential => pair.differential,
+            RankBy::RescueFraction => pair.rescue_fraction,
+            RankBy::Efficacy => pair.efficacy,
+        }
+    }
 }
 
 impl serde::Serialize for RankBy {
@@ -207,13 +218,17 @@ mod tests {
     #[test]
     fn parts_add_up_and_errors_follow_from_what_they_share() {
         let part = |value, error| Part { value: Some(value), standard_error: Some(error) };
-        let parts = Parts { synergy: part(0.1, 0.03), selectivity: part(0.08, 0.05), qc_burden: 0.2, ..Parts::default() };
+        let parts =
+            Parts { synergy: part(0.1, 0.03), selectivity: part(0.08, 0.05), qc_burden: 0.2, ..Parts::default() };
         let (composite, shares) = parts.composite(&CompositeWeights::default());
         assert!((composite.value.unwrap() - (0.1 + 0.04 - 0.01)).abs() < 1e-15, "{shares:?}");
         // R - P has 0.05 = hypot(0.03, 0.04): 1.5 R - 0.5 P has hypot(0.045, 0.02).
         assert!((composite.standard_error.unwrap() - 0.045f64.hypot(0.02)).abs() < 1e-15);
         assert_eq!(Parts::default().composite(&CompositeWeights::default()).0, Part::default());
         let wild = Parts { rescue: part(7.0, 3.0), ..parts };
-        assert!((wild.composite(&CompositeWeights::default()).0.value.unwrap() - composite.value.unwrap() - 0.05).abs() < 1e-15);
+        assert!(
+            (wild.composite(&CompositeWeights::default()).0.value.unwrap() - composite.value.unwrap() - 0.05).abs()
+                < 1e-15
+        );
     }
 }

@@ -91,7 +91,8 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
     for draft in drafts {
         for line in &draft.lines {
             let found = reference(line, &draft.references, screen);
-            let difference = found.map(|(_, reference, group)| Couple { own: line.estimate, reference, group }.difference());
+            let difference =
+                found.map(|(_, reference, group)| Couple { own: line.estimate, reference, group }.difference());
             let estimates = [Some(line.estimate), found.map(|(_, reference, _)| reference), difference];
             let z = |estimate: Option<Estimate>| {
                 estimate.and_then(|(value, error)| Some(value / error.filter(|error| *error > 0.0)?))
@@ -158,9 +159,8 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
 
 /// The class of a pair from its scores (in resistant lines, in reference lines, their difference) and their q.
 pub(super) fn class(scores: [Option<f64>; 3], q: [Option<f64>; 3]) -> &'static str {
-    let [own, parental, more] = std::array::from_fn(|i| {
-        scores[i].is_some_and(|score| score > 0.0) && q[i].is_some_and(|q| q < DISCOVERY_Q)
-    });
+    let [own, parental, more] =
+        std::array::from_fn(|i| scores[i].is_some_and(|score| score > 0.0) && q[i].is_some_and(|q| q < DISCOVERY_Q));
     if scores[0].is_none() || scores[1].is_none() {
         "none"
     } else if own {

@@ -105,7 +105,8 @@ fn two_sided(t: f64, n: usize) -> f64 {
 
 /// The 97.5 % quantile of the same statistic.
 fn statistic_975(n: usize) -> f64 {
-    static QUANTILES: [std::sync::OnceLock<f64>; MOST_LINES + 1] = [const { std::sync::OnceLock::new() }; MOST_LINES + 1];
+    static QUANTILES: [std::sync::OnceLock<f64>; MOST_LINES + 1] =
+        [const { std::sync::OnceLock::new() }; MOST_LINES + 1];
     if n < 2 {
         return NORMAL_975;
     }
@@ -128,8 +129,11 @@ pub type Estimate = (f64, Option<f64>);
 /// (doi 10.1016/0197-2456(86)90046-2), tested by the law that the statistic has where lines do not differ. Else the plain
 /// mean with the standard error of the spread (Student's t), and none at all for a single one.
 pub fn pool(estimates: &[Estimate]) -> Option<Pooled> {
-    let each_its_own: Vec<Couple> =
-        estimates.iter().enumerate().map(|(i, own)| Couple { own: *own, reference: (0.0, Some(0.0)), group: i }).collect();
+    let each_its_own: Vec<Couple> = estimates
+        .iter()
+        .enumerate()
+        .map(|(i, own)| Couple { own: *own, reference: (0.0, Some(0.0)), group: i })
+        .collect();
     pool_differences(&each_its_own)
 }
 
@@ -228,7 +232,8 @@ mod tests {
         assert!(!close(pooled.mean, 7.0 / 30.0), "the fixed-effect mean is another number");
         let (low, high) = pooled.interval().expect("an error");
         assert!(
-            close(low + high, 2.0 * pooled.mean) && close(high - low, 2.0 * statistic_975(3) * (11.0f64 / 1080.0).sqrt())
+            close(low + high, 2.0 * pooled.mean)
+                && close(high - low, 2.0 * statistic_975(3) * (11.0f64 / 1080.0).sqrt())
         );
     }
 

@@ -1,12 +1,14 @@
 //! The one final reduction: pairs ranked by what they do in the resistant lines, and by how sure that is.
 
 pub mod composite;
+pub mod confirmation;
 pub mod differential;
 pub mod meta_analysis;
 mod pair;
+pub mod picklist;
 pub mod posterior;
-pub mod screen_scale;
 pub mod schedule;
+pub mod screen_scale;
 mod table;
 mod triple;
 
@@ -19,7 +21,7 @@ use crate::screen::names::NameId;
 use crate::screen::triple_matrix::TripleKey;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
-use composite::{Gates, Part, RankBy, CompositeWeights};
+use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, class, differentials};
 use meta_analysis::{NORMAL_975, Pooled, pool};
 use pair::{Draft, PairKey, draft};
@@ -83,6 +85,8 @@ pub struct RankedPair {
     pub composite_parts: [f64; 5],
     /// Probability that the pair is among the best `k` (see `Settings::top_k`).
     pub p_top_k: Option<f64>,
+    /// What ranks, drawn towards the other pairs by its noise; `None` where its noise is not known.
+    pub shrunken: Option<f64>,
     /// 90 % interval of the rank ([`posterior`]).
     pub rank_low: Option<usize>,
     /// 90 % interval of the rank.
@@ -287,6 +291,7 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
             // Without a standard error the pair competed with its bare number: no place of its own is known.
             if ranked[i].part.standard_error.is_some() {
                 drafts[i].pair.p_top_k = Some(place.p_top_k);
+                drafts[i].pair.shrunken = Some(place.shrunken);
                 (drafts[i].pair.rank_low, drafts[i].pair.rank_high) = (Some(place.rank_low), Some(place.rank_high));
             }
         }
@@ -358,11 +363,9 @@ fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
             (draft.score.and_then(|s| s.interval()), draft.differential.and_then(|d| d.interval()));
         let pair = &mut draft.pair;
         (pair.ci_low, pair.ci_high) = (score.map(|i| i.0), score.map(|i| i.1));
-        (pair.differential_ci_low, pair.differential_ci_high) =
-            (differential.map(|i| i.0), differential.map(|i| i.1));
+        (pair.differential_ci_low, pair.differential_ci_high) = (differential.map(|i| i.0), differential.map(|i| i.1));
         (pair.p, pair.q) = (own[i], q[i]);
-        (pair.differential_p, pair.differential_q) =
-            (draft.differential.and_then(|d| d.p()), differential_q[i]);
+        (pair.differential_p, pair.differential_q) = (draft.differential.and_then(|d| d.p()), differential_q[i]);
         if has_resistant_line {
             let scores = [pair.score, pair.score_parental, pair.differential];
             pair.selectivity = class(scores, [pair.q, parental_q[i], pair.differential_q]);

@@ -192,7 +192,9 @@ mod tests {
     /// True values: 170 about nothing, 30 spread; estimates with errors of different size.
     fn screen(seed: u64) -> (Vec<f64>, Vec<Contender>) {
         let truth: Vec<f64> = (0..200u64)
-            .map(|i| standard_normal(seed, i, 0, 0) * if i < 170 { 0.004 } else { 0.08 } + if i < 170 { 0.0 } else { 0.1 })
+            .map(|i| {
+                standard_normal(seed, i, 0, 0) * if i < 170 { 0.004 } else { 0.08 } + if i < 170 { 0.0 } else { 0.1 }
+            })
             .collect();
         let contender = |(i, truth): (usize, &f64)| {
             let error = 0.006 + 0.01 * uniform(seed, i as u64, 0, 1);

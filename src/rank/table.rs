@@ -33,6 +33,7 @@ pub fn table(pairs: &[RankedPair], screen: &Screen) -> Table {
         .number("composite_efficacy", rows().map(|p| Some(p.composite_parts[3])))
         .number("composite_qc", rows().map(|p| Some(p.composite_parts[4])))
         .number("p_top_k", rows().map(|p| p.p_top_k))
+        .number("shrunken", rows().map(|p| p.shrunken))
         .integer("rank_low", rows().map(|p| p.rank_low.map(|rank| rank as i64)))
         .integer("rank_high", rows().map(|p| p.rank_high.map(|rank| rank as i64)))
         .integer("tie_group", rows().map(|p| Some(p.tie_group as i64)))

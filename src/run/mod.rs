@@ -115,7 +115,9 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
     record.warnings.clone_from(&analysis.warnings);
     let mut written = Vec::new();
     for table in tables(&screen, settings, &analysis, extent) {
-        written.push(files::write(&table, &settings.out, &record.identity(), settings.csv)?);
+        // A picklist is for a dispenser, and those read CSV.
+        let csv = settings.csv || table.name == rank::picklist::NAME;
+        written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
     }
     if extent == Extent::Full {
         if !analysis.pairs.is_empty() {
@@ -173,6 +175,8 @@ fn clear_previous(out: &Path) {
         "resensitisation",
         "differential",
         "schedules",
+        "confirmation",
+        "next_experiment",
         "pairs",
         "rejected",
         "triples",
@@ -253,6 +257,10 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(rank::differential::table(&analysis.differentials, screen));
         if !analysis.schedules.is_empty() {
             tables.push(rank::schedule::table(&analysis.schedules, screen));
+        }
+        if !analysis.confirmations.is_empty() {
+            tables.push(rank::confirmation::table(&analysis.confirmations, screen));
+            tables.push(rank::picklist::table(&analysis.confirmations, screen, settings.seed));
         }
         tables.push(rank::table(pairs, screen));
     }

@@ -60,10 +60,8 @@ fn ranked_by(settings: &serde_json::Value) -> String {
                 ("efficacy", "efficacy"),
                 ("qc_burden", "doubtful wells"),
             ];
-            let weighed: Vec<String> = parts
-                .iter()
-                .filter_map(|(key, words)| Some(format!("{words} × {}", weight(key)?)))
-                .collect();
+            let weighed: Vec<String> =
+                parts.iter().filter_map(|(key, words)| Some(format!("{words} × {}", weight(key)?))).collect();
             let weighed = if weighed.is_empty() { String::new() } else { format!(" ({})", weighed.join(", ")) };
             format!("the lower end of the interval of the composite{weighed}")
         }
