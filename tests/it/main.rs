@@ -23,6 +23,8 @@ mod model_choice;
 mod models;
 mod plate;
 mod rank;
+mod rank_designs;
+mod rank_simulated;
 mod report;
 mod resistance;
 mod simulate;

@@ -142,13 +142,13 @@ fn without_parents_the_panel_is_the_reference() {
 
 /// A screen of clofarabine with four partners, one pair without it, in two resistant lines and their parent. `order`
 /// is the order in which names and matrices turn up.
-struct Scene {
-    screen: Screen,
-    scores: Vec<MatrixScore>,
-    resistances: Vec<Resistance>,
-    resensitised: Vec<Resensitisation>,
-    burden: Vec<f64>,
-    settings: RankSettings,
+pub struct Scene {
+    pub screen: Screen,
+    pub scores: Vec<MatrixScore>,
+    pub resistances: Vec<Resistance>,
+    pub resensitised: Vec<Resensitisation>,
+    pub burden: Vec<f64>,
+    pub settings: RankSettings,
 }
 
 const TRUTH: [(&str, &str, [Option<f64>; 3]); 6] = [
@@ -181,7 +181,7 @@ fn resensitised_row(key: MatrixKey, partner_dose: f64, log10_fold: f64, rescue: 
     }
 }
 
-fn scene(reversed: bool, with_resistant: bool) -> Scene {
+pub fn scene(reversed: bool, with_resistant: bool) -> Scene {
     let mut screen = Screen::default();
     let mut lines = vec!["HL-60", "R20", "R80"];
     let mut truth = TRUTH.to_vec();
@@ -270,11 +270,11 @@ impl Scene {
         self.ranking().pairs
     }
 
-    fn ranking(&self) -> Ranking {
+    pub fn ranking(&self) -> Ranking {
         self.of(&self.scores, &self.burden)
     }
 
-    fn of(&self, scores: &[MatrixScore], burden: &[f64]) -> Ranking {
+    pub fn of(&self, scores: &[MatrixScore], burden: &[f64]) -> Ranking {
         let input = RankInput {
             scores,
             burden,
@@ -490,7 +490,8 @@ fn the_composite_ranks_by_its_lower_end_and_gates_come_before() {
     let place = |pairs: &[RankedPair]| pairs.iter().position(|p| p.drug_b == venetoclax).expect("a pair");
     assert!(place(&vague) > 0 && vague[place(&vague)].composite > vague[0].composite);
     // Synergy alone, at weights; and the weight of a part takes its part away.
-    scene.settings.weights = CompositeWeights { selectivity: 0.0, rescue: 0.0, qc_burden: 0.0, ..CompositeWeights::default() };
+    scene.settings.weights =
+        CompositeWeights { selectivity: 0.0, rescue: 0.0, qc_burden: 0.0, ..CompositeWeights::default() };
     let plain = scene.rank();
     assert!(plain.iter().all(|p| p.score == p.composite));
     // Gates.
