@@ -261,7 +261,7 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
             draws: settings.bootstrap,
             seed: settings.seed,
             kind: settings.resampling,
-            normalisation_errors: &normalisation_errors(matrices, &analysis.wells, &analysis.vehicle_noise),
+            normalisation_errors: &normalisation_errors(matrices, &analysis.wells, &analysis.vehicle_noise, screen),
             wells: &wells,
         },
         backend,

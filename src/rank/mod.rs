@@ -19,13 +19,14 @@ use crate::screen::Screen;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::screen::triple_matrix::TripleKey;
+use crate::synergy::noise::hash_of_names;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, class, differentials};
 use meta_analysis::{NORMAL_975, Pooled, pool};
 use pair::{Draft, PairKey, draft};
-use posterior::{Contender, fnv_1a, places};
+use posterior::{Contender, places};
 use schedule::ScheduleComparison;
 use screen_scale::scale;
 use std::collections::BTreeMap;
@@ -280,10 +281,12 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
     let contenders: Vec<usize> = (0..drafts.len()).filter(|&i| ranked[i].part.value.is_some()).collect();
     let contender = |&i: &usize| {
         let (a, b, c, schedule) = names(&drafts[i].pair);
-        let text: Vec<&str> = [Some(a), Some(b), c, Some(schedule.unwrap_or(""))].into_iter().flatten().collect();
-        let text = text.join("\u{0}");
         let Part { value, standard_error } = ranked[i].part;
-        Contender { value: value.unwrap_or(0.0), standard_error, unit: fnv_1a(text.bytes()) }
+        Contender {
+            value: value.unwrap_or(0.0),
+            standard_error,
+            unit: hash_of_names([Some(a), Some(b), c, schedule].into_iter()),
+        }
     };
     let competing: Vec<Contender> = contenders.iter().map(contender).collect();
     if let Some(places) = places(&competing, settings.top_k, settings.seed, settings.draws) {

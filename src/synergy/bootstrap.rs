@@ -212,7 +212,7 @@ fn begin<'m>(
             relative_variances: Vec::new(),
             draws: vec![Vec::new(); models],
         };
-        let normalisation = resampling.normalisation_errors.get(index).copied().unwrap_or_default();
+        let normalisation = resampling.normalisation_errors.get(index).cloned().unwrap_or_default();
         let wells = resampling.wells.get(index).map_or(&[][..], Vec::as_slice);
         let sampler = Sampler::new(
             &design,

@@ -4,7 +4,7 @@ use super::design::{Design, Responses};
 use super::flagged::key_of;
 use super::margins::Margin;
 use super::noise::{Noise, curve_hash, lacks_replicates, matrix_hash, pooled_margin_sigma, relative_variance};
-use super::normalisation_error::NormalisationError;
+use super::normalisation_error::{NormalisationError, PlateError};
 use super::score::Evaluation;
 use crate::fit::variance::VarianceLaw;
 use crate::math::random::{standard_normal, uniform};
@@ -61,9 +61,15 @@ struct Source {
     /// Its wells about their mean (inflated by √(n / (n - 1)), as a mean of `n` takes one degree of freedom) and their
     /// shares in it, where they are to be drawn.
     wells: Vec<(f64, f64)>,
-    /// The plate's error that moves it, and its relative standard deviation.
-    plates: u64,
-    plate_deviation: f64,
+    /// Whether the errors of its plates move it.
+    is_moved_by_plates: bool,
+}
+
+impl Source {
+    /// What the errors of its plates add to it.
+    fn moved(&self, factor: f64) -> f64 {
+        if self.is_moved_by_plates { self.centre * factor } else { 0.0 }
+    }
 }
 
 /// Makes the draws of one matrix.
@@ -71,6 +77,8 @@ struct Source {
 pub struct Sampler {
     combinations: Vec<Source>,
     margins: [Vec<Source>; 2],
+    /// The errors of their plates.
+    plates: NormalisationError,
     /// Standardised residuals to draw from, where they are to be drawn.
     residuals: Vec<f64>,
     /// Codes for what was asked for and could not be done.
@@ -100,7 +108,6 @@ impl Sampler {
         let smooth = evaluation.surface.fitted.len() == design.combinations.len();
         let centre = if smooth { &evaluation.surface.fitted } else { &observed.combinations };
         let relative = relative_variance(matrix, None, law);
-        let plate_deviation = normalisation.combinations.max(0.0).sqrt();
         let mut combinations: Vec<Source> = design
             .combinations
             .iter()
@@ -111,8 +118,7 @@ impl Sampler {
                 unit: hash,
                 place: combination.cell as u32,
                 wells: Vec::new(),
-                plates: hash,
-                plate_deviation,
+                is_moved_by_plates: true,
             })
             .collect();
         let mut margins = [0, 1].map(|k| {
@@ -131,7 +137,6 @@ impl Sampler {
                 Some((sigma, relative)) => sigma * (relative(centre) / weight).sqrt(),
                 None => sigma * (relative(centre) / weight).sqrt(),
             };
-            let own_plates = normalisation.margins[k].max(0.0).sqrt();
             let assumed = usize::from(margin.untreated_assumed);
             let of = |(i, (ln_dose, observed)): (usize, (&f64, &f64))| {
                 let point = i.checked_sub(assumed).and_then(|i| points.get(i));
@@ -142,13 +147,14 @@ impl Sampler {
                     unit,
                     place: OF_MARGIN[usize::from(k == 1 && unit == hash)] | i as u32,
                     wells: Vec::new(),
-                    plates: unit,
-                    plate_deviation: own_plates,
+                    is_moved_by_plates: true,
                 };
                 match point {
                     // What is 1 by definition has no noise, whichever plate it is on.
-                    None => source.plate_deviation = 0.0,
-                    Some(point) if point.dose == 0.0 && origin.untreated_by_vehicles => source.plate_deviation = 0.0,
+                    None => source.is_moved_by_plates = false,
+                    Some(point) if point.dose == 0.0 && origin.untreated_by_vehicles => {
+                        source.is_moved_by_plates = false
+                    }
                     // Untreated cells are the same for both drugs.
                     Some(point) if point.dose == 0.0 => {
                         source.deviation = deviation(source.centre, f64::from(point.n.max(1)));
@@ -209,7 +215,7 @@ impl Sampler {
                 flags.push("cells_resampled_parametrically");
             }
         }
-        Self { combinations, margins, residuals, flags, hash, seed }
+        Self { combinations, margins, plates: normalisation, residuals, flags, hash, seed }
     }
 
     /// The responses of one draw.
@@ -224,25 +230,28 @@ impl Sampler {
                     source.deviation * self.residuals[at.min(n - 1)]
                 }
             };
-            source.centre + noise + self.moved_by_plates(source, draw)
+            source.centre + noise
+        };
+        let moved = |sources: &[Source], plates: &[PlateError]| {
+            let moved = self.moved(plates, draw);
+            sources.iter().map(|source| response(source) + source.moved(moved)).collect()
         };
         Responses {
-            combinations: self.combinations.iter().map(response).collect(),
-            margins: [0, 1].map(|k| self.margins[k].iter().map(response).collect()),
+            combinations: moved(&self.combinations, &self.plates.combinations),
+            margins: [0, 1].map(|k| moved(&self.margins[k], &self.plates.margins[k])),
         }
     }
 
-    /// What the error of the plates' vehicle means adds to a response in one draw.
-    fn moved_by_plates(&self, source: &Source, draw: u32) -> f64 {
-        if source.plate_deviation == 0.0 {
-            return 0.0;
-        }
-        source.centre * source.plate_deviation * standard_normal(self.seed, source.plates, draw, OF_PLATES)
+    /// The factor, less 1, that the errors of vehicle means put on responses of these plates in one draw.
+    fn moved(&self, plates: &[PlateError], draw: u32) -> f64 {
+        let errors = plates.iter().filter(|error| error.deviation > 0.0);
+        errors.map(|error| error.deviation * standard_normal(self.seed, error.plate, draw, OF_PLATES)).sum()
     }
 
     /// What the plates add to each combination in one draw.
     pub fn plate_shift(&self, draw: u32) -> impl Iterator<Item = f64> {
-        self.combinations.iter().map(move |source| self.moved_by_plates(source, draw))
+        let moved = self.moved(&self.plates.combinations, draw);
+        self.combinations.iter().map(move |source| source.moved(moved))
     }
 
     /// The combinations' responses about which draws are made.

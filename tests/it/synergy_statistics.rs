@@ -17,7 +17,7 @@ use isobole::synergy::draws::{ResamplingKind, Sampler};
 use isobole::synergy::interaction::Effort;
 use isobole::synergy::margins::response;
 use isobole::synergy::noise::variance_law;
-use isobole::synergy::normalisation_error::NormalisationError;
+use isobole::synergy::normalisation_error::{NormalisationError, PlateError};
 use isobole::synergy::score::{Evaluator, score_matrices};
 use isobole::synergy::{Margins, MatrixScore, Score, SynergyModel};
 
@@ -225,8 +225,11 @@ fn noise_that_grows_with_the_signal_is_seen_and_allowed_for() {
 fn errors_of_vehicle_means_widen_intervals() {
     let simulation = Simulation { matrices: 500, levels: 4, plate: 0.06, noise: [0.03, 0.0], ..SMALL };
     let matrices = simulation.screen(|_, _, _| 0.0);
-    let variance = simulation.plate * simulation.plate;
-    let errors = vec![NormalisationError { combinations: variance, margins: [variance; 2] }; matrices.len()];
+    let of_matrix = |plate: u64| {
+        let one = vec![PlateError { plate, deviation: simulation.plate }];
+        NormalisationError { combinations: one.clone(), margins: [one.clone(), one] }
+    };
+    let errors: Vec<NormalisationError> = (0..matrices.len() as u64).map(of_matrix).collect();
     let known = Resampling { normalisation_errors: &errors, ..drawn(60) };
     let (allowed, _) = coverage(&scored(&matrices, SynergyModel::Bliss, known));
     let (ignored, _) = coverage(&scored(&matrices, SynergyModel::Bliss, drawn(60)));
