@@ -145,8 +145,8 @@ impl Gates {
 }
 
 /// Correlation assumed between the errors of a pair's score and of its rescue and efficacy, which are of the same wells:
-/// on simulated screens it is between 0.2 and 0.6.
-const SAME_WELLS: f64 = 0.5;
+/// on simulated screens it is 0.1 to 0.35.
+const SAME_WELLS: f64 = 0.2;
 
 /// A number and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
