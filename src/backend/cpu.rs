@@ -1,6 +1,6 @@
 //! The CPU back end: f64, blocks of curves over the thread pool, lanes within a block. The reference.
 
-use super::{Backend, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
+use super::{Backend, Digits, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::block::{continue_block, fit_block};
@@ -17,6 +17,8 @@ use std::ops::Range;
 /// Curves handed to a thread at a time: enough to keep lanes full and to share the tables of starts, few enough to
 /// share the work.
 const BLOCK: usize = 2048;
+/// Surfaces fitted together: enough to fill the lanes, few enough to share the work.
+const SURFACES: usize = 24;
 /// Curves side by side: two AVX2 registers or one AVX-512 register of f64.
 const LANES: usize = 8;
 
@@ -48,6 +50,14 @@ impl Backend for Cpu {
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
         let set = InstructionSet::detect();
         Ok(over_blocks(curves.len(), |range| set.run(Fits { curves, range, settings })))
+    }
+
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], _: Digits) -> Result<Vec<Fit>> {
+        Ok(descend_from(settings, curves, begins).into_iter().map(|(fit, _)| fit).collect())
+    }
+
+    fn surfaces_a_call(&self) -> usize {
+        SURFACES
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {

@@ -90,6 +90,15 @@ pub struct SpatialPoint {
     pub own: f64,
 }
 
+/// How many digits a descent is wanted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digits {
+    /// What single precision gives will do: one of many beginnings, one draw of many.
+    Single,
+    /// A point estimate: f64 has the last word.
+    Double,
+}
+
 /// Where the numbers are computed.
 pub trait Backend: Send + Sync {
     /// `cpu` or `gpu`.
@@ -107,6 +116,11 @@ pub trait Backend: Send + Sync {
     }
     /// Fits every curve; the result is in the order of the curves.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>>;
+    /// Descends from given nonlinear parameters, in the model's units, those of each curve one after the other: how
+    /// surfaces are fitted, for whose beginnings the drugs' own curves are better than a table of starts.
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], digits: Digits) -> Result<Vec<Fit>>;
+    /// How many surfaces are best fitted together.
+    fn surfaces_a_call(&self) -> usize;
     /// Expected viabilities by the usual models ([`crate::model::reference::Usual`]), in the order of the points.
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>>;
     /// What the other models rest on ([`crate::model::reference::Further`]), in the order of the points.

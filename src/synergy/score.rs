@@ -108,12 +108,12 @@ impl Evaluator<'_> {
         };
         let mut smooth = smooth.into_iter();
         let wanted = self.models.iter().filter_map(|model| model.surface());
-        let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = wanted
-            .map(|surface| {
-                let fits = fit_surfaces(surface, items, &margins, self.fit.max_iterations, self.effort);
-                (surface, fits.into_iter())
-            })
-            .collect();
+        let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = Vec::new();
+        for surface in wanted {
+            let iterations = self.fit.max_iterations;
+            let fits = fit_surfaces(surface, items, &margins, iterations, self.effort, self.backend)?;
+            interactions.push((surface, fits.into_iter()));
+        }
         let mut batch = SurfaceBatch::default();
         let mut alone = Vec::new();
         let mut observed_instead = vec![[false; 2]; items.len()];
