@@ -4,7 +4,7 @@
 use super::design::{Design, Responses};
 use super::margins::Margin;
 use super::profile::{Profile, Walk, walk};
-use crate::backend::{Backend, Digits};
+use crate::backend::{Backend, Finish};
 use crate::fit::inference::infer_with;
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::{Axis, LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, effective_dose, musyc};
@@ -299,11 +299,11 @@ fn heat(
     set: &CurveSet,
     contenders: &[(usize, Vec<f64>)],
     kept: usize,
-    digits: Digits,
+    finish: Finish,
 ) -> crate::Result<Vec<(usize, Fit)>> {
     let which: Vec<usize> = contenders.iter().map(|(item, _)| *item).collect();
     let begins: Vec<f64> = contenders.iter().flat_map(|(_, begin)| begin.iter().copied()).collect();
-    let fits = backend.descend(settings, &set.select(&which), &begins, digits)?;
+    let fits = backend.descend(settings, &set.select(&which), &begins, finish)?;
     let mut ends: Vec<(usize, Fit)> = which.into_iter().zip(fits).collect();
     let sse = |fit: &Fit| if fit.status.is_fitted() { fit.sse } else { f64::INFINITY };
     ends.sort_by(|a, b| a.0.cmp(&b.0).then(sse(&a.1).total_cmp(&sse(&b.1))));
@@ -346,7 +346,7 @@ pub fn fit_surfaces(
     let nonlinear = &model.curve_model().nonlinear;
     let with_iterations = |max_iterations| FitSettings { max_iterations, ..FitSettings::new(model) };
     let settings = with_iterations(max_iterations);
-    let digits = if effort == Effort::Data { Digits::Double } else { Digits::Single };
+    let finish = if effort == Effort::Data { Finish::Certified } else { Finish::Settled };
     let part = |(items, margins): (&[(&Design, Responses)], &[[Margin; 2]])| {
         let mut set = CurveSet::new();
         let mut contenders = Vec::new();
@@ -360,11 +360,11 @@ pub fn fit_surfaces(
         }
         let is_braid = surface.null_parameter().is_some();
         let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
-        let best = heat(backend, &with_iterations(iterations), &set, &contenders, kept, Digits::Single)?;
+        let best = heat(backend, &with_iterations(iterations), &set, &contenders, kept, Finish::AsItIs)?;
         let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
         let beginnings = contenders;
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
-        let ends = heat(backend, &settings, &set, &contenders, 1, digits)?;
+        let ends = heat(backend, &settings, &set, &contenders, 1, finish)?;
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
         let delta_bic = match (effort, surface.null_parameter()) {
             (Effort::Data, Some(parameter)) => {
@@ -381,7 +381,7 @@ pub fn fit_surfaces(
             set = with_prior(&set, &prior_weight);
             let begins: Vec<f64> = fits.iter().flat_map(&begin).collect();
             let settings = FitSettings { max_iterations, ..FitSettings::new(surface.model()) };
-            fits = backend.descend(&settings, &set, &begins, digits)?;
+            fits = backend.descend(&settings, &set, &begins, finish)?;
         }
         let walks = match effort {
             Effort::Data => walk(surface, &set, &mut fits),
@@ -423,7 +423,7 @@ fn delta_bic(
     }
     beginnings.sort_by_key(|(item, _)| *item);
     beginnings.dedup();
-    let nulls = heat(backend, &FitSettings::new(model), &held, &beginnings, 1, Digits::Double)?;
+    let nulls = heat(backend, &FitSettings::new(model), &held, &beginnings, 1, Finish::Certified)?;
     let of = |(item, (fit, (_, null))): (usize, (&Fit, (usize, Fit)))| {
         let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
         let difference = n * (null.sse / fit.sse).ln() - n.ln();

@@ -1,39 +1,45 @@
 //! Descents from given parameters on the device: how surfaces are fitted, which are begun where the drugs' own curves
-//! say. Their draws stay in single precision; fits of data are continued in f64 as curves are.
+//! say. Draws stay in single precision where it settled at a minimum; fits of data are continued in f64 as curves are.
 
 use super::device::{Device, Kernel};
+use super::fit_kernel::most_evaluations_of_descents;
 use super::fits::{CERTIFIED_SHIFT, Prepared};
 use super::table_shape::TableShape;
 use super::timings::Recorder;
 use crate::Result;
-use crate::backend::Digits;
+use crate::backend::Finish;
 use crate::backend::cpu::descend_from;
 use crate::fit::{CurveSet, Fit, FitSettings, MAX_PARAMETERS, Refit, Status};
 use crate::model::CurveModel;
 use std::cell::Cell;
 use std::time::Instant;
 
-/// Descends on the device with the kernel that `kernel` gives. `Digits::Single`: what it found, of which only what the
-/// device could not do is done on the CPU. `Digits::Double`: continued in f64 until it has converged there.
+/// Descends on the device with the kernel that `kernel` gives, and finishes on the CPU what is to be finished.
 pub(super) fn descend(
     device: &Device,
     recorder: &Recorder,
     settings: &FitSettings,
     curves: &CurveSet,
     begins: &[f64],
-    digits: Digits,
+    finish: Finish,
     kernel: impl Fn(&CurveModel) -> Kernel,
 ) -> Result<Vec<Fit>> {
     let k = settings.model.curve_model().nonlinear.len();
     let mut fits = on_device(device, recorder, settings, curves, begins, kernel)?;
     let since = Instant::now();
     let has_answer = |fit: &Fit| fit.status != Status::NoFiniteStart;
-    match digits {
-        Digits::Single => {
-            let again: Vec<usize> = (0..fits.len()).filter(|curve| !has_answer(&fits[*curve])).collect();
+    match finish {
+        Finish::AsItIs | Finish::Settled => {
+            // Where steps came to nothing, or crawled on to the last evaluation, rounding may have been in the way.
+            let is_done = |fit: &Fit| match fit.status {
+                Status::NoFiniteStart => false,
+                Status::Stalled | Status::MaxIterations => finish == Finish::AsItIs,
+                _ => true,
+            };
+            let again: Vec<usize> = (0..fits.len()).filter(|curve| !is_done(&fits[*curve])).collect();
             redo(settings, curves, begins, &again, &mut fits);
         }
-        Digits::Double => {
+        Finish::Certified => {
             let nonlinear = &settings.model.curve_model().nonlinear;
             let mut from = begins.to_vec();
             for (own, fit) in from.chunks_exact_mut(k).zip(&fits).filter(|(_, fit)| fit.status.is_fitted()) {
@@ -95,6 +101,7 @@ fn on_device(
         let range = from..from + run.len();
         from = range.end;
         let shape = TableShape::new(model, prepared.points(run[0]));
+        let most_evaluations = most_evaluations_of_descents(settings.max_iterations, shape.points);
         let batches = prepared.batches(model, range, &shape, device);
         let since = Instant::now();
         let (packing, bytes) = (Cell::new(0.0), Cell::new((0, 0)));
@@ -116,7 +123,7 @@ fn on_device(
                     let (ready, layout) = prepared.ready(*place);
                     let rows: Vec<f64> =
                         (0..prepared.rows_out(&shape)).map(|row| f64::from(output[row * members.len() + at])).collect();
-                    if let Some(fit) = found(model, &rows) {
+                    if let Some(fit) = found(model, &rows, most_evaluations) {
                         let mut parameters = [0.0; MAX_PARAMETERS];
                         let mut at_bound = 0;
                         for (i, value) in fit.parameters.iter().enumerate().take(model.parameters.len()) {
@@ -142,7 +149,7 @@ fn on_device(
 }
 
 /// The rows of one descent, as `lm_from.wgsl` writes them, with its parameters as the kernel has them.
-fn found(model: &CurveModel, rows: &[f64]) -> Option<Fit> {
+fn found(model: &CurveModel, rows: &[f64], most_evaluations: u32) -> Option<Fit> {
     let (nonlinear, rest) = rows.split_at_checked(model.nonlinear.len())?;
     let &[evaluations, sse, settled, ref linear @ ..] = rest else { return None };
     if !(rows.iter().all(|value| value.is_finite()) && evaluations > 0.0) {
@@ -152,6 +159,10 @@ fn found(model: &CurveModel, rows: &[f64]) -> Option<Fit> {
     for (p, value) in model.nonlinear.iter().zip(nonlinear).chain(model.linear.iter().zip(linear)) {
         parameters[*p] = *value;
     }
-    let status = if settled > 0.5 { Status::Converged } else { Status::MaxIterations };
+    let status = match settled > 0.5 {
+        true => Status::Converged,
+        false if evaluations as u32 >= most_evaluations => Status::MaxIterations,
+        false => Status::Stalled,
+    };
     Some(Fit { parameters, sse, iterations: evaluations as u32, ..Fit::failed(status) })
 }

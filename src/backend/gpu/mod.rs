@@ -42,7 +42,7 @@ mod plates;
 mod table_shape;
 pub mod timings;
 
-use super::{Backend, Digits, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
+use super::{Backend, Finish, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
@@ -127,16 +127,16 @@ impl Backend for Gpu {
 
     /// Descends on the device; models that [`fit_kernel::supports_descents`] declines (no nonlinear parameter at all, more
     /// than eight, more than four linear ones) are left to the CPU back end, and say so ([`Refit::F64`]).
-    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], digits: Digits) -> Result<Vec<Fit>> {
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], finish: Finish) -> Result<Vec<Fit>> {
         if !fit_kernel::supports_descents(settings.model.curve_model()) {
-            let mut fits = super::cpu::Cpu.descend(settings, curves, begins, digits)?;
+            let mut fits = super::cpu::Cpu.descend(settings, curves, begins, finish)?;
             for fit in fits.iter_mut().filter(|fit| fit.status.is_fitted()) {
                 fit.refit = Refit::F64;
             }
             return Ok(fits);
         }
         let kernel = fit_kernel::descent_kernel;
-        descents::descend(&self.device, &self.recorder, settings, curves, begins, digits, kernel)
+        descents::descend(&self.device, &self.recorder, settings, curves, begins, finish, kernel)
     }
 
     fn surfaces_a_call(&self) -> usize {
