@@ -40,7 +40,9 @@ fn synergy(criterion: &mut Criterion) {
     ] {
         for (effort, of) in [(Effort::Data, "data"), (Effort::Draw, "draw")] {
             group.bench_function(format!("{name} fit of {of}"), |b| {
-                b.iter(|| one_thread.install(|| fit_surfaces(surface, &items, &margins, fit.max_iterations, effort)));
+                b.iter(|| {
+                    one_thread.install(|| fit_surfaces(surface, &items, &margins, fit.max_iterations, effort, &Cpu))
+                });
             });
         }
     }

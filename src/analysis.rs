@@ -132,10 +132,12 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Share of the curve fits that a certificate in f64 changed; `None` where no GPU fitted.
+    /// Share of the fits of curves and surfaces that a certificate in f64 changed; `None` where no GPU fitted.
     pub fn refitted_share(&self, backend: &dyn Backend) -> Option<f64> {
-        let fitted = self.fits.iter().filter(|f| f.status.is_fitted()).count();
-        let changed = self.fits.iter().filter(|f| f.refit != Refit::None).count();
+        let surfaces = self.scores.iter().flat_map(|score| score.interactions.iter().map(|surface| &surface.fit));
+        let all = self.fits.iter().chain(surfaces);
+        let fitted = all.clone().filter(|f| f.status.is_fitted()).count();
+        let changed = all.filter(|f| f.refit != Refit::None).count();
         (backend.name() != "cpu" && fitted > 0).then(|| changed as f64 / fitted as f64)
     }
 }

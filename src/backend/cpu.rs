@@ -1,6 +1,6 @@
 //! The CPU back end: f64, blocks of curves over the thread pool, lanes within a block. The reference.
 
-use super::{Backend, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
+use super::{Backend, Finish, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch, SurfacePoint};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::block::{continue_block, fit_block};
@@ -14,9 +14,16 @@ use std::array::from_fn;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Curves handed to a thread at a time: enough to keep lanes full and to share the tables of starts, few enough to
-/// share the work.
+/// Curves handed to a thread at a time, at most: few enough to stay in its cache.
 const BLOCK: usize = 2048;
+/// And at least: enough to keep lanes full and to share the tables of starts.
+const LEAST_BLOCK: usize = 256;
+/// Blocks a thread, where there are so many curves: none waits long for the last one.
+const BLOCKS_A_THREAD: usize = 4;
+/// Matrices evaluated together, at least and at most.
+const MATRICES: (usize, usize) = (32, 1024);
+/// Surfaces fitted together: enough to fill the lanes, few enough to share the work.
+const SURFACES: usize = 24;
 /// Curves side by side: two AVX2 registers or one AVX-512 register of f64.
 const LANES: usize = 8;
 
@@ -50,6 +57,18 @@ impl Backend for Cpu {
         Ok(over_blocks(curves.len(), |range| set.run(Fits { curves, range, settings })))
     }
 
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], _: Finish) -> Result<Vec<Fit>> {
+        Ok(descend_from(settings, curves, begins).into_iter().map(|(fit, _)| fit).collect())
+    }
+
+    fn surfaces_a_call(&self) -> usize {
+        SURFACES
+    }
+
+    fn matrices_a_call(&self, matrices: usize) -> usize {
+        a_part(matrices, MATRICES.0, MATRICES.1)
+    }
+
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {
         Ok(score(Usual, surfaces))
     }
@@ -74,11 +93,20 @@ pub(crate) fn descend_from(settings: &FitSettings, curves: &CurveSet, begins: &[
     over_blocks(curves.len(), |range| set.run(Continued { curves, range, settings, begins }))
 }
 
-/// Runs `work` over blocks of curves, in parallel; results in order.
+/// Runs `work` over blocks of curves, in parallel; results in order. Where blocks are cut changes no result.
 fn over_blocks<T: Send>(n: usize, work: impl Fn(Range<usize>) -> Vec<T> + Sync + Send) -> Vec<T> {
-    let blocks: Vec<Range<usize>> = (0..n).step_by(BLOCK).map(|from| from..(from + BLOCK).min(n)).collect();
+    let block = a_part(n, LEAST_BLOCK, BLOCK);
+    let blocks: Vec<Range<usize>> = (0..n).step_by(block).map(|from| from..(from + block).min(n)).collect();
     let results: Vec<Vec<T>> = blocks.into_par_iter().map(&work).collect();
     results.into_iter().flatten().collect()
+}
+
+/// Parts of a list that keep all threads busy.
+fn a_part(n: usize, least: usize, most: usize) -> usize {
+    match rayon::current_num_threads() {
+        1 => most,
+        threads => n.div_ceil(threads * BLOCKS_A_THREAD).clamp(least, most),
+    }
 }
 
 struct Fits<'a> {

@@ -90,6 +90,17 @@ pub struct SpatialPoint {
     pub own: f64,
 }
 
+/// What is to become of a descent that single precision made. In f64 there is no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Nothing: one of many beginnings, wherever it got in the evaluations that it was given.
+    AsItIs,
+    /// One draw of many: one that did not settle at a minimum is made anew in f64.
+    Settled,
+    /// A point estimate: f64 has the last word.
+    Certified,
+}
+
 /// Where the numbers are computed.
 pub trait Backend: Send + Sync {
     /// `cpu` or `gpu`.
@@ -107,6 +118,15 @@ pub trait Backend: Send + Sync {
     }
     /// Fits every curve; the result is in the order of the curves.
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>>;
+    /// Descends from given nonlinear parameters, in the model's units, those of each curve one after the other: how
+    /// surfaces are fitted, for whose beginnings the drugs' own curves are better than a table of starts.
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], finish: Finish) -> Result<Vec<Fit>>;
+    /// How many surfaces are best fitted together.
+    fn surfaces_a_call(&self) -> usize;
+    /// How many of so many matrices are best evaluated together: threads share them out, a device wants all.
+    fn matrices_a_call(&self, matrices: usize) -> usize {
+        matrices.max(1)
+    }
     /// Expected viabilities by the usual models ([`crate::model::reference::Usual`]), in the order of the points.
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>>;
     /// What the other models rest on ([`crate::model::reference::Further`]), in the order of the points.

@@ -68,8 +68,7 @@ pub fn bench_synergy(matrices: usize, seed: u64) -> Result<SynergyBench> {
     let items: Vec<_> = designs.iter().map(|design| (design, design.observed())).collect();
     let margins = fit_margins(&items, &fit, &Cpu)?;
     let surface = |surface: Surface, effort: Effort| -> Result<()> {
-        fit_surfaces(surface, &items, &margins, fit.max_iterations, effort);
-        Ok(())
+        fit_surfaces(surface, &items, &margins, fit.max_iterations, effort, &Cpu).map(drop)
     };
     type Work<'a> = (&'a str, Box<dyn Fn() -> Result<()> + 'a>);
     let work: Vec<Work> = vec![

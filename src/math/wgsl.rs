@@ -7,6 +7,9 @@ use std::fmt::Write;
 
 /// Largest exponent of e in single precision, with some room: see [`Scalar::exp`](super::Scalar::exp).
 const LARGEST_EXPONENT: &str = "85.0f";
+/// As far below zero exponents go: what is left, 3e-33, has quotients, and may be multiplied with a small share, before it is
+/// no longer a normal number, which devices take for zero.
+const LEAST_EXPONENT: &str = "-75.0f";
 /// The smallest normal number: logarithms saturate there.
 const SMALLEST: &str = "1.17549435e-38f";
 
@@ -39,7 +42,7 @@ pub fn function(name: &str, arguments: &str, result: &str, inputs: &[String], pr
         };
         let mut print_logistic = |source: &mut String, z: &str| {
             *logistics.entry(z.to_owned()).or_insert_with(|| {
-                let _ = writeln!(source, "    let e{n} = exp(-min(abs({z}), {LARGEST_EXPONENT}));");
+                let _ = writeln!(source, "    let e{n} = exp(max(-abs({z}), {LEAST_EXPONENT}));");
                 let _ = writeln!(source, "    let i{n} = 1.0f / (1.0f + e{n});");
                 n
             })
@@ -51,7 +54,7 @@ pub fn function(name: &str, arguments: &str, result: &str, inputs: &[String], pr
             Op::Mul(a, b) => line(format!("{} * {}", at(a), at(b))),
             Op::Div(a, b) => line(format!("{} / {}", at(a), at(b))),
             Op::Neg(a) => line(format!("-({})", at(a))),
-            Op::Exp(a) => line(format!("exp(clamp({}, -{LARGEST_EXPONENT}, {LARGEST_EXPONENT}))", at(a))),
+            Op::Exp(a) => line(format!("exp(clamp({}, {LEAST_EXPONENT}, {LARGEST_EXPONENT}))", at(a))),
             Op::Ln(a) => line(format!("log(max({}, {SMALLEST}))", at(a))),
             Op::Sqrt(a) => line(format!("sqrt({})", at(a))),
             Op::Sin(a) => line(format!("sin({})", at(a))),

@@ -4,15 +4,13 @@
 use super::design::{Design, Responses};
 use super::margins::Margin;
 use super::profile::{Profile, Walk, walk};
-use crate::backend::cpu::descend_from;
+use crate::backend::{Backend, Finish};
 use crate::fit::inference::infer_with;
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::model::{Axis, LN_DOSE_ZERO, ModelId, Starts, SurfaceModel, braid, effective_dose, musyc};
 use crate::screen::dose_matrix::{Curve, CurveKey, CurvePoint};
 use rayon::prelude::*;
 
-/// Items fitted together: enough to fill the lanes, few enough to share the work.
-const TOGETHER: usize = 24;
 /// A single drug's slope, as a beginning: those of noisy margins are often steps.
 const SLOPES: (f64, f64) = (0.5, 1.8);
 /// What a drug does of what both do, as a beginning, and that times this.
@@ -293,27 +291,27 @@ fn alone(margin: &Margin, design: &Design, k: usize) -> [f64; 3] {
     }
 }
 
-/// The best beginnings of each item after `iterations` evaluations, at most `kept` of them, best first:
+/// The best beginnings of each item after `settings.max_iterations` evaluations, at most `kept` of them, best first:
 /// (item, nonlinear parameters).
 fn heat(
+    backend: &dyn Backend,
     settings: &FitSettings,
     set: &CurveSet,
     contenders: &[(usize, Vec<f64>)],
-    iterations: u32,
     kept: usize,
-) -> Vec<(usize, Fit)> {
+    finish: Finish,
+) -> crate::Result<Vec<(usize, Fit)>> {
     let which: Vec<usize> = contenders.iter().map(|(item, _)| *item).collect();
     let begins: Vec<f64> = contenders.iter().flat_map(|(_, begin)| begin.iter().copied()).collect();
-    let settings = FitSettings { max_iterations: iterations, ..settings.clone() };
-    let fits = descend_from(&settings, &set.select(&which), &begins);
-    let mut ends: Vec<(usize, Fit)> = which.into_iter().zip(fits.into_iter().map(|(fit, _)| fit)).collect();
+    let fits = backend.descend(settings, &set.select(&which), &begins, finish)?;
+    let mut ends: Vec<(usize, Fit)> = which.into_iter().zip(fits).collect();
     let sse = |fit: &Fit| if fit.status.is_fitted() { fit.sse } else { f64::INFINITY };
     ends.sort_by(|a, b| a.0.cmp(&b.0).then(sse(&a.1).total_cmp(&sse(&b.1))));
     let mut best: Vec<(usize, Fit)> = Vec::new();
     for run in ends.chunk_by(|a, b| a.0 == b.0) {
         best.extend_from_slice(&run[..kept.min(run.len())]);
     }
-    best
+    Ok(best)
 }
 
 /// A surface fitted to one item.
@@ -331,17 +329,24 @@ pub struct Fitted {
     pub walks: Vec<Walk>,
 }
 
-/// Fits a surface to every item, on the CPU in f64; results in their order.
+/// Fits a surface to every item; results in their order. Walks along the parameters of interaction are in f64 on the CPU:
+/// every step of theirs begins where the last one ended, so that its certificate would cost what it costs itself.
+///
+/// # Errors
+/// Those of the back end.
 pub fn fit_surfaces(
     surface: Surface,
     items: &[(&Design, Responses)],
     margins: &[[Margin; 2]],
     max_iterations: u32,
     effort: Effort,
-) -> Vec<Fitted> {
+    backend: &dyn Backend,
+) -> crate::Result<Vec<Fitted>> {
     let model = surface.model_of_data();
     let nonlinear = &model.curve_model().nonlinear;
-    let settings = FitSettings::new(model);
+    let with_iterations = |max_iterations| FitSettings { max_iterations, ..FitSettings::new(model) };
+    let settings = with_iterations(max_iterations);
+    let finish = if effort == Effort::Data { Finish::Certified } else { Finish::Settled };
     let part = |(items, margins): (&[(&Design, Responses)], &[[Margin; 2]])| {
         let mut set = CurveSet::new();
         let mut contenders = Vec::new();
@@ -355,17 +360,17 @@ pub fn fit_surfaces(
         }
         let is_braid = surface.null_parameter().is_some();
         let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
-        let best = heat(&settings, &set, &contenders, iterations, kept);
+        let best = heat(backend, &with_iterations(iterations), &set, &contenders, kept, Finish::AsItIs)?;
         let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
         let beginnings = contenders;
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
-        let ends = heat(&settings, &set, &contenders, max_iterations, 1);
+        let ends = heat(backend, &settings, &set, &contenders, 1, finish)?;
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
         let delta_bic = match (effort, surface.null_parameter()) {
             (Effort::Data, Some(parameter)) => {
                 let found = fits.iter().enumerate().map(|(item, fit)| (item, begin(fit)));
                 let beginnings: Vec<(usize, Vec<f64>)> = beginnings.into_iter().chain(found).collect();
-                delta_bic(&settings, &set, &fits, parameter, beginnings)
+                delta_bic(backend, &set, &fits, parameter, model, beginnings)?
             }
             _ => vec![None; fits.len()],
         };
@@ -375,9 +380,8 @@ pub fn fit_surfaces(
                 (0..fits.len()).map(|item| strength * strength * spread(&set, item, &fits[item], model)).collect();
             set = with_prior(&set, &prior_weight);
             let begins: Vec<f64> = fits.iter().flat_map(&begin).collect();
-            let stabilised =
-                descend_from(&FitSettings { max_iterations, ..FitSettings::new(surface.model()) }, &set, &begins);
-            fits = stabilised.into_iter().map(|(fit, _)| fit).collect();
+            let settings = FitSettings { max_iterations, ..FitSettings::new(surface.model()) };
+            fits = backend.descend(&settings, &set, &begins, finish)?;
         }
         let walks = match effort {
             Effort::Data => walk(surface, &set, &mut fits),
@@ -392,21 +396,23 @@ pub fn fit_surfaces(
             fit.sse = (fit.sse - prior).max(0.0);
             fitted.push(Fitted { fit, prior, prior_weight, delta_bic, walks });
         }
-        fitted
+        Ok(fitted)
     };
-    let parts: Vec<Vec<Fitted>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
-    parts.concat()
+    let together = backend.surfaces_a_call();
+    let parts = items.par_chunks(together).zip(margins.par_chunks(together)).map(part);
+    Ok(parts.collect::<crate::Result<Vec<Vec<Fitted>>>>()?.concat())
 }
 
 /// How much lower the Bayesian information criterion of each fit is than with `parameter` held at 0.
 fn delta_bic(
-    settings: &FitSettings,
+    backend: &dyn Backend,
     set: &CurveSet,
     fits: &[Fit],
     parameter: usize,
+    model: ModelId,
     mut beginnings: Vec<(usize, Vec<f64>)>,
-) -> Vec<Option<f64>> {
-    let nonlinear = &settings.model.curve_model().nonlinear;
+) -> crate::Result<Vec<Option<f64>>> {
+    let nonlinear = &model.curve_model().nonlinear;
     let mut held = set.clone();
     held.held = vec![Some((parameter, 0.0)); fits.len()];
     // Every beginning and every fit, without the interaction: the null must not be worse for want of trying.
@@ -417,13 +423,13 @@ fn delta_bic(
     }
     beginnings.sort_by_key(|(item, _)| *item);
     beginnings.dedup();
-    let nulls = heat(settings, &held, &beginnings, settings.max_iterations, 1);
+    let nulls = heat(backend, &FitSettings::new(model), &held, &beginnings, 1, Finish::Certified)?;
     let of = |(item, (fit, (_, null))): (usize, (&Fit, (usize, Fit)))| {
         let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
         let difference = n * (null.sse / fit.sse).ln() - n.ln();
         (fit.status.is_fitted() && null.status.is_fitted()).then_some(difference).filter(|d| d.is_finite())
     };
-    fits.iter().zip(nulls).enumerate().map(of).collect()
+    Ok(fits.iter().zip(nulls).enumerate().map(of).collect())
 }
 
 /// The variance of a single well about a fit: what the prior is measured in.

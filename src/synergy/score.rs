@@ -85,12 +85,28 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// Evaluates matrices with their responses, all fits of a kind in one batch. `slices` says which items get ZIP
-    /// slices though ZIP is not among the models.
+    /// Evaluates matrices with their responses. `slices` says which items get ZIP slices though ZIP is not among the
+    /// models. An item's evaluation does not depend on the others.
     ///
     /// # Errors
     /// Those of the back end.
-    pub fn evaluate(&self, items: &[(&Design, Responses)], slices: impl Fn(usize) -> bool) -> Result<Vec<Evaluation>> {
+    pub fn evaluate(
+        &self,
+        items: &[(&Design, Responses)],
+        slices: impl Fn(usize) -> bool + Sync,
+    ) -> Result<Vec<Evaluation>> {
+        let together = self.backend.matrices_a_call(items.len());
+        let parts = items.par_chunks(together).enumerate();
+        let parts = parts.map(|(part, items)| self.evaluate_together(items, |i| slices(part * together + i)));
+        Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// The same with all fits of a kind in one batch.
+    fn evaluate_together(
+        &self,
+        items: &[(&Design, Responses)],
+        slices: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Evaluation>> {
         let margins = fit_margins(items, self.fit, self.backend)?;
         let is_asked = |measured: Measured| self.models.iter().any(|model| model.measured() == measured);
         let zip = is_asked(Measured::Slices(Slices::FromFitted)) || is_asked(Measured::Smooth);
@@ -108,12 +124,12 @@ impl Evaluator<'_> {
         };
         let mut smooth = smooth.into_iter();
         let wanted = self.models.iter().filter_map(|model| model.surface());
-        let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = wanted
-            .map(|surface| {
-                let fits = fit_surfaces(surface, items, &margins, self.fit.max_iterations, self.effort);
-                (surface, fits.into_iter())
-            })
-            .collect();
+        let mut interactions: Vec<(Surface, std::vec::IntoIter<Fitted>)> = Vec::new();
+        for surface in wanted {
+            let iterations = self.fit.max_iterations;
+            let fits = fit_surfaces(surface, items, &margins, iterations, self.effort, self.backend)?;
+            interactions.push((surface, fits.into_iter()));
+        }
         let mut batch = SurfaceBatch::default();
         let mut alone = Vec::new();
         let mut observed_instead = vec![[false; 2]; items.len()];

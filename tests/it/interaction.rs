@@ -15,13 +15,13 @@ use isobole::synergy::margins::fit_margins;
 use isobole::synergy::{Margins, MatrixScore, SynergyModel};
 
 /// Numbers that look random: between `from` and `to`.
-fn uniform(trial: u64, place: u32, from: f64, to: f64) -> f64 {
+pub fn uniform(trial: u64, place: u32, from: f64, to: f64) -> f64 {
     let z = standard_normal(31, trial, 0, place);
     from + (to - from) * 0.5 * (1.0 + libm::erf(z / 2f64.sqrt()))
 }
 
 /// Parameters of a MuSyC surface over doses of 1e-9 to 1e-5 M; `ln_alpha` and `ln_gamma` within ± these.
-fn truth(trial: u64, ln_alpha: f64) -> [f64; 10] {
+pub fn truth(trial: u64, ln_alpha: f64) -> [f64; 10] {
     let at = |place, from, to| uniform(trial, place, from, to);
     let middle = 1e-7f64.ln();
     [
@@ -39,11 +39,11 @@ fn truth(trial: u64, ln_alpha: f64) -> [f64; 10] {
 }
 
 /// Doses of 10 levels, none included.
-fn doses() -> impl Iterator<Item = f64> + Clone {
+pub fn doses() -> impl Iterator<Item = f64> + Clone {
     std::iter::once(0.0).chain((0..9).map(|k| 1e-9 * 10f64.powf(0.5 * f64::from(k))))
 }
 
-fn ln(dose: f64) -> f64 {
+pub fn ln(dose: f64) -> f64 {
     if dose > 0.0 { dose.ln() } else { LN_DOSE_ZERO }
 }
 
@@ -300,7 +300,7 @@ fn sums_of_squares(matrices: &[DoseMatrix], surface: Surface) -> Vec<f64> {
     let designs: Vec<Design> = matrices.iter().map(Design::new).collect();
     let items: Vec<_> = designs.iter().map(|design| (design, design.observed())).collect();
     let margins = fit_margins(&items, &FitSettings::new(ModelId::Hill4), &Cpu).unwrap();
-    let fits = fit_surfaces(surface, &items, &margins, 100, Effort::Data);
+    let fits = fit_surfaces(surface, &items, &margins, 100, Effort::Data, &Cpu).unwrap();
     let pure = |m: &DoseMatrix| m.cells.iter().map(|c| c.sum_of_squares).sum::<f64>();
     fits.iter().zip(matrices).map(|(fitted, m)| fitted.fit.sse + pure(m)).collect()
 }

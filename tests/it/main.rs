@@ -29,6 +29,7 @@ mod report;
 mod resistance;
 mod simulate;
 mod streaming;
+mod surfaces_on_the_device;
 mod synergy;
 mod synergy_designs;
 mod synergy_models;

@@ -360,7 +360,7 @@ fn resample(matrices: &[DoseMatrix], scores: &mut [MatrixScore], models: &[Syner
     add_intervals(scores, matrices, &screen, models, Margins::Fitted, &fit, resampling, &Cpu).unwrap();
 }
 
-fn named_blocks() -> Screen {
+pub fn named_blocks() -> Screen {
     let mut screen = Screen::default();
     for block in 0..400 {
         screen.blocks.intern(&format!("block {block}"));

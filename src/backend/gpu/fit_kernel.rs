@@ -1,4 +1,4 @@
-//! The fitting kernel of a model, put together: the hand-written loops of `shaders/lm.wgsl`, and before them the
+//! The fitting kernels of a model, put together: the hand-written loops of `shaders/lm*.wgsl`, and before them the
 //! arithmetic, recorded from the Rust that the CPU runs (the model's recorded response, [`Sums::solve`], [`step`]).
 //!
 //! Everything is scalars with names, in structures without arrays, and the loop over the points is written out up to
@@ -6,7 +6,8 @@
 //! and made the kernel before this one tens of times slower.
 
 use super::device::{GROUP, Kernel};
-use super::fit_text::{Group, of_parameters, over_points};
+use super::fit_text::{Group, from_beginnings, of_parameters, over_points, over_starts};
+use super::table_shape::TableShape;
 use crate::fit::factor::triangle;
 use crate::fit::scan::{Scan, cost_of_box};
 use crate::fit::step::{DAMPING_ACCEPTED, DAMPING_REJECTED, FIRST_DAMPING, FREE_DAMPING, Room, Stand, step};
@@ -20,13 +21,21 @@ use std::fmt::Write;
 
 /// Points in registers at most: beyond, they are read from memory in each pass.
 const UNROLLED: usize = 16;
-/// Parameters that a kernel is generated for, at most. Beyond three nonlinear ones there are no second derivatives, and
-/// Gauss–Newton steps in single precision get lost in flat valleys: of biphasic fits a quarter ended above the CPU's.
+/// Parameters of a kernel that begins at starts of its own, at most. Beyond three nonlinear ones there are no second
+/// derivatives, and Gauss–Newton steps in single precision get lost in flat valleys: of biphasic fits a quarter ended above
+/// the CPU's.
 const MOST_NONLINEAR: usize = 3;
 const MOST_LINEAR: usize = 4;
+/// Nonlinear parameters of a kernel whose beginnings are given, at most: those of MuSyC with its cooperativities. The text
+/// of a step grows with their cube.
+const MOST_NONLINEAR_OF_SURFACES: usize = 8;
 /// A descent in single precision ends when the next step is predicted to lower the sum of squares by less than this
 /// share of the residual variance, and takes that step: what is left then is for f64.
 const OFFSET: f64 = 1e-4;
+/// The same of descents from given parameters, most of which f64 does not continue: Gauss–Newton steps along a valley
+/// promise little, each of many. With 1e-4 one draw in ten ended above f64's by a hundred-thousandth, with 1e-6 one in three
+/// did not settle at all.
+const OFFSET_OF_DESCENTS: f64 = 1e-5;
 /// Residuals of 3e-7 of a response of 1 are rounding in f32.
 const ROUNDING: f64 = 1e-13;
 /// Damping stays above what single precision resolves beside a diagonal of 1.
@@ -35,13 +44,18 @@ const LEAST_DAMPING: f64 = 1e-6;
 const LAST_DAMPING: f64 = 1e4;
 /// Evaluations a descent, at most: neighbours wait for the slowest fit, which f64 continues with less waste.
 const MOST_EVALUATIONS: u32 = 40;
+/// The same of surfaces, whose draws f64 does not continue.
+const MOST_EVALUATIONS_OF_DESCENTS: u32 = 60;
+/// Rounds of loops of one invocation, all loops together.
+const MOST_ROUNDS: u32 = 65_000;
 
-/// Floats of a table in front of the parameters' boxes: points, starts, total weight.
-pub const HEADER: usize = 3;
 /// Fits of one invocation: what is read of a start serves all of them. `lm.wgsl` is written for four.
 pub const FITS: u32 = 4;
 /// Rows of input behind the responses: table and held parameter, and its value.
 pub const ROWS_BEHIND: usize = 2;
+/// Rows of output of a descent from given parameters between the nonlinear and the linear parameters: evaluations, sum of
+/// squares, whether it settled.
+pub const ROWS_OF_DESCENTS: usize = 3;
 /// `table * HELD + held parameter + 1` is one number of input.
 pub const HELD: usize = 16;
 
@@ -59,77 +73,28 @@ pub fn supports(model: &CurveModel) -> bool {
         && wgsl::can_be_printed(&separated.program)
 }
 
+/// Whether the device can descend from given parameters with this model.
+pub fn supports_descents(model: &CurveModel) -> bool {
+    let separated = &model.separated;
+    !model.polished
+        && (1..=MOST_NONLINEAR_OF_SURFACES).contains(&separated.nonlinear)
+        && separated.linear <= MOST_LINEAR
+        && wgsl::can_be_printed(&separated.program)
+}
+
 /// Evaluations of one descent at most, where the settings say so many.
 pub fn most_evaluations(max_iterations: u32) -> u32 {
     max_iterations.min(MOST_EVALUATIONS)
 }
 
-/// How the table of a layout is laid out, in floats: [`HEADER`], counts of starts by nonlinear parameter, boxes,
-/// points, and the starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TableShape {
-    /// Nonlinear parameters.
-    pub nonlinear: usize,
-    /// Linear parameters.
-    pub linear: usize,
-    /// Floats a point: the columns that follow from it, and the square root of its weight.
-    pub point: usize,
-    /// Orthonormal columns a start that differ between starts, and the constant part where there is one.
-    pub width: usize,
-    /// The first of the columns that differ: 1 where all starts have the first one in common.
-    pub first: usize,
-    /// Points, padded.
-    pub points: usize,
+/// The same of a descent from given parameters, over so many points. Gauss–Newton steps are many; software adapters end
+/// every loop after 65,535 rounds of all loops of an invocation together.
+pub fn most_evaluations_of_descents(max_iterations: u32, points: usize) -> u32 {
+    let rounds = 2 * points as u32 + 1;
+    max_iterations.min(MOST_EVALUATIONS_OF_DESCENTS).min((MOST_ROUNDS / rounds).saturating_sub(1)).max(1)
 }
 
-impl TableShape {
-    /// Of a model's tables for so many points.
-    pub fn new(model: &CurveModel, points: usize) -> Self {
-        let separated = &model.separated;
-        let constant = has_constant(separated);
-        let first = usize::from(separated.shares && !constant);
-        Self {
-            nonlinear: separated.nonlinear,
-            linear: separated.linear,
-            point: model.kernel.point_columns() + 1,
-            width: separated.linear - first + usize::from(constant),
-            first,
-            points,
-        }
-    }
-
-    /// Where the counts of starts are.
-    pub fn counts(&self) -> usize {
-        HEADER
-    }
-
-    /// Where the boxes are: lower then upper ends of the nonlinear, then of the linear parameters.
-    pub fn bounds(&self) -> usize {
-        self.counts() + self.nonlinear
-    }
-
-    /// Where the points are.
-    pub fn points_at(&self) -> usize {
-        self.bounds() + 2 * (self.nonlinear + self.linear)
-    }
-
-    /// Where the starts are.
-    pub fn starts_at(&self) -> usize {
-        self.points_at() + self.points * self.point
-    }
-
-    /// Floats of a start: nonlinear parameters, figures, columns point by point.
-    pub fn start(&self) -> usize {
-        self.nonlinear + Scan::figures(self.linear) + self.width * self.points
-    }
-
-    /// Floats of a table with so many starts.
-    pub fn floats(&self, starts: usize) -> usize {
-        self.starts_at() + starts * self.start()
-    }
-}
-
-fn has_constant(separated: &Separated) -> bool {
+pub(super) fn has_constant(separated: &Separated) -> bool {
     !is_zero(separated, Separated::CONSTANT)
 }
 
@@ -184,16 +149,35 @@ impl Terms {
     }
 }
 
-/// The kernel that fits a model to curves of `points` points (padded).
+/// Where descents begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginnings {
+    /// At the best start of a table.
+    Scanned,
+    /// Where the input says.
+    Given,
+}
+
+/// The kernel that fits a model to curves of `points` points (padded), from the best of its starts.
 pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
+    assemble(model, points, Beginnings::Scanned)
+}
+
+/// The kernel that descends from given parameters, for any number of points: matrices have so many that they would not
+/// stay in registers, and one text compiles once.
+pub fn descent_kernel(model: &CurveModel) -> Kernel {
+    assemble(model, 0, Beginnings::Given)
+}
+
+fn assemble(model: &CurveModel, points: usize, beginnings: Beginnings) -> Kernel {
     let separated = &model.separated;
     let (k, c) = (separated.nonlinear, separated.linear);
     let (of_linear, of_nonlinear) = (triangle(c, 0), triangle(k, 0));
     let columns = model.kernel.point_columns();
     let shape = TableShape::new(model, points);
-    let unrolled = points <= UNROLLED;
+    let is_scanned = beginnings == Beginnings::Scanned;
+    let unrolled = is_scanned && points <= UNROLLED;
     let terms = Terms::new(separated);
-    let constant = has_constant(separated);
     // The recorded response, with what follows from the point alone as its first inputs.
     let point_inputs = crate::model::curve_model::POINT_INPUTS;
     let (_, response) = separated.program.split(|i| i < point_inputs);
@@ -222,9 +206,6 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         &[("gradient", k), ("cross", k * c), ("pull", k * c), ("normal", of_nonlinear), ("bend", of_nonlinear)],
     );
     let moved = Group::new("Move", &[("t", k), ("promise", 1)]);
-    let along = Group::new("Along", &[("a", shape.width)]);
-    let vectors = Group::new("Vectors", &[("u", shape.width)]);
-    let figures = Group::new("Figures", &[("f", Scan::figures(c))]);
 
     let mut source = String::new();
     for (name, value) in [
@@ -234,7 +215,7 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         ("FREE_DAMPING", FREE_DAMPING),
         ("LEAST_DAMPING", LEAST_DAMPING),
         ("LAST_DAMPING", LAST_DAMPING),
-        ("OFFSET", OFFSET),
+        ("OFFSET", if is_scanned { OFFSET } else { OFFSET_OF_DESCENTS }),
         ("ROUNDING", ROUNDING),
         ("COMMON", shape.first as f64),
     ] {
@@ -395,7 +376,47 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
     let arguments = "theta: Theta, bounds: Bounds, c: Solved, s: Slopes, damping: f32";
     let step_source = moved.function("take_step", arguments, &names, program);
 
-    // The sum of squares at a start.
+    for group in [&theta, &bounds, &point, &early_basis, &basis_sums, &solved, &early_slopes, &slope_sums, &slopes] {
+        source += &group.declare();
+    }
+    source += &moved.declare();
+    for loader in [theta.loader("load_theta"), bounds.loader("load_bounds"), point.loader("load_point")] {
+        source += &loader;
+    }
+    for function in [early_source, late_source, solve_source, early_slopes_source, late_slopes_source] {
+        source += &function;
+    }
+    source += &slopes_source;
+    source += &step_source;
+    source += &over_points(&shape, unrolled);
+    source += &of_parameters(model, &bounds, k);
+    match beginnings {
+        Beginnings::Scanned => {
+            source += &start_cost(separated, &shape, &bounds);
+            source += &over_starts(&shape, unrolled);
+            source += include_str!("../../../shaders/lm.wgsl");
+            source += include_str!("../../../shaders/lm_scan.wgsl");
+        }
+        Beginnings::Given => {
+            source += &from_beginnings(k, c);
+            source += include_str!("../../../shaders/lm.wgsl");
+            source += include_str!("../../../shaders/lm_from.wgsl");
+        }
+    }
+    let name = match beginnings {
+        Beginnings::Scanned => format!("lm_{}_{:p}_{}", model.name, model, if unrolled { points } else { 0 }),
+        Beginnings::Given => format!("lm_from_{}_{:p}", model.name, model),
+    };
+    Kernel { name, source }
+}
+
+/// The sum of squares at a start, and what is read of a start for it.
+fn start_cost(separated: &Separated, shape: &TableShape, bounds: &Group) -> String {
+    let (k, c) = (separated.nonlinear, separated.linear);
+    let (of_linear, constant) = (triangle(c, 0), has_constant(separated));
+    let along = Group::new("Along", &[("a", shape.width)]);
+    let vectors = Group::new("Vectors", &[("u", shape.width)]);
+    let figures = Group::new("Figures", &[("f", Scan::figures(c))]);
     let names = [along.of("a"), figures.of("f"), bounds.of("bounds"), vec!["square".into(), "level".into()]].concat();
     let program = record(&names, |inputs| {
         let (products, figure) = (inputs.take(shape.width), inputs.take(figures.fields.len()));
@@ -422,28 +443,10 @@ pub fn kernel(model: &CurveModel, points: usize) -> Kernel {
         vec![sum + cost_of_box(share, &all, |n| figure[n], &lower, &upper, room)]
     });
     let arguments = "a: Along, f: Figures, bounds: Bounds, square: f32, level: f32";
-    let cost_source = wgsl::function("start_cost", arguments, "f32", &names, &program);
-
-    for group in [&theta, &bounds, &point, &early_basis, &basis_sums, &solved, &early_slopes, &slope_sums, &slopes] {
+    let cost = wgsl::function("start_cost", arguments, "f32", &names, &program);
+    let mut source = String::new();
+    for group in [&along, &vectors, &figures] {
         source += &group.declare();
     }
-    for group in [&moved, &along, &vectors, &figures] {
-        source += &group.declare();
-    }
-    for loader in [theta.loader("load_theta"), bounds.loader("load_bounds"), point.loader("load_point")] {
-        source += &loader;
-    }
-    source += &figures.loader("load_figures");
-    source += &vectors.loader("load_vectors");
-    for function in [early_source, late_source, solve_source, early_slopes_source, late_slopes_source] {
-        source += &function;
-    }
-    for function in [slopes_source, step_source, cost_source] {
-        source += &function;
-    }
-    source += &over_points(&shape, unrolled);
-    source += &of_parameters(model, &bounds, k);
-    source.push_str(include_str!("../../../shaders/lm.wgsl"));
-    let name = format!("lm_{}_{:p}_{}", model.name, model, if unrolled { points } else { 0 });
-    Kernel { name, source }
+    source + &figures.loader("load_figures") + &vectors.loader("load_vectors") + &cost
 }

@@ -1,7 +1,8 @@
 //! The text of the fitting kernel that is neither recorded nor the same for all models: structures of scalars, loops
 //! over the points, and what is done parameter by parameter.
 
-use super::fit_kernel::TableShape;
+use super::fit_kernel::{ROWS_BEHIND, ROWS_OF_DESCENTS};
+use super::table_shape::TableShape;
 use crate::math::program::{Program, Recorded};
 use crate::math::{Scalar, wgsl};
 use crate::model::CurveModel;
@@ -53,14 +54,14 @@ impl Group {
     }
 }
 
-/// The passes over the points of a fit, written out or as loops.
+/// A pass over the points: name, what it sums up, arguments, what is done at a point. There, P stands for the point, Y of
+/// a curve for its response, U for the columns of a start.
+type Pass<'a> = (&'a str, &'a str, String, &'a str);
+
+/// The passes over the points of a fit, written out or as loops, and what they read.
 pub fn over_points(shape: &TableShape, unrolled: bool) -> String {
     let mut source = String::new();
-    let (width, point, points) = (shape.width, shape.point, shape.points);
-    let sums = (0..width).map(|i| format!("a.a{i} + u.u{i} * y"));
-    let sums = if width == 0 { "0.0f".into() } else { sums.collect::<Vec<_>>().join(", ") };
-    let _ = writeln!(source, "fn add_along(a: Along, u: Vectors, y: f32) -> Along {{ return Along({sums}); }}");
-    source += "struct Four { a: Along, b: Along, c: Along, d: Along, }\n";
+    let (point, points) = (shape.point, shape.points);
     if unrolled {
         let all = |text: &dyn Fn(usize) -> String| (0..points).map(text).collect::<String>();
         let _ = writeln!(source, "struct Points {{ {}}}", all(&|n| format!("p{n}: Point, ")));
@@ -74,18 +75,38 @@ pub fn over_points(shape: &TableShape, unrolled: bool) -> String {
         source +=
             "struct Responses { fit: u32, }\nfn load_responses(fit: u32) -> Responses { return Responses(fit); }\n";
     }
-    // In these, P stands for a point, Y of a curve for its response there, U for the columns of a start there.
+    let of_fit = "points: Points, a: Responses";
+    let passes: [Pass<'_>; 2] = [
+        ("sum_basis", "BasisSums", format!("{of_fit}, e: EarlyBasis"), "s = add_basis(s, e, P, Y_a)"),
+        ("sum_slopes", "SlopeSums", format!("{of_fit}, e: EarlySlopes"), "s = add_slopes(s, e, P, Y_a)"),
+    ];
+    source + &written(&passes, shape, unrolled)
+}
+
+/// The passes over the points that the scan of the starts makes.
+pub fn over_starts(shape: &TableShape, unrolled: bool) -> String {
+    let mut source = String::new();
+    let sums = (0..shape.width).map(|i| format!("a.a{i} + u.u{i} * y"));
+    let sums = if shape.width == 0 { "0.0f".into() } else { sums.collect::<Vec<_>>().join(", ") };
+    let _ = writeln!(source, "fn add_along(a: Along, u: Vectors, y: f32) -> Along {{ return Along({sums}); }}");
+    source += "struct Four { a: Along, b: Along, c: Along, d: Along, }\n";
     let four = ["s.a = add_along(s.a, U, Y_a)", "s.b = add_along(s.b, U, Y_b)", "s.c = add_along(s.c, U, Y_c)"];
     let four = format!("{}; s.d = add_along(s.d, U, Y_d)", four.join("; "));
     let of_fit = "points: Points, a: Responses";
-    for (name, result, arguments, one) in [
-        ("sum_basis", "BasisSums", format!("{of_fit}, e: EarlyBasis"), "s = add_basis(s, e, P, Y_a)"),
-        ("sum_slopes", "SlopeSums", format!("{of_fit}, e: EarlySlopes"), "s = add_slopes(s, e, P, Y_a)"),
+    let passes: [Pass<'_>; 4] = [
         ("sum_level", "f32", format!("{of_fit}, scale: f32"), "s += Y_a * P.w0 * scale"),
         ("sum_square", "f32", format!("{of_fit}, level: f32"), "s += (Y_a - P.w0 * level) * (Y_a - P.w0 * level)"),
         ("sum_along", "Along", "a: Responses, at: u32".into(), "s = add_along(s, U, Y_a)"),
         ("sum_four", "Four", "a: Responses, b: Responses, c: Responses, d: Responses, at: u32".into(), &four),
-    ] {
+    ];
+    source + &written(&passes, shape, unrolled)
+}
+
+fn written(passes: &[Pass<'_>], shape: &TableShape, unrolled: bool) -> String {
+    let mut source = String::new();
+    let (width, point, points) = (shape.width, shape.point, shape.points);
+    for (name, result, arguments, one) in passes {
+        let one = *one;
         let _ = writeln!(source, "fn {name}({arguments}) -> {result} {{\n    var s = {result}();");
         let curves = ["a", "b", "c", "d"];
         if unrolled {
@@ -117,6 +138,18 @@ pub fn over_points(shape: &TableShape, unrolled: bool) -> String {
         source += "    return s;\n}\n";
     }
     source
+}
+
+/// Beginnings read from the input, behind its first rows, and linear parameters written.
+pub fn from_beginnings(k: usize, c: usize) -> String {
+    let rows = (0..k).map(|i| format!("region(config.points + {}u, fit)", ROWS_BEHIND + i)).collect::<Vec<_>>();
+    let mut source = format!("fn beginning_of(fit: u32) -> Theta {{ return Theta({}); }}\n", rows.join(", "));
+    source += "fn write_linear(fit: u32, c: Solved) {\n";
+    for j in 0..c {
+        let _ =
+            writeln!(source, "    output[(EVALUATIONS_ROW + {}u) * config.n + fit] = c.c{j};", ROWS_OF_DESCENTS + j);
+    }
+    source + "}\n"
 }
 
 /// What the loops need of each parameter.

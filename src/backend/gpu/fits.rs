@@ -2,7 +2,8 @@
 //! answers continued in f64.
 
 use super::device::{Chunk, Device, GROUP, Kernel};
-use super::fit_kernel::{FITS, HEADER, HELD, ROWS_BEHIND, TableShape, most_evaluations};
+use super::fit_kernel::{FITS, HELD, ROWS_BEHIND, ROWS_OF_DESCENTS, most_evaluations, most_evaluations_of_descents};
+use super::table_shape::{HEADER, TableShape};
 use super::timings::Recorder;
 use crate::Result;
 use crate::backend::Backend;
@@ -19,11 +20,13 @@ use std::time::Instant;
 
 /// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
 /// many standard errors; otherwise it is polished.
-const CERTIFIED_SHIFT: f64 = 0.01;
+pub(super) const CERTIFIED_SHIFT: f64 = 0.01;
 /// Point counts are padded up to a multiple of this, so that a screen of ragged curves needs few dispatches.
 const POINT_STEP: usize = 4;
 /// Curves checked together on one thread.
 const BLOCK: usize = 2048;
+/// The same of surfaces, many of which have points of their own, all of which are compared.
+const BLOCK_OF_SURFACES: usize = 256;
 /// Whole numbers up to this are exact in f32: tables begin below it.
 const EXACT: usize = 1 << 24;
 /// Starts that the kernel takes to the end, at most.
@@ -33,47 +36,50 @@ const TABLES_REMEMBERED: usize = 8;
 
 /// Where a curve lies in the blocks.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     block: usize,
     index: usize,
 }
 
 /// Curves checked and sorted.
-struct Prepared {
-    blocks: Vec<Block>,
+pub(super) struct Prepared<'a> {
+    pub blocks: Vec<Block>,
     /// By padded number of points, then in the order of the blocks.
-    order: Vec<Place>,
+    pub order: Vec<Place>,
+    /// Nonlinear parameters to begin with, those of each curve one after the other; none where the kernel scans starts.
+    begins: Option<&'a [f64]>,
 }
 
-impl Prepared {
-    fn new(settings: &FitSettings, curves: &CurveSet) -> Self {
-        let starts: Vec<usize> = (0..curves.len()).step_by(BLOCK).collect();
-        let range = |from: usize| from..(from + BLOCK).min(curves.len());
+impl<'a> Prepared<'a> {
+    pub fn new(settings: &FitSettings, curves: &CurveSet, begins: Option<&'a [f64]>) -> Self {
+        let block = if begins.is_some() { BLOCK_OF_SURFACES } else { BLOCK };
+        let starts: Vec<usize> = (0..curves.len()).step_by(block).collect();
+        let range = |from: usize| from..(from + block).min(curves.len());
         let blocks: Vec<Block> = starts.into_par_iter().map(|from| Block::new(curves, range(from), settings)).collect();
         let places = |(block, b): (usize, &Block)| (0..b.curves.len()).map(move |index| Place { block, index });
-        let mut prepared = Self { order: blocks.iter().enumerate().flat_map(places).collect(), blocks };
-        let Self { blocks, order } = &mut prepared;
+        let mut prepared = Self { order: blocks.iter().enumerate().flat_map(places).collect(), blocks, begins };
+        let Self { blocks, order, .. } = &mut prepared;
         order.sort_by_key(|place| {
             padded(blocks[place.block].layouts[blocks[place.block].curves[place.index].layout].points())
         });
         prepared
     }
 
-    fn ready(&self, place: Place) -> (&Ready, &Layout) {
+    pub fn ready(&self, place: Place) -> (&Ready, &Layout) {
         let block = &self.blocks[place.block];
         let ready = &block.curves[place.index];
         (ready, &block.layouts[ready.layout])
     }
 
     /// Number of points of a curve, padded.
-    fn points(&self, place: Place) -> usize {
+    pub fn points(&self, place: Place) -> usize {
         padded(self.ready(place).1.points())
     }
 
     /// Cuts `range` of the order, all of one padded number of points, into chunks. Curves whose table of starts
     /// alone is too large for the device are left out.
-    fn batches(&self, model: &CurveModel, range: Range<usize>, shape: &TableShape, device: &Device) -> Vec<Batch> {
-        let unit = (shape.points + ROWS_BEHIND).max(shape.nonlinear + 1);
+    pub fn batches(&self, model: &CurveModel, range: Range<usize>, shape: &TableShape, device: &Device) -> Vec<Batch> {
+        let unit = self.rows(shape).max(self.rows_out(shape));
         let (units, floats) = (device.units_per_chunk(unit * size_of::<f32>()), device.floats_per_chunk().min(EXACT));
         let mut batches: Vec<Batch> = Vec::new();
         let mut current = Batch::default();
@@ -92,7 +98,8 @@ impl Prepared {
                 current.table = match known {
                     Some(number) => number,
                     None => {
-                        let size = 1 + shape.floats(layout.starts(model).1.iter().product());
+                        let starts = if self.begins.is_some() { 0 } else { layout.starts(model).1.iter().product() };
+                        let size = 1 + shape.floats(starts);
                         if size > floats {
                             continue;
                         }
@@ -114,9 +121,19 @@ impl Prepared {
         batches
     }
 
-    fn pack(&self, model: &CurveModel, batch: &Batch, shape: &TableShape, settings: &FitSettings) -> Chunk {
+    /// Rows of input.
+    fn rows(&self, shape: &TableShape) -> usize {
+        shape.points + ROWS_BEHIND + self.begins.map_or(0, |_| shape.nonlinear)
+    }
+
+    /// Rows of output.
+    pub fn rows_out(&self, shape: &TableShape) -> usize {
+        shape.nonlinear + self.begins.map_or(1, |_| ROWS_OF_DESCENTS + shape.linear)
+    }
+
+    pub fn pack(&self, model: &CurveModel, batch: &Batch, shape: &TableShape, settings: &FitSettings) -> Chunk {
         let n = batch.members.len();
-        let mut input = vec![0.0f32; (shape.points + ROWS_BEHIND) * n];
+        let mut input = vec![0.0f32; self.rows(shape) * n];
         input.par_chunks_mut(n).enumerate().for_each(|(row, region)| {
             for (slot, (place, table)) in region.iter_mut().zip(&batch.members) {
                 let (ready, layout) = self.ready(*place);
@@ -124,12 +141,17 @@ impl Prepared {
                     None if row < layout.points() => self.blocks[place.block].responses[ready.from + row] as f32,
                     None => 0.0,
                     Some(0) => (table * HELD + ready.fixed.map_or(0, |(p, _)| p + 1)) as f32,
-                    Some(_) => ready.fixed.map_or(0.0, |(_, value)| value) as f32,
+                    Some(1) => ready.fixed.map_or(0.0, |(_, value)| value) as f32,
+                    Some(behind) => {
+                        let i = behind - ROWS_BEHIND;
+                        let begin = self.begins.and_then(|all| all.get(ready.curve * shape.nonlinear + i).copied());
+                        layout.inner(model, model.nonlinear[i], begin.unwrap_or(0.0)) as f32
+                    }
                 };
             }
         });
         let tables: Vec<Vec<f32>> =
-            batch.tables.par_iter().map(|owner| table(model, self.ready(*owner).1, shape)).collect();
+            batch.tables.par_iter().map(|owner| self.table(model, self.ready(*owner).1, shape)).collect();
         let mut all = Vec::with_capacity(batch.floats);
         let mut at = tables.len();
         for table in &tables {
@@ -138,21 +160,53 @@ impl Prepared {
         }
         all.extend(tables.into_iter().flatten());
         let starts = settings.starts.max(model.descents).clamp(1, MOST_STARTS) as u32;
+        let (evaluations, fits) = match self.begins {
+            Some(_) => (most_evaluations_of_descents(settings.max_iterations, shape.points), 1),
+            None => (most_evaluations(settings.max_iterations), FITS),
+        };
         Chunk {
-            config: [n as u32, shape.points as u32, most_evaluations(settings.max_iterations), starts],
+            config: [n as u32, shape.points as u32, evaluations, starts],
             input,
             tables: all,
-            output: (shape.nonlinear + 1) * n,
-            groups: (n as u32).div_ceil(GROUP * FITS),
+            output: self.rows_out(shape) * n,
+            groups: (n as u32).div_ceil(GROUP * fits),
         }
+    }
+
+    /// The table of a layout, as [`TableShape`] lays it out.
+    fn table(&self, model: &CurveModel, layout: &Layout, shape: &TableShape) -> Vec<f32> {
+        if self.begins.is_some() {
+            return head(model, layout, shape, 0);
+        }
+        let (starts, counts) = layout.starts(model);
+        let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
+        let mut all = head(model, layout, shape, scan.len());
+        put(&mut all[shape.counts()..], scan.counts.iter().map(|c| *c as f64));
+        for (start, row) in all[shape.starts_at()..].chunks_exact_mut(shape.start()).enumerate() {
+            let k = shape.nonlinear;
+            put(row, scan.starts[start * k..(start + 1) * k].iter().copied());
+            let (figures, to) = row[k..].split_at_mut(Scan::figures(shape.linear));
+            match scan.figures_of(start) {
+                Some(values) => put(figures, values.iter().copied()),
+                // No sum of squares there is less than any other.
+                None => figures.fill(f32::INFINITY),
+            }
+            for column in 0..shape.width {
+                let from = scan.column(start, shape.first + column);
+                for (point, value) in from.iter().enumerate() {
+                    to[point * shape.width + column] = *value as f32;
+                }
+            }
+        }
+        all
     }
 }
 
 /// Curves of one dispatch.
 #[derive(Debug, Default)]
-struct Batch {
+pub(super) struct Batch {
     /// Each curve and the number of its table.
-    members: Vec<(Place, usize)>,
+    pub members: Vec<(Place, usize)>,
     /// For each table a curve that it belongs to.
     tables: Vec<Place>,
     /// Floats of all tables and of the list of where they begin.
@@ -165,47 +219,29 @@ fn padded(points: usize) -> usize {
     points.max(1).next_multiple_of(POINT_STEP)
 }
 
-/// The table of a layout, as [`TableShape`] lays it out.
-fn table(model: &CurveModel, layout: &Layout, shape: &TableShape) -> Vec<f32> {
-    let (starts, counts) = layout.starts(model);
-    let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
-    let (n, k) = (layout.points(), shape.nonlinear);
-    let mut all = vec![0.0f32; shape.floats(scan.len())];
-    let header: [f64; HEADER] = [n as f64, scan.len() as f64, layout.total_weight];
-    let put = |slots: &mut [f32], values: &mut dyn Iterator<Item = f64>| {
-        for (slot, value) in slots.iter_mut().zip(values) {
-            *slot = value as f32;
-        }
-    };
-    put(&mut all, &mut header.into_iter());
-    put(&mut all[shape.counts()..], &mut scan.counts.iter().map(|c| *c as f64));
+/// Numbers to the beginning of a table.
+fn put(slots: &mut [f32], values: impl Iterator<Item = f64>) {
+    for (slot, value) in slots.iter_mut().zip(values) {
+        *slot = value as f32;
+    }
+}
+
+/// A table with room for so many starts, filled but for them.
+fn head(model: &CurveModel, layout: &Layout, shape: &TableShape, starts: usize) -> Vec<f32> {
+    let n = layout.points();
+    let mut all = vec![0.0f32; shape.floats(starts)];
+    let header: [f64; HEADER] = [n as f64, starts as f64, layout.total_weight];
+    put(&mut all, header.into_iter());
     let of = |parameters: &[usize], values: &[f64]| parameters.iter().map(|p| values[*p]).collect::<Vec<f64>>();
     let nonlinear = [of(&model.nonlinear, &layout.lower), of(&model.nonlinear, &layout.upper)].concat();
     let linear = [of(&model.linear, &layout.lower), of(&model.linear, &layout.upper)].concat();
-    put(&mut all[shape.bounds()..], &mut nonlinear.into_iter().chain(linear));
+    put(&mut all[shape.bounds()..], nonlinear.into_iter().chain(linear));
     for point in 0..shape.points {
         // Padding repeats the last point, with weight 0.
         let from = point.min(n.saturating_sub(1));
         let weight = if point < n { layout.root_weight[point] } else { 0.0 };
         let columns = (0..shape.point - 1).map(|column| layout.columns[column * n + from]);
-        put(&mut all[shape.points_at() + point * shape.point..], &mut columns.chain([weight]));
-    }
-    let (head, rows) = all.split_at_mut(shape.starts_at());
-    debug_assert_eq!(head.len(), shape.starts_at());
-    for (start, row) in rows.chunks_exact_mut(shape.start()).enumerate() {
-        put(row, &mut scan.starts[start * k..(start + 1) * k].iter().copied());
-        let (figures, to) = row[k..].split_at_mut(Scan::figures(shape.linear));
-        match scan.figures_of(start) {
-            Some(values) => put(figures, &mut values.iter().copied()),
-            // No sum of squares there is less than any other.
-            None => figures.fill(f32::INFINITY),
-        }
-        for column in 0..shape.width {
-            let from = scan.column(start, shape.first + column);
-            for (point, value) in from.iter().enumerate() {
-                to[point * shape.width + column] = *value as f32;
-            }
-        }
+        put(&mut all[shape.points_at() + point * shape.point..], columns.chain([weight]));
     }
     all
 }
@@ -229,7 +265,7 @@ pub(super) fn fit(
     kernel: impl Fn(&CurveModel, usize) -> Kernel,
 ) -> Result<Vec<Fit>> {
     let since = Instant::now();
-    let prepared = Prepared::new(settings, curves);
+    let prepared = Prepared::new(settings, curves, None);
     recorder.record(|t| t.prepare_seconds += since.elapsed().as_secs_f64());
     let answers = answers(device, recorder, settings, curves.len(), &prepared, kernel)?;
     drop(prepared);
@@ -263,7 +299,7 @@ fn answers(
     recorder: &Recorder,
     settings: &FitSettings,
     curves: usize,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     kernel: impl Fn(&CurveModel, usize) -> Kernel,
 ) -> Result<Answers> {
     let model = settings.model.curve_model();

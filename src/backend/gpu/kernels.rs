@@ -139,6 +139,10 @@ mod tests {
                 validate(&fit_kernel::kernel(model.curve_model(), points));
             }
         }
+        for model in ModelId::surfaces() {
+            assert!(fit_kernel::supports_descents(model.curve_model()));
+            validate(&fit_kernel::descent_kernel(model.curve_model()));
+        }
         validate(&surfaces(Usual));
         validate(&surfaces(Further));
         for normalization in Normalization::ALL {

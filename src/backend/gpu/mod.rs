@@ -32,15 +32,17 @@
 //! CPU-second without the certificate, identifiable curves or all. Reads are what costs there, as it gathers lane by
 //! lane: with one fit an invocation it was 40,000.
 
+mod descents;
 pub mod device;
 pub mod fit_kernel;
 mod fit_text;
 mod fits;
 pub mod kernels;
 mod plates;
+mod table_shape;
 pub mod timings;
 
-use super::{Backend, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
+use super::{Backend, Finish, PlateBatch, SpatialBatch, SpatialPoint, SurfaceBatch};
 use crate::Result;
 use crate::config::{Normalization, SpatialCorrection};
 use crate::fit::{CurveSet, Fit, FitSettings, Refit};
@@ -48,6 +50,9 @@ use crate::model::reference::{FURTHER, Further, References, USUAL, Usual};
 use device::{AdapterSummary, Chunk, ChunkLimits, Device, GROUP};
 use std::ops::Range;
 use timings::{FitTimings, Recorder};
+
+/// Surfaces fitted together: some 70,000 descents, and host memory of a few hundred megabytes.
+const SURFACES: usize = 8192;
 
 /// A GPU.
 pub struct Gpu {
@@ -118,6 +123,24 @@ impl Backend for Gpu {
             return Ok(fits);
         }
         fits::fit(&self.device, &self.recorder, settings, curves, fit_kernel::kernel)
+    }
+
+    /// Descends on the device; models that [`fit_kernel::supports_descents`] declines (no nonlinear parameter at all, more
+    /// than eight, more than four linear ones) are left to the CPU back end, and say so ([`Refit::F64`]).
+    fn descend(&self, settings: &FitSettings, curves: &CurveSet, begins: &[f64], finish: Finish) -> Result<Vec<Fit>> {
+        if !fit_kernel::supports_descents(settings.model.curve_model()) {
+            let mut fits = super::cpu::Cpu.descend(settings, curves, begins, finish)?;
+            for fit in fits.iter_mut().filter(|fit| fit.status.is_fitted()) {
+                fit.refit = Refit::F64;
+            }
+            return Ok(fits);
+        }
+        let kernel = fit_kernel::descent_kernel;
+        descents::descend(&self.device, &self.recorder, settings, curves, begins, finish, kernel)
+    }
+
+    fn surfaces_a_call(&self) -> usize {
+        SURFACES
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {

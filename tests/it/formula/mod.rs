@@ -4,7 +4,7 @@ mod mistakes;
 mod nist;
 mod nist_fit;
 mod nist_higher;
-mod surface;
+pub mod surface;
 mod units;
 
 use isobole::math::{Dual, Lanes, Scalar};

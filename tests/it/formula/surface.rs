@@ -9,7 +9,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// Bliss, and a power of the product where both are there: `gamma` above 0 is synergy.
-const POWER: &str = r#"
+pub const POWER: &str = r#"
 name = "power_of_bliss"
 dose_unit = "uM"
 formula = """
