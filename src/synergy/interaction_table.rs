@@ -2,6 +2,7 @@
 
 use super::MatrixScore;
 use super::interaction::{Interaction, Surface};
+use super::profile::Profile;
 use super::table::keyed;
 use crate::model::{braid, musyc};
 use crate::report::table::Table;
@@ -66,25 +67,11 @@ impl Interaction {
 
     /// A parameter of interaction, as far as its profile tells it.
     fn told(&self, parameter: usize, row: Row, shown: impl Fn(f64) -> f64) -> Row {
-        let silent = Row { standard_error: None, ..row.clone() };
         let profiles = match &self.profiles {
             Ok(profiles) => profiles,
-            Err(reason) => return Row { reason: Some(reason), ..silent },
+            Err(reason) => return Row { standard_error: None, reason: Some(reason), ..row },
         };
-        let Some(profile) = profiles.iter().find(|profile| profile.parameter == parameter) else {
-            return Row { reason: Some("not_identified"), ..silent };
-        };
-        let interval = profile.interval.map(|end| end.map(&shown));
-        let [at_least, at_most] = profile.bounds.map(|end| end.map(&shown));
-        match interval {
-            [Some(_), Some(_)] => {
-                let reason = row.standard_error.is_none().then_some("unidentified");
-                Row { value: Some(shown(profile.best)), interval, reason, ..row }
-            }
-            [Some(_), None] => Row { bounds: [at_least, None], reason: Some("one_sided"), ..silent },
-            [None, Some(_)] => Row { bounds: [None, at_most], reason: Some("one_sided"), ..silent },
-            [None, None] => Row { reason: Some("not_identified"), ..silent },
-        }
+        told(row, profiles.iter().find(|profile| profile.parameter == parameter), shown)
     }
 
     /// MuSyC's `beta`; none where an effect that it is made of is not told.
@@ -114,6 +101,25 @@ impl Interaction {
     }
 }
 
+/// A parameter of interaction, as far as its profile tells it: a value where that has two ends, a bound where it has one.
+pub(super) fn told(row: Row, profile: Option<&Profile>, shown: impl Fn(f64) -> f64) -> Row {
+    let silent = Row { value: None, standard_error: None, ..row.clone() };
+    let Some(profile) = profile else {
+        return Row { reason: Some("not_identified"), ..silent };
+    };
+    let interval = profile.interval.map(|end| end.map(&shown));
+    let [at_least, at_most] = profile.bounds.map(|end| end.map(&shown));
+    match interval {
+        [Some(_), Some(_)] => {
+            let reason = row.standard_error.is_none().then_some("unidentified");
+            Row { value: Some(shown(profile.best)), interval, reason, ..row }
+        }
+        [Some(_), None] => Row { bounds: [at_least, None], reason: Some("one_sided"), ..silent },
+        [None, Some(_)] => Row { bounds: [None, at_most], reason: Some("one_sided"), ..silent },
+        [None, None] => Row { reason: Some("not_identified"), ..silent },
+    }
+}
+
 /// How many rows a matrix has.
 pub fn rows_of(score: &MatrixScore) -> usize {
     score.interactions.iter().map(|interaction| interaction.rows().len()).sum()
@@ -130,7 +136,7 @@ pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
         .flat_map(|score| score.interactions.iter().map(move |interaction| (score, interaction)))
         .flat_map(|(score, interaction)| interaction.rows().into_iter().map(move |row| (score, interaction, row)))
         .collect();
-    keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
+    let table = keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
         .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.name())))
         .code("status", all.iter().map(|(_, interaction, _)| Some(interaction.fit.status.name())))
         .code("fit_reason", all.iter().map(|(_, interaction, _)| interaction.fit.status.reason()))
@@ -138,13 +144,19 @@ pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
         .number(
             "sse",
             all.iter().map(|(_, interaction, _)| interaction.fit.status.is_fitted().then_some(interaction.fit.sse)),
-        )
-        .code("parameter", all.iter().map(|(.., row)| Some(row.parameter.clone())))
-        .number("value", all.iter().map(|(.., row)| row.value))
-        .number("se", all.iter().map(|(.., row)| row.standard_error))
-        .number("ci_low", all.iter().map(|(.., row)| row.interval[0]))
-        .number("ci_high", all.iter().map(|(.., row)| row.interval[1]))
-        .number("at_least", all.iter().map(|(.., row)| row.bounds[0]))
-        .number("at_most", all.iter().map(|(.., row)| row.bounds[1]))
-        .code("reason", all.iter().map(|(.., row)| row.reason))
+        );
+    with_rows(table, all.iter().map(|(.., row)| row))
+}
+
+/// Adds the columns of rows.
+pub(super) fn with_rows<'a>(table: Table, rows: impl Iterator<Item = &'a Row> + Clone) -> Table {
+    table
+        .code("parameter", rows.clone().map(|row| Some(row.parameter.clone())))
+        .number("value", rows.clone().map(|row| row.value))
+        .number("se", rows.clone().map(|row| row.standard_error))
+        .number("ci_low", rows.clone().map(|row| row.interval[0]))
+        .number("ci_high", rows.clone().map(|row| row.interval[1]))
+        .number("at_least", rows.clone().map(|row| row.bounds[0]))
+        .number("at_most", rows.clone().map(|row| row.bounds[1]))
+        .code("reason", rows.clone().map(|row| row.reason))
 }
