@@ -3,6 +3,7 @@
 
 use super::design::{Design, Responses};
 use super::margins::Margin;
+use super::nested_braid::{self, Criterion};
 use super::profile::{Profile, Walk, walk};
 use crate::backend::cpu::descend_from;
 use crate::fit::inference::infer_with;
@@ -212,9 +213,8 @@ pub struct Interaction {
     pub profiles: Result<Vec<Profile>, &'static str>,
     /// Dose pairs and single doses fitted.
     pub points: usize,
-    /// How much lower the Bayesian information criterion is than that of the surface without interaction, both without a
-    /// prior; where one parameter makes the difference.
-    pub delta_bic: Option<f64>,
+    /// What the Bayesian information criterion says of BRAID.
+    pub criterion: Criterion,
 }
 
 impl Interaction {
@@ -295,7 +295,7 @@ fn alone(margin: &Margin, design: &Design, k: usize) -> [f64; 3] {
 
 /// The best beginnings of each item after `iterations` evaluations, at most `kept` of them, best first:
 /// (item, nonlinear parameters).
-fn heat(
+pub(super) fn heat(
     settings: &FitSettings,
     set: &CurveSet,
     contenders: &[(usize, Vec<f64>)],
@@ -325,8 +325,8 @@ pub struct Fitted {
     pub prior: f64,
     /// Weight of the prior's point; 0 where there is none.
     pub prior_weight: f64,
-    /// See [`Interaction::delta_bic`].
-    pub delta_bic: Option<f64>,
+    /// See [`Interaction::criterion`].
+    pub criterion: Criterion,
     /// How the sum of squares rises about it, for each parameter of interaction; empty for draws and failed fits.
     pub walks: Vec<Walk>,
 }
@@ -361,13 +361,9 @@ pub fn fit_surfaces(
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
         let ends = heat(&settings, &set, &contenders, max_iterations, 1);
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
-        let delta_bic = match (effort, surface.null_parameter()) {
-            (Effort::Data, Some(parameter)) => {
-                let found = fits.iter().enumerate().map(|(item, fit)| (item, begin(fit)));
-                let beginnings: Vec<(usize, Vec<f64>)> = beginnings.into_iter().chain(found).collect();
-                delta_bic(&settings, &set, &fits, parameter, beginnings)
-            }
-            _ => vec![None; fits.len()],
+        let criteria = match (effort, is_braid) {
+            (Effort::Data, true) => nested_braid::compare(&settings, &set, &fits, beginnings),
+            _ => vec![Criterion::default(); fits.len()],
         };
         let mut prior_weight = vec![0.0; fits.len()];
         if let Some(strength) = surface.prior_strength() {
@@ -384,46 +380,17 @@ pub fn fit_surfaces(
             Effort::Draw => vec![Vec::new(); fits.len()],
         };
         let mut fitted = Vec::with_capacity(fits.len());
-        for (((mut fit, walks), prior_weight), delta_bic) in
-            fits.into_iter().zip(walks).zip(prior_weight).zip(delta_bic)
+        for (((mut fit, walks), prior_weight), criterion) in fits.into_iter().zip(walks).zip(prior_weight).zip(criteria)
         {
             let held = surface.null_parameter().map_or(0.0, |parameter| fit.parameters[parameter]);
             let prior = if fit.status.is_fitted() { prior_weight * held * held } else { 0.0 };
             fit.sse = (fit.sse - prior).max(0.0);
-            fitted.push(Fitted { fit, prior, prior_weight, delta_bic, walks });
+            fitted.push(Fitted { fit, prior, prior_weight, criterion, walks });
         }
         fitted
     };
     let parts: Vec<Vec<Fitted>> = items.par_chunks(TOGETHER).zip(margins.par_chunks(TOGETHER)).map(part).collect();
     parts.concat()
-}
-
-/// How much lower the Bayesian information criterion of each fit is than with `parameter` held at 0.
-fn delta_bic(
-    settings: &FitSettings,
-    set: &CurveSet,
-    fits: &[Fit],
-    parameter: usize,
-    mut beginnings: Vec<(usize, Vec<f64>)>,
-) -> Vec<Option<f64>> {
-    let nonlinear = &settings.model.curve_model().nonlinear;
-    let mut held = set.clone();
-    held.held = vec![Some((parameter, 0.0)); fits.len()];
-    // Every beginning and every fit, without the interaction: the null must not be worse for want of trying.
-    for (_, begin) in &mut beginnings {
-        for (value, _) in begin.iter_mut().zip(nonlinear).filter(|(_, p)| **p == parameter) {
-            *value = 0.0;
-        }
-    }
-    beginnings.sort_by_key(|(item, _)| *item);
-    beginnings.dedup();
-    let nulls = heat(settings, &held, &beginnings, settings.max_iterations, 1);
-    let of = |(item, (fit, (_, null))): (usize, (&Fit, (usize, Fit)))| {
-        let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
-        let difference = n * (null.sse / fit.sse).ln() - n.ln();
-        (fit.status.is_fitted() && null.status.is_fitted()).then_some(difference).filter(|d| d.is_finite())
-    };
-    fits.iter().zip(nulls).enumerate().map(of).collect()
 }
 
 /// The variance of a single well about a fit: what the prior is measured in.

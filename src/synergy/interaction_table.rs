@@ -53,14 +53,16 @@ impl Interaction {
             rows.push(self.beta());
         }
         if self.surface.null_parameter().is_some() {
-            rows.push(Row {
-                parameter: "delta_bic".into(),
-                value: self.delta_bic,
-                reason: Some(
-                    self.delta_bic.map_or(self.fit.status.reason().unwrap_or("not_finite"), |_| "no_interval"),
-                ),
-                ..Row::default()
-            });
+            let (delta_bic, nested) = (self.criterion.delta_bic, self.criterion.nested);
+            for (parameter, value) in [
+                ("delta_bic", delta_bic),
+                ("braid_bic", nested.map(|nested| nested.bic)),
+                ("braid_delta_bic", nested.map(|nested| nested.delta_bic)),
+                ("braid_kappa", nested.map(|nested| nested.kappa)),
+            ] {
+                let reason = value.map_or(self.fit.status.reason().unwrap_or("not_finite"), |_| "no_interval");
+                rows.push(Row { parameter: parameter.into(), value, reason: Some(reason), ..Row::default() });
+            }
         }
         rows
     }
@@ -129,7 +131,9 @@ pub fn rows_of(score: &MatrixScore) -> usize {
 /// change of the second drug's potency by the first one (above 1, a decimal logarithm above 0: synergy), `alpha21` the
 /// reverse. A parameter of interaction that the data do not tell is null: `one_sided` where they say at least or at most,
 /// `not_identified` where they say nothing. `delta_bic` is how much lower the Bayesian information criterion is with
-/// BRAID's kappa than without it (both without prior): above 0 the data ask for it. `fit_reason` is that of the whole surface.
+/// BRAID's kappa than without it (both without prior): above 0 the data ask for it. `braid_model` is the one that the
+/// criterion chooses among six ([`super::nested_braid::NestedBraid`]), `braid_bic`, `braid_delta_bic` and `braid_kappa` its
+/// own. `fit_reason` is that of the whole surface.
 pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
     let all: Vec<(&MatrixScore, &Interaction, Row)> = scores
         .iter()
@@ -140,6 +144,10 @@ pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
         .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.name())))
         .code("status", all.iter().map(|(_, interaction, _)| Some(interaction.fit.status.name())))
         .code("fit_reason", all.iter().map(|(_, interaction, _)| interaction.fit.status.reason()))
+        .code(
+            "braid_model",
+            all.iter().map(|(_, interaction, _)| interaction.criterion.nested.map(|nested| nested.name)),
+        )
         .integer("n_points", all.iter().map(|(_, interaction, _)| Some(interaction.points as i64)))
         .number(
             "sse",

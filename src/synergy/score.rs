@@ -365,7 +365,7 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
 fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation, noise: &Noise) -> Vec<Interaction> {
     let points = points_of(design);
     let of = |(surface, fitted): &(Surface, Fitted)| {
-        let Fitted { fit, walks, prior, delta_bic, .. } = fitted;
+        let Fitted { fit, walks, prior, criterion, .. } = fitted;
         let residual = points.saturating_sub(surface.model().parameters().len());
         let (variance, degrees_of_freedom) = match noise.sigma {
             Some(sigma) => (Some(sigma * sigma), noise.degrees_of_freedom),
@@ -387,7 +387,7 @@ fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation,
             },
             profiles,
             points,
-            delta_bic: *delta_bic,
+            criterion: *criterion,
         }
     };
     evaluation.interactions.iter().map(of).collect()
