@@ -63,7 +63,9 @@ pub struct TripleMusyc {
     pub held: [bool; DRUGS],
     /// Share by which all three do more than the best pair, `(best pair - all) / (e0 - best pair)`.
     pub beta: Option<Estimate>,
-    /// Mean excess over the combinations of all three: expected without interaction of the third order, less fitted.
+    /// Mean excess over the combinations of all three: expected without interaction of the third order, less fitted. Its
+    /// standard error is by linear propagation, which the best of three pairs is not: 95 % intervals cover 91 % of simulated
+    /// truths where pairs are nearly equal.
     pub score: Estimate,
     /// Expected and fitted viability of each combination, in the order of [`TripleMatrix::combinations`].
     pub cells: Vec<(f64, f64)>,
