@@ -50,6 +50,8 @@ pub enum Surface {
 pub enum Effort {
     /// The data: no better minimum is known when all was tried, and how the sum of squares rises about it.
     Data,
+    /// Other data of the same matrix, for their score alone: all was tried, but not how the sum of squares rises.
+    Score,
     /// One draw of many: the best beginning alone.
     Draw,
 }
@@ -327,7 +329,7 @@ pub struct Fitted {
     pub prior_weight: f64,
     /// See [`Interaction::criterion`].
     pub criterion: Criterion,
-    /// How the sum of squares rises about it, for each parameter of interaction; empty for draws and failed fits.
+    /// How the sum of squares rises about it, for each parameter of interaction; empty where only the score counts, and for failed fits.
     pub walks: Vec<Walk>,
 }
 
@@ -354,7 +356,7 @@ pub fn fit_surfaces(
                 .extend(surface.beginnings(alone, if top > 0.0 { top } else { 1.0 }).into_iter().map(|b| (item, b)));
         }
         let is_braid = surface.null_parameter().is_some();
-        let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
+        let (iterations, kept) = if effort != Effort::Draw && !is_braid { HEAT } else { (1, 1) };
         let best = heat(&settings, &set, &contenders, iterations, kept);
         let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
         let beginnings = contenders;
@@ -377,7 +379,7 @@ pub fn fit_surfaces(
         }
         let walks = match effort {
             Effort::Data => walk(surface, &set, &mut fits),
-            Effort::Draw => vec![Vec::new(); fits.len()],
+            Effort::Score | Effort::Draw => vec![Vec::new(); fits.len()],
         };
         let mut fitted = Vec::with_capacity(fits.len());
         for (((mut fit, walks), prior_weight), criterion) in fits.into_iter().zip(walks).zip(prior_weight).zip(criteria)

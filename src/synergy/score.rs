@@ -174,7 +174,7 @@ impl Evaluator<'_> {
                 observed_instead,
                 references: Vec::new(),
             };
-            if self.effort == Effort::Data {
+            if self.effort != Effort::Draw {
                 let of = |model: SynergyModel| cells.iter().map(|cell| model.expected(*cell)).collect();
                 evaluation.references = SynergyModel::REFERENCES.map(of).to_vec();
             }
@@ -252,7 +252,20 @@ pub fn score_matrices(
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<Vec<MatrixScore>> {
-    let evaluator = Evaluator { models, margins, fit, effort: Effort::Data, backend };
+    score_with_effort(matrices, models, margins, fit, Effort::Data, backend)
+}
+
+/// [`score_matrices`] with so much work for fits of whole surfaces: without [`Effort::Data`] nothing is said of their
+/// parameters.
+pub(super) fn score_with_effort(
+    matrices: &[DoseMatrix],
+    models: &[SynergyModel],
+    margins: Margins,
+    fit: &FitSettings,
+    effort: Effort,
+    backend: &dyn Backend,
+) -> Result<Vec<MatrixScore>> {
+    let evaluator = Evaluator { models, margins, fit, effort, backend };
     let mut scores = Vec::with_capacity(matrices.len());
     let mut from = 0;
     while from < matrices.len() {
