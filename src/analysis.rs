@@ -269,7 +269,8 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         backend,
     )?;
 
-    analysis.triple_scores = score_triples(&analysis.triples, &fit, backend)?;
+    analysis.triple_scores =
+        score_triples(&analysis.triples, settings.synergy.contains(&SynergyModel::Musyc), &fit, backend)?;
     let units: Vec<u64> = analysis.triple_keys.iter().map(|key| triple_hash(key, screen)).collect();
     let (draws, seed) = (settings.bootstrap, settings.seed);
     add_triple_intervals(&mut analysis.triple_scores, &analysis.triples, &units, &fit, draws, seed, backend)?;

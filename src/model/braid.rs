@@ -6,6 +6,10 @@ use super::{Axis, Parameter, SurfaceModel, location_second};
 use crate::fit::Bound;
 use crate::math::Scalar;
 
+/// Places of what either drug can do alone of what both can do.
+pub const SHARE_A: usize = 2;
+/// See [`SHARE_A`].
+pub const SHARE_B: usize = 3;
 /// Place of the parameter of interaction.
 pub const EPSILON: usize = 8;
 /// The second drug's "ln dose" at which the response of the model with a prior is `epsilon` itself: one more point there, of response 0,

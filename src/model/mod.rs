@@ -9,6 +9,7 @@ pub mod formula;
 pub mod hill;
 pub mod hormesis;
 pub mod musyc;
+pub mod musyc_three;
 pub mod reference;
 pub mod richards;
 pub mod straight;

@@ -22,11 +22,13 @@ pub const LN_GAMMA12: usize = 10;
 pub const LN_GAMMA21: usize = 11;
 
 /// A change of potency beyond these three decades cannot be told from a greater one.
-const LN_ALPHA: Bound = Bound { lower: -3.0 * std::f64::consts::LN_10, upper: 3.0 * std::f64::consts::LN_10 };
+pub(super) const LN_ALPHA: Bound =
+    Bound { lower: -3.0 * std::f64::consts::LN_10, upper: 3.0 * std::f64::consts::LN_10 };
 /// A change of cooperativity.
 const LN_GAMMA: Bound = Bound { lower: -std::f64::consts::LN_10, upper: std::f64::consts::LN_10 };
 
-const fn ratio(name: &'static str, bound: Bound, starts: &'static [f64]) -> Parameter {
+/// A fold change, as its natural logarithm.
+pub(super) const fn ratio(name: &'static str, bound: Bound, starts: &'static [f64]) -> Parameter {
     Parameter { name, unit: "", bound, axis: Axis::Plain, starts: super::Starts::Values(starts) }
 }
 

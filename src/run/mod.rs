@@ -181,6 +181,7 @@ fn clear_previous(out: &Path) {
         "rejected",
         "triples",
         "triple_surfaces",
+        "triple_interactions",
     ];
     let written =
         tables.iter().chain(&synergy::table::OPTIONAL).flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
@@ -269,6 +270,7 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
 
 /// The tables of three drugs, where there are any.
 fn triple_tables(analysis: &Analysis, screen: &Screen) -> Vec<Table> {
+    use synergy::three::musyc_table::{rows_of, triple_interactions_table};
     use synergy::three::table::{keyed, triple_surfaces_table, triples_table};
     let Analysis { triple_keys, triples, triple_scores, .. } = analysis;
     if triples.is_empty() {
@@ -276,10 +278,15 @@ fn triple_tables(analysis: &Analysis, screen: &Screen) -> Vec<Table> {
     }
     let cells =
         || triple_keys.iter().zip(triple_scores).flat_map(|(key, score)| std::iter::repeat_n(key, score.n_cells));
-    vec![
+    let mut tables = vec![
         triples_table(keyed("triples", screen, triple_keys.iter()), triple_scores),
         triple_surfaces_table(keyed("triple_surfaces", screen, cells()), triples, triple_scores),
-    ]
+    ];
+    if triple_scores.iter().any(|score| score.musyc.is_some()) {
+        let rows = || triple_keys.iter().zip(triple_scores).flat_map(|(key, s)| std::iter::repeat_n(key, rows_of(s)));
+        tables.push(triple_interactions_table(keyed("triple_interactions", screen, rows()), triple_scores));
+    }
+    tables
 }
 
 /// The `rejected` table: every well left out, with its reason.

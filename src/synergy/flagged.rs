@@ -1,6 +1,7 @@
 //! How much of a score hangs on doubtful wells: the share of its wells that are, and the score without them.
 
-use super::score::score_matrices;
+use super::interaction::Effort;
+use super::score::score_with_effort;
 use super::{Margins, MatrixScore, SynergyModel};
 use crate::Result;
 use crate::backend::Backend;
@@ -76,7 +77,7 @@ pub fn add_unflagged(
             _ => score.scores.iter_mut().for_each(|s| s.unflagged = s.score),
         }
     }
-    for (i, left) in which.into_iter().zip(score_matrices(&again, models, margins, fit, backend)?) {
+    for (i, left) in which.into_iter().zip(score_with_effort(&again, models, margins, fit, Effort::Score, backend)?) {
         if let Some(score) = scores.get_mut(i) {
             score.scores.iter_mut().zip(&left.scores).for_each(|(all, left)| all.unflagged = left.score);
             if left.scores.iter().zip(&score.scores).any(|(left, all)| left.score.is_none() && all.score.is_some()) {

@@ -3,6 +3,7 @@
 
 use super::design::{Design, Responses};
 use super::margins::Margin;
+use super::nested_braid::{self, Criterion};
 use super::profile::{Profile, Walk, walk};
 use crate::backend::{Backend, Finish};
 use crate::fit::inference::infer_with;
@@ -47,6 +48,8 @@ pub enum Surface {
 pub enum Effort {
     /// The data: no better minimum is known when all was tried, and how the sum of squares rises about it.
     Data,
+    /// Other data of the same matrix, for their score alone: all was tried, but not how the sum of squares rises.
+    Score,
     /// One draw of many: the best beginning alone.
     Draw,
 }
@@ -210,9 +213,8 @@ pub struct Interaction {
     pub profiles: Result<Vec<Profile>, &'static str>,
     /// Dose pairs and single doses fitted.
     pub points: usize,
-    /// How much lower the Bayesian information criterion is than that of the surface without interaction, both without a
-    /// prior; where one parameter makes the difference.
-    pub delta_bic: Option<f64>,
+    /// What the Bayesian information criterion says of BRAID.
+    pub criterion: Criterion,
 }
 
 impl Interaction {
@@ -293,7 +295,7 @@ fn alone(margin: &Margin, design: &Design, k: usize) -> [f64; 3] {
 
 /// The best beginnings of each item after `settings.max_iterations` evaluations, at most `kept` of them, best first:
 /// (item, nonlinear parameters).
-fn heat(
+pub(super) fn heat(
     backend: &dyn Backend,
     settings: &FitSettings,
     set: &CurveSet,
@@ -323,9 +325,9 @@ pub struct Fitted {
     pub prior: f64,
     /// Weight of the prior's point; 0 where there is none.
     pub prior_weight: f64,
-    /// See [`Interaction::delta_bic`].
-    pub delta_bic: Option<f64>,
-    /// How the sum of squares rises about it, for each parameter of interaction; empty for draws and failed fits.
+    /// See [`Interaction::criterion`].
+    pub criterion: Criterion,
+    /// How the sum of squares rises about it, for each parameter of interaction; empty where only the score counts, and for failed fits.
     pub walks: Vec<Walk>,
 }
 
@@ -346,7 +348,7 @@ pub fn fit_surfaces(
     let nonlinear = &model.curve_model().nonlinear;
     let with_iterations = |max_iterations| FitSettings { max_iterations, ..FitSettings::new(model) };
     let settings = with_iterations(max_iterations);
-    let finish = if effort == Effort::Data { Finish::Certified } else { Finish::Settled };
+    let finish = if effort != Effort::Draw { Finish::Certified } else { Finish::Settled };
     let part = |(items, margins): (&[(&Design, Responses)], &[[Margin; 2]])| {
         let mut set = CurveSet::new();
         let mut contenders = Vec::new();
@@ -359,20 +361,16 @@ pub fn fit_surfaces(
                 .extend(surface.beginnings(alone, if top > 0.0 { top } else { 1.0 }).into_iter().map(|b| (item, b)));
         }
         let is_braid = surface.null_parameter().is_some();
-        let (iterations, kept) = if effort == Effort::Data && !is_braid { HEAT } else { (1, 1) };
+        let (iterations, kept) = if effort != Effort::Draw && !is_braid { HEAT } else { (1, 1) };
         let best = heat(backend, &with_iterations(iterations), &set, &contenders, kept, Finish::AsItIs)?;
         let begin = |fit: &Fit| -> Vec<f64> { nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
         let beginnings = contenders;
         let contenders: Vec<(usize, Vec<f64>)> = best.iter().map(|(item, fit)| (*item, begin(fit))).collect();
         let ends = heat(backend, &settings, &set, &contenders, 1, finish)?;
         let mut fits: Vec<Fit> = ends.into_iter().map(|(_, fit)| fit).collect();
-        let delta_bic = match (effort, surface.null_parameter()) {
-            (Effort::Data, Some(parameter)) => {
-                let found = fits.iter().enumerate().map(|(item, fit)| (item, begin(fit)));
-                let beginnings: Vec<(usize, Vec<f64>)> = beginnings.into_iter().chain(found).collect();
-                delta_bic(backend, &set, &fits, parameter, model, beginnings)?
-            }
-            _ => vec![None; fits.len()],
+        let criteria = match (effort, is_braid) {
+            (Effort::Data, true) => nested_braid::compare(&settings, &set, &fits, beginnings)?,
+            _ => vec![Criterion::default(); fits.len()],
         };
         let mut prior_weight = vec![0.0; fits.len()];
         if let Some(strength) = surface.prior_strength() {
@@ -385,51 +383,21 @@ pub fn fit_surfaces(
         }
         let walks = match effort {
             Effort::Data => walk(surface, &set, &mut fits),
-            Effort::Draw => vec![Vec::new(); fits.len()],
+            Effort::Score | Effort::Draw => vec![Vec::new(); fits.len()],
         };
         let mut fitted = Vec::with_capacity(fits.len());
-        for (((mut fit, walks), prior_weight), delta_bic) in
-            fits.into_iter().zip(walks).zip(prior_weight).zip(delta_bic)
+        for (((mut fit, walks), prior_weight), criterion) in fits.into_iter().zip(walks).zip(prior_weight).zip(criteria)
         {
             let held = surface.null_parameter().map_or(0.0, |parameter| fit.parameters[parameter]);
             let prior = if fit.status.is_fitted() { prior_weight * held * held } else { 0.0 };
             fit.sse = (fit.sse - prior).max(0.0);
-            fitted.push(Fitted { fit, prior, prior_weight, delta_bic, walks });
+            fitted.push(Fitted { fit, prior, prior_weight, criterion, walks });
         }
         Ok(fitted)
     };
     let together = backend.surfaces_a_call();
     let parts = items.par_chunks(together).zip(margins.par_chunks(together)).map(part);
     Ok(parts.collect::<crate::Result<Vec<Vec<Fitted>>>>()?.concat())
-}
-
-/// How much lower the Bayesian information criterion of each fit is than with `parameter` held at 0.
-fn delta_bic(
-    backend: &dyn Backend,
-    set: &CurveSet,
-    fits: &[Fit],
-    parameter: usize,
-    model: ModelId,
-    mut beginnings: Vec<(usize, Vec<f64>)>,
-) -> crate::Result<Vec<Option<f64>>> {
-    let nonlinear = &model.curve_model().nonlinear;
-    let mut held = set.clone();
-    held.held = vec![Some((parameter, 0.0)); fits.len()];
-    // Every beginning and every fit, without the interaction: the null must not be worse for want of trying.
-    for (_, begin) in &mut beginnings {
-        for (value, _) in begin.iter_mut().zip(nonlinear).filter(|(_, p)| **p == parameter) {
-            *value = 0.0;
-        }
-    }
-    beginnings.sort_by_key(|(item, _)| *item);
-    beginnings.dedup();
-    let nulls = heat(backend, &FitSettings::new(model), &held, &beginnings, 1, Finish::Certified)?;
-    let of = |(item, (fit, (_, null))): (usize, (&Fit, (usize, Fit)))| {
-        let n = (set.offsets[item + 1] - set.offsets[item]) as f64;
-        let difference = n * (null.sse / fit.sse).ln() - n.ln();
-        (fit.status.is_fitted() && null.status.is_fitted()).then_some(difference).filter(|d| d.is_finite())
-    };
-    Ok(fits.iter().zip(nulls).enumerate().map(of).collect())
 }
 
 /// The variance of a single well about a fit: what the prior is measured in.

@@ -2,6 +2,7 @@
 
 use super::MatrixScore;
 use super::interaction::{Interaction, Surface};
+use super::profile::Profile;
 use super::table::keyed;
 use crate::model::{braid, musyc};
 use crate::report::table::Table;
@@ -52,39 +53,27 @@ impl Interaction {
             rows.push(self.beta());
         }
         if self.surface.null_parameter().is_some() {
-            rows.push(Row {
-                parameter: "delta_bic".into(),
-                value: self.delta_bic,
-                reason: Some(
-                    self.delta_bic.map_or(self.fit.status.reason().unwrap_or("not_finite"), |_| "no_interval"),
-                ),
-                ..Row::default()
-            });
+            let (delta_bic, nested) = (self.criterion.delta_bic, self.criterion.nested);
+            for (parameter, value) in [
+                ("delta_bic", delta_bic),
+                ("braid_bic", nested.map(|nested| nested.bic)),
+                ("braid_delta_bic", nested.map(|nested| nested.delta_bic)),
+                ("braid_kappa", nested.map(|nested| nested.kappa)),
+            ] {
+                let reason = value.map_or(self.fit.status.reason().unwrap_or("not_finite"), |_| "no_interval");
+                rows.push(Row { parameter: parameter.into(), value, reason: Some(reason), ..Row::default() });
+            }
         }
         rows
     }
 
     /// A parameter of interaction, as far as its profile tells it.
     fn told(&self, parameter: usize, row: Row, shown: impl Fn(f64) -> f64) -> Row {
-        let silent = Row { standard_error: None, ..row.clone() };
         let profiles = match &self.profiles {
             Ok(profiles) => profiles,
-            Err(reason) => return Row { reason: Some(reason), ..silent },
+            Err(reason) => return Row { standard_error: None, reason: Some(reason), ..row },
         };
-        let Some(profile) = profiles.iter().find(|profile| profile.parameter == parameter) else {
-            return Row { reason: Some("not_identified"), ..silent };
-        };
-        let interval = profile.interval.map(|end| end.map(&shown));
-        let [at_least, at_most] = profile.bounds.map(|end| end.map(&shown));
-        match interval {
-            [Some(_), Some(_)] => {
-                let reason = row.standard_error.is_none().then_some("unidentified");
-                Row { value: Some(shown(profile.best)), interval, reason, ..row }
-            }
-            [Some(_), None] => Row { bounds: [at_least, None], reason: Some("one_sided"), ..silent },
-            [None, Some(_)] => Row { bounds: [None, at_most], reason: Some("one_sided"), ..silent },
-            [None, None] => Row { reason: Some("not_identified"), ..silent },
-        }
+        told(row, profiles.iter().find(|profile| profile.parameter == parameter), shown)
     }
 
     /// MuSyC's `beta`; none where an effect that it is made of is not told.
@@ -114,6 +103,25 @@ impl Interaction {
     }
 }
 
+/// A parameter of interaction, as far as its profile tells it: a value where that has two ends, a bound where it has one.
+pub(super) fn told(row: Row, profile: Option<&Profile>, shown: impl Fn(f64) -> f64) -> Row {
+    let silent = Row { value: None, standard_error: None, ..row.clone() };
+    let Some(profile) = profile else {
+        return Row { reason: Some("not_identified"), ..silent };
+    };
+    let interval = profile.interval.map(|end| end.map(&shown));
+    let [at_least, at_most] = profile.bounds.map(|end| end.map(&shown));
+    match interval {
+        [Some(_), Some(_)] => {
+            let reason = row.standard_error.is_none().then_some("unidentified");
+            Row { value: Some(shown(profile.best)), interval, reason, ..row }
+        }
+        [Some(_), None] => Row { bounds: [at_least, None], reason: Some("one_sided"), ..silent },
+        [None, Some(_)] => Row { bounds: [None, at_most], reason: Some("one_sided"), ..silent },
+        [None, None] => Row { reason: Some("not_identified"), ..silent },
+    }
+}
+
 /// How many rows a matrix has.
 pub fn rows_of(score: &MatrixScore) -> usize {
     score.interactions.iter().map(|interaction| interaction.rows().len()).sum()
@@ -123,28 +131,40 @@ pub fn rows_of(score: &MatrixScore) -> usize {
 /// change of the second drug's potency by the first one (above 1, a decimal logarithm above 0: synergy), `alpha21` the
 /// reverse. A parameter of interaction that the data do not tell is null: `one_sided` where they say at least or at most,
 /// `not_identified` where they say nothing. `delta_bic` is how much lower the Bayesian information criterion is with
-/// BRAID's kappa than without it (both without prior): above 0 the data ask for it. `fit_reason` is that of the whole surface.
+/// BRAID's kappa than without it (both without prior): above 0 the data ask for it. `braid_model` is the one that the
+/// criterion chooses among six ([`super::nested_braid::NestedBraid`]), `braid_bic`, `braid_delta_bic` and `braid_kappa` its
+/// own. `fit_reason` is that of the whole surface.
 pub fn interactions_table(scores: &[MatrixScore], screen: &Screen) -> Table {
     let all: Vec<(&MatrixScore, &Interaction, Row)> = scores
         .iter()
         .flat_map(|score| score.interactions.iter().map(move |interaction| (score, interaction)))
         .flat_map(|(score, interaction)| interaction.rows().into_iter().map(move |row| (score, interaction, row)))
         .collect();
-    keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
+    let table = keyed("interactions", screen, all.iter().map(|(score, ..)| &score.key))
         .code("model", all.iter().map(|(_, interaction, _)| Some(interaction.surface.name())))
         .code("status", all.iter().map(|(_, interaction, _)| Some(interaction.fit.status.name())))
         .code("fit_reason", all.iter().map(|(_, interaction, _)| interaction.fit.status.reason()))
+        .code(
+            "braid_model",
+            all.iter().map(|(_, interaction, _)| interaction.criterion.nested.map(|nested| nested.name)),
+        )
         .integer("n_points", all.iter().map(|(_, interaction, _)| Some(interaction.points as i64)))
         .number(
             "sse",
             all.iter().map(|(_, interaction, _)| interaction.fit.status.is_fitted().then_some(interaction.fit.sse)),
-        )
-        .code("parameter", all.iter().map(|(.., row)| Some(row.parameter.clone())))
-        .number("value", all.iter().map(|(.., row)| row.value))
-        .number("se", all.iter().map(|(.., row)| row.standard_error))
-        .number("ci_low", all.iter().map(|(.., row)| row.interval[0]))
-        .number("ci_high", all.iter().map(|(.., row)| row.interval[1]))
-        .number("at_least", all.iter().map(|(.., row)| row.bounds[0]))
-        .number("at_most", all.iter().map(|(.., row)| row.bounds[1]))
-        .code("reason", all.iter().map(|(.., row)| row.reason))
+        );
+    with_rows(table, all.iter().map(|(.., row)| row))
+}
+
+/// Adds the columns of rows.
+pub(super) fn with_rows<'a>(table: Table, rows: impl Iterator<Item = &'a Row> + Clone) -> Table {
+    table
+        .code("parameter", rows.clone().map(|row| Some(row.parameter.clone())))
+        .number("value", rows.clone().map(|row| row.value))
+        .number("se", rows.clone().map(|row| row.standard_error))
+        .number("ci_low", rows.clone().map(|row| row.interval[0]))
+        .number("ci_high", rows.clone().map(|row| row.interval[1]))
+        .number("at_least", rows.clone().map(|row| row.bounds[0]))
+        .number("at_most", rows.clone().map(|row| row.bounds[1]))
+        .code("reason", rows.clone().map(|row| row.reason))
 }

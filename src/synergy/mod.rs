@@ -11,6 +11,7 @@ pub mod flagged;
 pub mod interaction;
 pub mod interaction_table;
 pub mod margins;
+pub mod nested_braid;
 pub mod noise;
 pub mod normalisation_error;
 pub mod null;

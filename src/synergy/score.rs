@@ -190,7 +190,7 @@ impl Evaluator<'_> {
                 observed_instead,
                 references: Vec::new(),
             };
-            if self.effort == Effort::Data {
+            if self.effort != Effort::Draw {
                 let of = |model: SynergyModel| cells.iter().map(|cell| model.expected(*cell)).collect();
                 evaluation.references = SynergyModel::REFERENCES.map(of).to_vec();
             }
@@ -268,7 +268,20 @@ pub fn score_matrices(
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<Vec<MatrixScore>> {
-    let evaluator = Evaluator { models, margins, fit, effort: Effort::Data, backend };
+    score_with_effort(matrices, models, margins, fit, Effort::Data, backend)
+}
+
+/// [`score_matrices`] with so much work for fits of whole surfaces: without [`Effort::Data`] nothing is said of their
+/// parameters.
+pub(super) fn score_with_effort(
+    matrices: &[DoseMatrix],
+    models: &[SynergyModel],
+    margins: Margins,
+    fit: &FitSettings,
+    effort: Effort,
+    backend: &dyn Backend,
+) -> Result<Vec<MatrixScore>> {
+    let evaluator = Evaluator { models, margins, fit, effort, backend };
     let mut scores = Vec::with_capacity(matrices.len());
     let mut from = 0;
     while from < matrices.len() {
@@ -381,7 +394,7 @@ fn score(design: &Design, responses: &Responses, evaluation: &Evaluation, models
 fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation, noise: &Noise) -> Vec<Interaction> {
     let points = points_of(design);
     let of = |(surface, fitted): &(Surface, Fitted)| {
-        let Fitted { fit, walks, prior, delta_bic, .. } = fitted;
+        let Fitted { fit, walks, prior, criterion, .. } = fitted;
         let residual = points.saturating_sub(surface.model().parameters().len());
         let (variance, degrees_of_freedom) = match noise.sigma {
             Some(sigma) => (Some(sigma * sigma), noise.degrees_of_freedom),
@@ -403,7 +416,7 @@ fn interactions(design: &Design, responses: &Responses, evaluation: &Evaluation,
             },
             profiles,
             points,
-            delta_bic: *delta_bic,
+            criterion: *criterion,
         }
     };
     evaluation.interactions.iter().map(of).collect()

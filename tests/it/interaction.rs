@@ -279,6 +279,53 @@ fn intervals_allow_for_noise_that_is_hardly_known() {
 }
 
 #[test]
+fn of_nested_surfaces_the_one_that_made_the_data_is_chosen() {
+    // Shares of the two drugs, and epsilon.
+    let kinds: [(&str, [f64; 3]); 6] = [
+        ("equal", [1.0, 1.0, 0.0]),
+        ("equal_kappa", [1.0, 1.0, 0.7]),
+        ("larger", [0.5, 1.0, 0.0]),
+        ("larger_kappa", [1.0, 0.5, -0.7]),
+        ("free", [0.4, 0.6, 0.0]),
+        ("free_kappa", [0.6, 0.4, 0.8]),
+    ];
+    let trials = 6u64;
+    let matrices: Vec<DoseMatrix> = kinds
+        .iter()
+        .flat_map(|(_, [a, b, epsilon])| (0..trials).map(move |t| (t, [*a, *b, *epsilon])))
+        .map(|(t, [share_a, share_b, epsilon])| {
+            let p = truth(t, 0.0);
+            let all = [1.0, 0.05, share_a, share_b, p[4], p[5], p[6], p[7], epsilon];
+            matrix(300 + t, 0.02, 1, |a, b| braid::Braid::response(a, b, all))
+        })
+        .collect();
+    let scores = fitted(&matrices, SynergyModel::BraidFree);
+    let right = |shift: usize| {
+        let is_right = |(i, score): (usize, &MatrixScore)| {
+            let nested = score.interactions[0].criterion.nested.unwrap();
+            nested.name == kinds[(i / trials as usize + shift) % kinds.len()].0
+        };
+        scores.iter().enumerate().filter(|at| is_right(*at)).count()
+    };
+    println!("{} of {} chosen right", right(0), scores.len());
+    assert!(right(0) * 100 >= scores.len() * 80, "{}", right(0));
+    assert!(right(1) * 10 < scores.len(), "the comparison can fail");
+    for score in &scores {
+        let interaction = &score.interactions[0];
+        let nested = interaction.criterion.nested.unwrap();
+        assert!(nested.delta_bic >= 0.0 && nested.name.ends_with("kappa") == (nested.kappa != 0.0), "{nested:?}");
+        // No worse than the whole surface, whose criterion is worked out here; and exactly it where that is chosen.
+        let n = interaction.points as f64;
+        let whole = n * (interaction.fit.sse / n).ln() + 9.0 * n.ln();
+        assert!(nested.bic <= whole + 1e-9, "{nested:?} {whole}");
+        assert!(nested.name != "free_kappa" || (nested.bic - whole).abs() < 1e-9);
+        let asked = interaction.criterion.delta_bic.unwrap() > 0.0;
+        assert!(asked || nested.name != "free_kappa", "{nested:?}");
+        assert_eq!(row(interaction, "braid_kappa").value, Some(nested.kappa));
+    }
+}
+
+#[test]
 fn designs_too_small_for_a_surface_say_why() {
     let few: Vec<Observation> =
         [(0.0, 0.0), (1e-7, 0.0), (0.0, 1e-7), (1e-7, 1e-7)].map(|(a, b)| observation(a, b, 0.5)).to_vec();

@@ -21,6 +21,7 @@ mod intervals;
 mod kernels;
 mod model_choice;
 mod models;
+mod musyc_three;
 mod plate;
 mod rank;
 mod rank_designs;

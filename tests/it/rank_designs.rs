@@ -39,6 +39,8 @@ fn triple(bliss: f64, beyond_best_pair: f64) -> TripleMatrixScore {
         sigma: Some(0.05),
         degrees_of_freedom: 27,
         flags: String::new(),
+        musyc: None,
+        musyc_score: TripleScore::default(),
     }
 }
 

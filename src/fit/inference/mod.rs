@@ -10,6 +10,7 @@ pub mod growth;
 pub mod intervals;
 pub mod potency;
 pub mod profile;
+pub mod search;
 mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};

@@ -12,6 +12,7 @@
 
 use super::Inference;
 use super::intervals::{Interval, Intervals, Quantiles, wald_intervals};
+use super::search::{Search, Step};
 use crate::backend::cpu::descend_from;
 use crate::fit::{CurveSet, Fit, FitSettings, MAX_PARAMETERS};
 use crate::model::Axis;
@@ -23,93 +24,18 @@ const BLOCK: usize = 4096;
 const ROUNDS: usize = 40;
 /// An end has been found where the profile t is this near to its quantile, relatively.
 const NEAR: f64 = 1e-3;
-/// A step outwards grows at most by this.
-const GROWTH: f64 = 3.0;
-/// Secants stay this share of the bracket away from its ends.
-const INSIDE: f64 = 0.05;
-/// A bracket this narrow, relative to the first step, holds a jump of the profile: the end is there.
-const NARROW: f64 = 1e-4;
 
 /// One end of one interval, being sought.
 #[derive(Debug, Clone)]
-struct Search {
+struct Sought {
     curve: usize,
     parameter: usize,
     upper: bool,
-    /// The first step, in the parameter's units.
-    unit: f64,
-    /// The quantile that the profile t is to reach.
-    target: f64,
     sigma: f64,
     sse: f64,
-    /// The farthest known value at which the profile t is too low, and that t.
-    inside: (f64, f64),
-    /// The nearest known value at which it is too high.
-    outside: Option<(f64, f64)>,
-    /// Where the box ends.
-    limit: f64,
-    /// To be tried next.
-    next: f64,
     /// Nonlinear parameters of the last fit inside.
     begin: [f64; MAX_PARAMETERS],
-    /// Whether the last two trials fell on the same side, and which.
-    last_outside: Option<bool>,
-}
-
-enum Step {
-    Next,
-    Found(f64),
-    Open,
-}
-
-impl Search {
-    fn sign(&self) -> f64 {
-        if self.upper { 1.0 } else { -1.0 }
-    }
-
-    /// Takes in the profile t at the value tried.
-    fn learn(&mut self, t: f64) -> Step {
-        let x = self.next;
-        if (t - self.target).abs() <= NEAR * self.target {
-            return Step::Found(x);
-        }
-        if t > self.target {
-            // Twice on one side: the far end counts half, or the secant would creep (the Illinois rule).
-            if self.last_outside == Some(true) {
-                self.inside.1 = self.target - 0.5 * (self.target - self.inside.1);
-            }
-            self.outside = Some((x, t));
-            self.last_outside = Some(true);
-        } else {
-            if (x - self.limit).abs() <= 1e-12 * (1.0 + self.limit.abs()) {
-                return Step::Open;
-            }
-            if let (Some(outside), Some(false)) = (&mut self.outside, self.last_outside) {
-                outside.1 = self.target + 0.5 * (outside.1 - self.target);
-            }
-            let rise = (t - self.inside.1) / (x - self.inside.0).abs();
-            let advanced = (x - self.inside.0).abs();
-            self.inside = (x, t);
-            self.last_outside = Some(false);
-            if self.outside.is_none() {
-                // Outwards: to where the secant promises the end, a little further, but not too far.
-                let promised = if rise > 0.0 { 1.1 * (self.target - t) / rise } else { f64::INFINITY };
-                let distance = promised.clamp(0.2 * advanced, GROWTH * advanced);
-                let reach = x + self.sign() * distance;
-                self.next = if self.upper { reach.min(self.limit) } else { reach.max(self.limit) };
-                return Step::Next;
-            }
-        }
-        let Some((outer, t_outer)) = self.outside else { return Step::Open };
-        let (inner, t_inner) = self.inside;
-        let width = outer - inner;
-        if width.abs() <= NARROW * self.unit {
-            return Step::Found(outer);
-        }
-        let share = ((self.target - t_inner) / (t_outer - t_inner)).clamp(INSIDE, 1.0 - INSIDE);
-        self.next = inner + share * width;
-        Step::Next
-    }
+    search: Search,
 }
 
 /// The box of a parameter of a curve, in the units of the fit.
@@ -172,7 +98,7 @@ fn profile_block(
     let model = settings.model.curve_model();
     let count = model.parameters.len();
     let mut quantiles = Quantiles::new();
-    let mut searches: Vec<Search> = Vec::new();
+    let mut searches: Vec<Sought> = Vec::new();
     for (index, ((curve, fit), inference)) in curves.iter().zip(fits).zip(inferences).enumerate() {
         let known = (inference.sigma, inference.degrees_of_freedom.and_then(|df| quantiles.upper(df)));
         let (Some(sigma), Some(target)) = known else { continue };
@@ -191,27 +117,10 @@ fn profile_block(
                 Some(error) if error > 0.0 => (target * error).min(upper - lower),
                 _ => 0.02 * (upper - lower),
             };
-            for (is_upper, limit) in [(false, lower), (true, upper)] {
-                let room = (limit - estimate).abs();
-                if !(room > 1e-9 * (1.0 + limit.abs()) && unit > 0.0) {
-                    continue;
+            for (upper, limit) in [(false, lower), (true, upper)] {
+                if let Some(search) = Search::new(estimate, unit, limit, target, NEAR) {
+                    searches.push(Sought { curve: index, parameter, upper, sigma, sse: fit.sse, begin, search });
                 }
-                let sign = if is_upper { 1.0 } else { -1.0 };
-                searches.push(Search {
-                    curve: index,
-                    parameter,
-                    upper: is_upper,
-                    unit,
-                    target,
-                    sigma,
-                    sse: fit.sse,
-                    inside: (estimate, 0.0),
-                    outside: None,
-                    limit,
-                    next: if unit < room { estimate + sign * unit } else { limit },
-                    begin,
-                    last_outside: None,
-                });
             }
         }
     }
@@ -221,22 +130,22 @@ fn profile_block(
         }
         let fitted = held_fits(curves, x2, settings, &searches);
         let mut still = Vec::with_capacity(searches.len());
-        for (mut search, fit) in searches.into_iter().zip(fitted) {
+        for (mut sought, fit) in searches.into_iter().zip(fitted) {
             if !fit.status.is_fitted() || !fit.sse.is_finite() {
                 continue;
             }
-            let t = (fit.sse - search.sse).max(0.0).sqrt() / search.sigma;
-            if t <= search.target {
-                for (slot, parameter) in search.begin.iter_mut().zip(&model.nonlinear) {
+            let t = (fit.sse - sought.sse).max(0.0).sqrt() / sought.sigma;
+            if sought.search.is_inside(t) {
+                for (slot, parameter) in sought.begin.iter_mut().zip(&model.nonlinear) {
                     *slot = fit.parameters[*parameter];
                 }
             }
-            match search.learn(t) {
-                Step::Next => still.push(search),
+            match sought.search.learn(t) {
+                Step::Next => still.push(sought),
                 Step::Open => {}
                 Step::Found(x) => {
-                    let interval = &mut intervals[search.curve].parameters[search.parameter];
-                    *(if search.upper { &mut interval.high } else { &mut interval.low }) = Some(x);
+                    let interval = &mut intervals[sought.curve].parameters[sought.parameter];
+                    *(if sought.upper { &mut interval.high } else { &mut interval.low }) = Some(x);
                 }
             }
         }
@@ -255,15 +164,15 @@ fn profile_block(
 }
 
 /// One fit a search, its parameter held.
-fn held_fits(curves: &[Curve], x2: &[Vec<f64>], settings: &FitSettings, searches: &[Search]) -> Vec<Fit> {
+fn held_fits(curves: &[Curve], x2: &[Vec<f64>], settings: &FitSettings, searches: &[Sought]) -> Vec<Fit> {
     let nonlinear = settings.model.curve_model().nonlinear.len();
     let mut set = CurveSet::new();
     let mut begins = Vec::with_capacity(searches.len() * nonlinear);
-    for search in searches {
-        set.push(None, curves[search.curve].points.iter().map(|p| (p.dose, p.response, p.weight)));
-        set.x2.extend(x2.get(search.curve).into_iter().flatten());
-        set.held.push(Some((search.parameter, search.next)));
-        begins.extend_from_slice(&search.begin[..nonlinear]);
+    for sought in searches {
+        set.push(None, curves[sought.curve].points.iter().map(|p| (p.dose, p.response, p.weight)));
+        set.x2.extend(x2.get(sought.curve).into_iter().flatten());
+        set.held.push(Some((sought.parameter, sought.search.next())));
+        begins.extend_from_slice(&sought.begin[..nonlinear]);
     }
     descend_from(settings, &set, &begins).into_iter().map(|(fit, _)| fit).collect()
 }

@@ -9,21 +9,27 @@ use crate::screen::dose_matrix::ENOUGH_DOSES;
 use crate::screen::triple_matrix::{TripleMatrix, TripleObservation};
 use crate::synergy::SynergyModel;
 use crate::synergy::noise::hash_of_names;
+use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
+use crate::synergy::three::musyc_table::{rows_of, triple_interactions_table};
 use crate::synergy::three::reference::Reference;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::three::table::{triple_surfaces_table, triples_table};
 
 /// The tables.
-pub(super) const TABLES: [&str; 2] = ["triples", "triple_surfaces"];
+pub(super) const TABLES: [&str; 3] = ["triples", "triple_surfaces", "triple_interactions"];
 
 /// Scores them.
 pub(super) fn score(work: &Work<'_>, outcome: &mut PlainOutcome) -> Result<()> {
     let &Work { settings, mapping, table, singles, identity, backend } = work;
-    let asked = settings.synergy != SynergyModel::REFERENCES || settings.combination_index;
-    if asked || !settings.dose_limits.is_empty() {
+    let musyc = settings.synergy.contains(&SynergyModel::Musyc);
+    let usual = |model: &SynergyModel| *model == SynergyModel::Musyc || SynergyModel::REFERENCES.contains(model);
+    if !settings.synergy.iter().all(usual) || settings.combination_index || !settings.dose_limits.is_empty() {
         let references = Reference::ALL.map(Reference::name).join(", ");
-        outcome.notes.push(format!("three drugs are scored by {references}: --synergy and --dose-limits are for two"));
+        outcome.notes.push(format!(
+            "three drugs are scored by {references}, and by musyc where that is asked for: other models and \
+             --dose-limits are for two"
+        ));
     }
     let matrix = |(group, rows): (&Vec<String>, Vec<usize>)| {
         let elsewhere = [0, 1, 2].map(|k| singles.map_or(&[][..], |singles| singles.of(group, k)));
@@ -51,20 +57,28 @@ pub(super) fn score(work: &Work<'_>, outcome: &mut PlainOutcome) -> Result<()> {
     };
     let matrices: Vec<TripleMatrix> = table.groups.iter().zip(by_group(table)).map(matrix).collect();
     let fit = fit_settings(settings);
-    let mut scores = score_triples(&matrices, &fit, backend)?;
+    let mut scores = score_triples(&matrices, musyc, &fit, backend)?;
     let units: Vec<u64> =
         table.groups.iter().map(|group| hash_of_names(group.iter().map(|name| Some(name.as_str())))).collect();
     add_triple_intervals(&mut scores, &matrices, &units, &fit, settings.bootstrap, settings.seed, backend)?;
     outcome.units = matrices.len();
-    outcome.failed = scores.iter().filter(|m| m.scores.iter().any(|s| s.score.is_none())).count();
-    let [name, surfaces] = TABLES;
+    let failed = |m: &&TripleMatrixScore| {
+        m.scores.iter().any(|s| s.score.is_none()) || m.musyc.as_ref().is_some_and(|found| found.is_err())
+    };
+    outcome.failed = scores.iter().filter(failed).count();
+    let [name, surfaces, interactions] = TABLES;
     let groups: Vec<&Vec<String>> = table.groups.iter().collect();
     let of_cells: Vec<&Vec<String>> =
         groups.iter().zip(&scores).flat_map(|(group, score)| std::iter::repeat_n(*group, score.n_cells)).collect();
-    let results = [
+    let of_rows: Vec<&Vec<String>> =
+        groups.iter().zip(&scores).flat_map(|(group, score)| std::iter::repeat_n(*group, rows_of(score))).collect();
+    let mut results = vec![
         triples_table(keyed(name, &mapping.group, &groups), &scores),
         triple_surfaces_table(keyed(surfaces, &mapping.group, &of_cells), &matrices, &scores),
     ];
+    if musyc {
+        results.push(triple_interactions_table(keyed(interactions, &mapping.group, &of_rows), &scores));
+    }
     for result in results {
         outcome.files.push(files::write(&result, &settings.out, identity, settings.csv)?);
     }

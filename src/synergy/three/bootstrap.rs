@@ -3,7 +3,7 @@
 
 use super::TripleMatrixScore;
 use super::reference::{Reference, expected};
-use super::score::{excesses, fit_margins};
+use super::score::{Margins, excesses, fit_margins};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::FitSettings;
@@ -14,7 +14,7 @@ use crate::synergy::noise::ROUNDING;
 use crate::synergy::score::mean;
 use rayon::prelude::*;
 
-/// Draws fitted together at most.
+/// Draws fitted together at most, of one matrix or of many.
 const TOGETHER: usize = 1 << 12;
 /// Iterations of a fit to drawn data, as for pairs.
 const RESAMPLED_ITERATIONS: u32 = 60;
@@ -37,55 +37,60 @@ pub fn add_triple_intervals(
         return Ok(());
     }
     let fit = &FitSettings { starts: 1, max_iterations: RESAMPLED_ITERATIONS.min(fit.max_iterations), ..fit.clone() };
-    for ((score, matrix), unit) in scores.iter_mut().zip(matrices).zip(unit) {
-        let sigma = match score.sigma {
-            Some(sigma) if sigma > ROUNDING => sigma,
-            missing => {
-                let reason = if missing.is_none() { "no_noise_estimate" } else { "no_noise" };
-                let scored = score.scores.iter_mut().filter(|s| s.score.is_some());
-                scored.for_each(|s| s.reason = Some(reason));
-                continue;
-            }
+    let mut drawn: Vec<usize> = Vec::new();
+    for (number, score) in scores.iter_mut().enumerate().take(matrices.len().min(unit.len())) {
+        if score.sigma.is_some_and(|sigma| sigma > ROUNDING) {
+            drawn.push(number);
+            continue;
+        }
+        let reason = if score.sigma.is_none() { "no_noise_estimate" } else { "no_noise" };
+        let scored = score.scores.iter_mut().filter(|s| s.score.is_some());
+        scored.for_each(|s| s.reason = Some(reason));
+    }
+    // Of each matrix and reference: draws with a score, and the sums of their differences from it and of their squares.
+    let mut sums = vec![vec![(0usize, 0.0, 0.0); Reference::ALL.len()]; matrices.len()];
+    // Draws of several small matrices are fitted together.
+    for from in (0..drawn.len() * draws).step_by(TOGETHER) {
+        let numbers: Vec<(usize, usize)> =
+            (from..(from + TOGETHER).min(drawn.len() * draws)).map(|at| (drawn[at / draws], at % draws)).collect();
+        let draw = |&(number, draw): &(usize, usize)| {
+            let (matrix, sigma) = (&matrices[number], scores[number].sigma.unwrap_or(0.0));
+            let cell = |(place, cell): (usize, &TripleCell)| {
+                let noise = standard_normal(seed, unit[number], draw as u32, place as u32);
+                cell.response + sigma / cell.weight.sqrt() * noise
+            };
+            (matrix, matrix.cells.iter().enumerate().map(cell).collect::<Vec<f64>>())
         };
-        let mut sums = vec![(0usize, 0.0, 0.0); score.scores.len()];
-        let mut from = 0;
-        while from < draws {
-            let to = (from + TOGETHER).min(draws);
-            let drawn = |draw: usize| {
-                let cell = |(place, cell): (usize, &TripleCell)| {
-                    cell.response + sigma / cell.weight.sqrt() * standard_normal(seed, *unit, draw as u32, place as u32)
-                };
-                (matrix, matrix.cells.iter().enumerate().map(cell).collect::<Vec<f64>>())
-            };
-            let items: Vec<(&TripleMatrix, Vec<f64>)> = (from..to).into_par_iter().map(drawn).collect();
-            let margins = fit_margins(&items, fit, backend)?;
-            let of_draw = |((matrix, responses), margins): (&(&TripleMatrix, Vec<f64>), &super::score::Margins)| {
-                let expected = expected(matrix, responses, &margins.curves);
-                excesses(matrix, responses, &expected).iter().map(|excess| mean(excess)).collect::<Vec<Option<f64>>>()
-            };
-            let of_draws: Vec<Vec<Option<f64>>> = items.par_iter().zip(&margins).map(of_draw).collect();
-            // In the order of the draws: a sum over threads would depend on their number.
-            for values in &of_draws {
-                for ((sum, value), score) in sums.iter_mut().zip(values).zip(&score.scores) {
-                    if let (Some(value), Some(about)) = (value, score.score) {
-                        // About the score itself, so that squares do not cancel.
-                        let value = value - about;
-                        *sum = (sum.0 + 1, sum.1 + value, sum.2 + value * value);
-                    }
+        let items: Vec<(&TripleMatrix, Vec<f64>)> = numbers.par_iter().map(draw).collect();
+        let margins = fit_margins(&items, fit, backend)?;
+        let of_draw = |((matrix, responses), margins): (&(&TripleMatrix, Vec<f64>), &Margins)| {
+            let expected = expected(matrix, responses, &margins.curves);
+            excesses(matrix, responses, &expected).iter().map(|excess| mean(excess)).collect::<Vec<Option<f64>>>()
+        };
+        let of_draws: Vec<Vec<Option<f64>>> = items.par_iter().zip(&margins).map(of_draw).collect();
+        // In the order of the draws: a sum over threads would depend on their number.
+        for ((number, _), values) in numbers.iter().zip(&of_draws) {
+            for ((sum, value), score) in sums[*number].iter_mut().zip(values).zip(&scores[*number].scores) {
+                if let (Some(value), Some(about)) = (value, score.score) {
+                    // About the score itself, so that squares do not cancel.
+                    let value = value - about;
+                    *sum = (sum.0 + 1, sum.1 + value, sum.2 + value * value);
                 }
             }
-            from = to;
         }
+    }
+    for number in drawn {
+        let score = &mut scores[number];
         let degrees = score.degrees_of_freedom as f64;
         let quantile = t_quantile(0.975, degrees);
-        for ((score, (n, sum, squares)), reference) in score.scores.iter_mut().zip(sums).zip(Reference::ALL) {
+        for ((score, (n, sum, squares)), reference) in score.scores.iter_mut().zip(&sums[number]).zip(Reference::ALL) {
             let Some(value) = score.score else { continue };
             if reference == Reference::BestPair {
                 // The best of three noisy pairs is better than any of them is: a shift that draws do not show.
                 score.reason = Some("biased_by_selection");
                 continue;
             }
-            let variance = (squares - sum * sum / n.max(1) as f64) / (n.max(2) - 1) as f64;
+            let variance = (squares - sum * sum / (*n).max(1) as f64) / ((*n).max(2) - 1) as f64;
             match quantile.filter(|_| 2 * n >= draws && variance > 0.0) {
                 Some(quantile) => {
                     let error = variance.sqrt();

@@ -1,10 +1,14 @@
 //! Three drugs at once: what each alone, and each pair, would let one expect of all three.
 
 pub mod bootstrap;
+pub mod descent;
+pub mod musyc;
+pub mod musyc_table;
 pub mod reference;
 pub mod score;
 pub mod table;
 
+use musyc::TripleMusyc;
 use reference::Reference;
 
 /// One reference's score of one triple matrix.
@@ -47,6 +51,10 @@ pub struct TripleMatrixScore {
     pub sigma: Option<f64>,
     /// Degrees of freedom behind it.
     pub degrees_of_freedom: usize,
+    /// The fitted surface, where it was asked for, or why there is none.
+    pub musyc: Option<Result<TripleMusyc, &'static str>>,
+    /// The score by that surface: see [`TripleMusyc::score`].
+    pub musyc_score: TripleScore,
     /// Codes joined by `;`.
     pub flags: String,
 }

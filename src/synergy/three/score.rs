@@ -1,10 +1,12 @@
 //! Scores of triple matrices.
 
+use super::musyc::fit_triple;
 use super::reference::{Reference, expected};
 use super::{TripleMatrixScore, TripleScore};
 use crate::Result;
 use crate::backend::Backend;
 use crate::fit::{CurveSet, Fit, FitSettings};
+use crate::math::special::benjamini_hochberg;
 use crate::model::surface::HillCurve;
 use crate::screen::triple_matrix::TripleMatrix;
 use crate::synergy::margins::{FEWEST_DOSES, hill_curve, margin_settings};
@@ -15,6 +17,9 @@ use rayon::prelude::*;
 
 /// Places of a grid of levels for each combination measured, beyond which it is no grid.
 const MOST_PLACES: usize = 64;
+
+/// The flag of a matrix whose replicates tell the noise.
+const NOISE_FROM_REPLICATES: &str = "noise_from_replicates";
 
 /// The fitted single drugs of one matrix.
 #[derive(Debug, Clone, Copy)]
@@ -88,19 +93,72 @@ pub(super) fn excesses(
     expected.iter().map(of_one).collect()
 }
 
-/// Scores matrices under every reference; standard errors are left empty with the reason `not_resampled`.
+/// Scores matrices under every reference; standard errors are left empty with the reason `not_resampled`. With `musyc`, a
+/// surface is fitted to each and scored too, whose standard errors need no draws.
 ///
 /// # Errors
 /// Those of the back end.
 pub fn score_triples(
     matrices: &[TripleMatrix],
+    musyc: bool,
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<Vec<TripleMatrixScore>> {
     let observed = |matrix: &TripleMatrix| matrix.cells.iter().map(|cell| cell.response).collect::<Vec<f64>>();
     let items: Vec<(&TripleMatrix, Vec<f64>)> = matrices.iter().map(|m| (m, observed(m))).collect();
     let margins = fit_margins(&items, fit, backend)?;
-    Ok(items.par_iter().zip(&margins).map(|((matrix, responses), margins)| score(matrix, responses, margins)).collect())
+    let score = |((matrix, responses), margins): (&(&TripleMatrix, Vec<f64>), &Margins)| {
+        let mut score = score(matrix, responses, margins);
+        if musyc {
+            add_musyc(&mut score, matrix, margins, fit.max_iterations);
+        }
+        score
+    };
+    let mut scores: Vec<TripleMatrixScore> = items.par_iter().zip(&margins).map(score).collect();
+    let p: Vec<Option<f64>> = scores.iter().map(|score| score.musyc_score.p).collect();
+    scores.iter_mut().zip(benjamini_hochberg(&p)).for_each(|(score, q)| score.musyc_score.q = q);
+    Ok(scores)
+}
+
+/// Fits the surface of three drugs and scores by it.
+fn add_musyc(score: &mut TripleMatrixScore, matrix: &TripleMatrix, margins: &Margins, max_iterations: u32) {
+    let from_replicates = score.flags.split(';').any(|flag| flag == NOISE_FROM_REPLICATES);
+    let noise = score.sigma.filter(|_| from_replicates).map(|sigma| (sigma, score.degrees_of_freedom));
+    let found = fit_triple(matrix, &margins.curves, noise, max_iterations);
+    score.musyc_score = match &found {
+        Ok(musyc) => {
+            let excess: Vec<Option<f64>> =
+                musyc.cells.iter().map(|(expected, fitted)| Some(expected - fitted)).collect();
+            let combinations: Vec<[f64; 3]> = matrix.combinations().map(|(_, cell)| cell.dose).collect();
+            let peak = best_window(&windows(&combinations), &|i| excess[i]);
+            let interval_and_p = musyc.interval_and_p(musyc.score);
+            TripleScore {
+                score: Some(musyc.score.0),
+                top_decile: top_decile(&excess),
+                peak: peak.map(|(mean, _)| mean),
+                peak_dose: peak.map(|(_, centre)| combinations[centre]),
+                standard_error: musyc.score.1.ok(),
+                interval: interval_and_p.map(|(interval, _)| interval),
+                p: interval_and_p.map(|(_, p)| p),
+                q: None,
+                reason: musyc.score.1.err(),
+            }
+        }
+        Err(reason) => TripleScore { reason: Some(reason), ..TripleScore::default() },
+    };
+    score.musyc = Some(found);
+}
+
+/// The best mean over a window, and the combination in its middle; the first where equal.
+fn best_window(windows: &[Vec<usize>], value: &dyn Fn(usize) -> Option<f64>) -> Option<(f64, usize)> {
+    let mean = |window: &Vec<usize>| {
+        let sum = window.iter().try_fold(0.0, |sum, &i| Some(sum + value(i)?))?;
+        Some((sum / window.len() as f64, window[window.len() / 2]))
+    };
+    windows.iter().filter_map(mean).fold(None, |best: Option<(f64, usize)>, next| match best {
+        Some(best) if best.0 >= next.0 => Some(best),
+        _ => Some(next),
+    })
 }
 
 fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleMatrixScore {
@@ -108,17 +166,6 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
     let excess = excesses(matrix, responses, &expected);
     let combinations: Vec<[f64; 3]> = matrix.combinations().map(|(_, cell)| cell.dose).collect();
     let windows = windows(&combinations);
-    let best = |value: &dyn Fn(usize) -> Option<f64>| {
-        let mean = |window: &Vec<usize>| {
-            let sum = window.iter().try_fold(0.0, |sum, &i| Some(sum + value(i)?))?;
-            Some((sum / window.len() as f64, window[window.len() / 2]))
-        };
-        // The first where equal.
-        windows.iter().filter_map(mean).fold(None, |best: Option<(f64, usize)>, next| match best {
-            Some(best) if best.0 >= next.0 => Some(best),
-            _ => Some(next),
-        })
-    };
     let mut flags: Vec<&str> = Vec::new();
     for (k, flag) in ["margin_a_missing", "margin_b_missing", "margin_c_missing"].into_iter().enumerate() {
         if margins.curves[k].is_none() {
@@ -137,7 +184,7 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
                 };
                 return TripleScore { reason: Some(reason), ..TripleScore::default() };
             };
-            let peak = best(&|i| excess[i]);
+            let peak = best_window(&windows, &|i| excess[i]);
             TripleScore {
                 score: Some(score),
                 top_decile: top_decile(excess),
@@ -152,7 +199,7 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
         flags.push("no_3x3x3_window");
     }
     let inhibition: Vec<f64> = matrix.combinations().map(|(cell, _)| 1.0 - responses[cell]).collect();
-    let efficacy = best(&|i| Some(inhibition[i])).map(|(mean, _)| mean);
+    let efficacy = best_window(&windows, &|i| Some(inhibition[i])).map(|(mean, _)| mean);
     let (sigma, degrees_of_freedom, source) = noise(matrix, margins);
     flags.push(source);
     TripleMatrixScore {
@@ -163,6 +210,8 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
         efficacy: efficacy.or_else(|| inhibition.into_iter().reduce(f64::max)),
         sigma,
         degrees_of_freedom,
+        musyc: None,
+        musyc_score: TripleScore { reason: Some("not_asked"), ..TripleScore::default() },
         flags: flags.join(";"),
     }
 }
@@ -173,7 +222,7 @@ fn noise(matrix: &TripleMatrix, margins: &Margins) -> (Option<f64>, usize, &'sta
     let (mut squares, mut degrees) = treated.fold((0.0, 0), |(squares, degrees), cell| {
         (squares + cell.sum_of_squares, degrees + (cell.n as usize).saturating_sub(1))
     });
-    let mut source = "noise_from_replicates";
+    let mut source = NOISE_FROM_REPLICATES;
     if degrees < FEWEST_DEGREES {
         squares += margins.sse;
         degrees += margins.degrees_of_freedom;

@@ -24,7 +24,7 @@ pub fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a Tri
 
 /// Adds the columns of `triples` to a table whose rows name the matrices. Scores are viability fractions, positive for
 /// synergy; doses molar. `best_pair` compares with the best of the three pairs at the same doses, `pairs` with all that the
-/// pairs do.
+/// pairs do, `musyc` (where asked for) the fitted surface with itself without interaction of the third order.
 pub fn triples_table(mut table: Table, scores: &[TripleMatrixScore]) -> Table {
     table = table
         .integer("n_cells", scores.iter().map(|score| Some(score.n_cells as i64)))
@@ -44,18 +44,30 @@ pub fn triples_table(mut table: Table, scores: &[TripleMatrixScore]) -> Table {
         ("ci_low", |s| s.interval.map(|ends| ends[0])),
         ("ci_high", |s| s.interval.map(|ends| ends[1])),
     ];
+    type Of = Box<dyn Fn(&TripleMatrixScore) -> &TripleScore>;
+    let mut kinds: Vec<(&str, Of)> = Vec::new();
     for reference in Reference::ALL {
+        kinds.push((reference.name(), Box::new(move |score| score.of(reference))));
+    }
+    if has_musyc(scores) {
+        kinds.push(("musyc", Box::new(|score| &score.musyc_score)));
+    }
+    for (kind, of) in kinds {
         for (name, value) in columns {
-            table = table
-                .number(&format!("{name}_{}", reference.name()), scores.iter().map(|score| value(score.of(reference))));
+            table = table.number(&format!("{name}_{kind}"), scores.iter().map(|score| value(of(score))));
         }
-        table =
-            table.code(&format!("reason_{}", reference.name()), scores.iter().map(|score| score.of(reference).reason));
+        table = table.code(&format!("reason_{kind}"), scores.iter().map(|score| of(score).reason));
     }
     table.text("flags", scores.iter().map(|score| Some(score.flags.clone())))
 }
 
-/// Adds the columns of `triple_surfaces` to a table whose rows, one a combination of all three drugs, name the matrices.
+/// Whether the surface of three drugs was asked for.
+fn has_musyc(scores: &[TripleMatrixScore]) -> bool {
+    scores.iter().any(|score| score.musyc.is_some())
+}
+
+/// Adds the columns of `triple_surfaces` to a table whose rows, one a combination of all three drugs, name the matrices. Excess is
+/// expected less observed; of `musyc`, which is a surface of its own, less `fitted_musyc`.
 pub fn triple_surfaces_table(mut table: Table, matrices: &[TripleMatrix], scores: &[TripleMatrixScore]) -> Table {
     let cells = || matrices.iter().flat_map(|matrix| matrix.combinations().map(|(_, cell)| cell));
     for (k, name) in ["dose_a_molar", "dose_b_molar", "dose_c_molar"].into_iter().enumerate() {
@@ -76,6 +88,22 @@ pub fn triple_surfaces_table(mut table: Table, matrices: &[TripleMatrix], scores
                 missing.push(reference.name());
             }
         }
+    }
+    if has_musyc(scores) {
+        let mut found: Vec<Option<(f64, f64)>> = Vec::new();
+        for score in scores {
+            match &score.musyc {
+                Some(Ok(musyc)) => found.extend(musyc.cells.iter().map(|cell| Some(*cell))),
+                _ => found.extend(std::iter::repeat_n(None, score.n_cells)),
+            }
+        }
+        let excess = found.iter().map(|cell| cell.map(|(expected, fitted)| expected - fitted));
+        table = table
+            .number("expected_musyc", found.iter().map(|cell| cell.map(|(expected, _)| expected)))
+            .number("fitted_musyc", found.iter().map(|cell| cell.map(|(_, fitted)| fitted)))
+            .number("excess_musyc", excess);
+        let without = missing.iter_mut().zip(&found).filter(|(_, cell)| cell.is_none());
+        without.for_each(|(missing, _)| missing.push("musyc"));
     }
     let flag = |names: &Vec<&str>| names.iter().map(|name| format!("no_{name}")).collect::<Vec<_>>().join(";");
     table.text("flags", missing.iter().map(|names| Some(flag(names))))
