@@ -9,8 +9,11 @@ use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
+use crate::rank::by_mechanism::{MechanismRanking, rank_by_mechanism};
 use crate::rank::{self, RankSettings, RankedPair};
 use crate::resistance::cross_resistance::{CrossResistanceRow, cross_resistance};
+use crate::resistance::mechanism::Mechanisms;
+use crate::resistance::mechanism::of_screen::{annotated_screen, of_screen};
 use crate::resistance::plausibility;
 use crate::resistance::resensitisation::{Resensitisation, resensitisation};
 use crate::resistance::{self, Resistance};
@@ -30,7 +33,7 @@ use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::{MatrixScore, SynergyModel};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +116,12 @@ pub struct Analysis {
     pub cross_resistances: Vec<CrossResistanceRow>,
     /// What each dose of a partner does to the anchor's potency.
     pub resensitisations: Vec<Resensitisation>,
+    /// Why lines are resistant, and the evidence.
+    pub mechanisms: Mechanisms,
     /// The ranking.
     pub pairs: Vec<RankedPair>,
+    /// The same for each mechanism of resistance.
+    pub pairs_by_mechanism: Vec<MechanismRanking>,
     /// The anchor drug, if the screen has it.
     pub anchor: Option<NameId>,
     /// What the user should know.
@@ -274,6 +281,11 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     analysis.cross_resistances = cross_resistance(&analysis.resistances, screen, anchor, settings.resistant_fold);
     analysis.resensitisations =
         resensitisation(&analysis.matrices, &analysis.scores, &analysis.resistances, anchor, backend)?;
+    analysis.mechanisms =
+        of_screen(screen, anchor, &analysis.resistances, &analysis.cross_resistances, &analysis.resensitisations);
+    analysis.warnings.extend(unknown_lines(screen));
+    // The ranking speaks of what the lines' evidence says, and of what their owner says where there is none.
+    let named = annotated_screen(screen, &analysis.mechanisms);
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
@@ -285,11 +297,32 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         draws: RankSettings::DRAWS,
     };
     analysis.pairs =
-        rank::rank(&pairs, &analysis.resistances, &analysis.resensitisations, screen, &rank_settings, &burden);
+        rank::rank(&pairs, &analysis.resistances, &analysis.resensitisations, &named, &rank_settings, &burden);
+    analysis.pairs_by_mechanism = rank_by_mechanism(
+        &analysis.mechanisms,
+        &pairs,
+        &analysis.resistances,
+        &analysis.resensitisations,
+        &named,
+        &rank_settings,
+        &burden,
+    );
     if analysis.pairs.iter().any(|p| p.flags.split(';').any(|f| f == "no_resistant_line")) {
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }
     Ok(analysis)
+}
+
+/// Lines with evidence and without wells: most likely another spelling.
+fn unknown_lines(screen: &Screen) -> Option<String> {
+    let unknown: BTreeSet<&str> = screen
+        .evidence
+        .iter()
+        .map(|row| row.line.as_str())
+        .filter(|line| screen.lines.id_ignoring_case(line).is_none())
+        .collect();
+    let names = unknown.into_iter().collect::<Vec<_>>().join("`, `");
+    (!names.is_empty()).then(|| format!("there is evidence on lines that are not in the screen: `{names}`"))
 }
 
 fn position(models: &[SynergyModel], model: SynergyModel) -> usize {

@@ -178,6 +178,8 @@ pub struct Settings {
     pub mapping: Mapping,
     /// `LINES.csv`: parents, status and mechanisms of the lines.
     pub lines_file: Option<PathBuf>,
+    /// Tables of evidence on the lines' mechanisms of resistance.
+    pub evidence_files: Vec<PathBuf>,
     /// Where results go.
     pub out: PathBuf,
     /// The back end.
@@ -258,6 +260,7 @@ impl Settings {
             none: _,
             only: _,
             lines: _,
+            evidence,
             anchor,
             low_control,
             backend,
@@ -316,6 +319,7 @@ impl Settings {
             inputs,
             mapping,
             lines_file,
+            evidence_files: evidence.files.0.into_iter().map(PathBuf::from).collect(),
             out,
             backend: backend.unwrap_or_default(),
             model,

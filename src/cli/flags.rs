@@ -1,7 +1,7 @@
 //! Flags shared by commands; each is a key of `screen.toml` and becomes one.
 
 use crate::config::choice::{Choice, unknown};
-use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
+use crate::config::screen_file::{EvidenceSection, ResponseSection, RolesSection, Texts, UnitsSection};
 use crate::config::{
     BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, SynergyChoice, TableFormat,
     bounds, dose_limits as limits,
@@ -179,6 +179,9 @@ pub struct MappingFlags {
     /// LINES.csv: cell_line, parental, status, mechanism
     #[arg(long, value_name = "LINES.csv")]
     pub lines: Option<PathBuf>,
+    /// Table of evidence on mechanisms of resistance: cell_line, marker, intensities, threshold cycles or folds
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
     /// Our column = theirs; several of theirs, separated by commas, are joined
     #[arg(long, value_name = "OURS=THEIRS")]
     pub column: Vec<String>,
@@ -214,7 +217,8 @@ impl MappingFlags {
     /// # Errors
     /// [`Error::Setting`] for a pair without `=`, an unknown role, a molar mass that is no number.
     pub fn said(self, said: ScreenFile) -> Result<ScreenFile> {
-        let Self { lines, column, constant, conc_unit, molar_mass, orientation, scale, role, none, only } = self;
+        let Self { lines, evidence, column, constant, conc_unit, molar_mass, orientation, scale, role, none, only } =
+            self;
         let mut columns = BTreeMap::new();
         for (ours, theirs) in pairs("column", column)? {
             columns.insert(ours, Texts(theirs.split(',').map(|name| name.trim().to_owned()).collect()));
@@ -244,6 +248,7 @@ impl MappingFlags {
         }
         Ok(ScreenFile {
             lines_file: lines,
+            evidence: EvidenceSection { files: paths(evidence) },
             columns,
             constants: pairs("constant", constant)?.into_iter().collect(),
             units: UnitsSection { conc: conc_unit, molar_mass: masses, ..UnitsSection::default() },
@@ -254,6 +259,10 @@ impl MappingFlags {
             ..said
         })
     }
+}
+
+fn paths(paths: Vec<PathBuf>) -> Texts {
+    Texts(paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
 fn pairs(flag: &str, texts: Vec<String>) -> Result<Vec<(String, String)>> {

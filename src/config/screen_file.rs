@@ -99,6 +99,14 @@ pub struct LineEntry {
     pub doubling_time_h: Option<f64>,
 }
 
+/// `[evidence]`: what was measured of the lines' mechanisms of resistance.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvidenceSection {
+    /// Tables of evidence, relative to this file.
+    pub files: Texts,
+}
+
 /// `screen.toml`, and what flags say in the same terms.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,6 +131,8 @@ pub struct ScreenFile {
     pub only: BTreeMap<String, Texts>,
     /// Parents, status and mechanisms by line.
     pub lines: BTreeMap<String, LineEntry>,
+    /// What was measured of their mechanisms.
+    pub evidence: EvidenceSection,
     /// The drug that the lines are resistant to.
     pub anchor: Option<String>,
     /// The low control of Z'.
@@ -195,6 +205,9 @@ impl ScreenFile {
         for choice in file.synergy.iter_mut().flatten() {
             *choice = choice.relative_to(folder);
         }
+        for path in &mut file.evidence.files.0 {
+            *path = folder.join(&path).to_string_lossy().into_owned();
+        }
         file.lines_file = file.lines_file.map(|lines| folder.join(lines));
         Ok(file)
     }
@@ -243,6 +256,7 @@ impl ScreenFile {
             none: self.none.or(base.none),
             only: merged(self.only, base.only),
             lines: merged(self.lines, base.lines),
+            evidence: EvidenceSection { files: texts(self.evidence.files, base.evidence.files) },
             anchor: self.anchor.or(base.anchor),
             low_control: self.low_control.or(base.low_control),
             backend: self.backend.or(base.backend),

@@ -1,5 +1,6 @@
 //! The one final reduction: pairs ranked by their synergy in the resistant lines.
 
+pub mod by_mechanism;
 pub mod meta_analysis;
 mod pair;
 mod table;

@@ -1,5 +1,6 @@
 //! A run: inputs read, analysed, and written as a result folder.
 
+pub mod mechanism;
 pub mod plain;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
@@ -91,10 +92,11 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
 
     clock.begin(Some(Stage::Read));
     observe(Stage::Read, &format!("{} files", settings.inputs.len()));
-    for input in settings.inputs.iter().chain(&settings.lines_file) {
+    for input in settings.inputs.iter().chain(&settings.lines_file).chain(&settings.evidence_files) {
         record.inputs.push(InputFile::of(input)?);
     }
-    let screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
+    let mut screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
+    screen.evidence = ingest::read_evidence(&settings.evidence_files)?;
 
     let analysis = if extent == Extent::Full {
         let mut timed = |stage: Stage, detail: &str| {
@@ -138,7 +140,7 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
 /// An input inside the output folder could be overwritten by the table of its name.
 fn spare_the_inputs(settings: &Settings) -> Result<()> {
     let Ok(out) = settings.out.canonicalize() else { return Ok(()) };
-    for input in settings.inputs.iter().chain(&settings.lines_file) {
+    for input in settings.inputs.iter().chain(&settings.lines_file).chain(&settings.evidence_files) {
         let folder = input.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
         if folder.is_some_and(|folder| folder == out) {
             return Err(Error::Setting {
@@ -171,7 +173,10 @@ fn clear_previous(out: &Path) {
         "resistance",
         "cross_resistance",
         "resensitisation",
+        "mechanisms",
+        "evidence",
         "pairs",
+        "pairs_by_mechanism",
         "rejected",
         "triples",
         "triple_surfaces",
@@ -248,7 +253,10 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.push(resistance::table(resistances, screen));
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
         tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));
+        tables.push(resistance::mechanism::table::mechanisms_table(&analysis.mechanisms));
+        tables.push(resistance::mechanism::table::evidence_table(&analysis.mechanisms));
         tables.push(rank::table(pairs, screen));
+        tables.push(rank::by_mechanism::by_mechanism_table(&analysis.pairs_by_mechanism, screen));
     }
     tables
 }

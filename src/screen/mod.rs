@@ -4,6 +4,7 @@ pub mod column;
 pub mod dose;
 pub mod dose_matrix;
 pub mod line;
+pub mod measurement;
 pub mod names;
 pub mod rejections;
 pub mod response;
@@ -13,6 +14,7 @@ pub mod well;
 pub mod wells;
 
 use line::LineAnnotation;
+use measurement::Measurement;
 use names::{NameId, Names};
 use rejections::Rejections;
 pub use response::{Orientation, Scale};
@@ -51,6 +53,8 @@ pub struct Screen {
     pub batches: Names,
     /// What is known of each line, by its id; may be shorter than `lines`.
     pub annotations: Vec<LineAnnotation>,
+    /// What was measured of the lines' mechanisms of resistance, in input order.
+    pub evidence: Vec<Measurement>,
     /// Wells that can be used so far, in input order.
     pub wells: Wells,
     /// Wells that cannot, with the reason.

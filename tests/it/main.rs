@@ -19,6 +19,7 @@ mod ingest;
 mod interaction;
 mod intervals;
 mod kernels;
+mod mechanisms;
 mod model_choice;
 mod models;
 mod plate;

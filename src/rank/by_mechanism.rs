@@ -1,0 +1,81 @@
+//! Rankings for each mechanism of resistance: the same ranking over the resistant lines that share it, and their parents.
+
+use super::{RankSettings, RankedPair, line_statuses, rank};
+use crate::report::table::{Column, Table, Values};
+use crate::resistance::Resistance;
+use crate::resistance::mechanism::Mechanisms;
+use crate::resistance::mechanism::marker::Mechanism;
+use crate::resistance::resensitisation::Resensitisation;
+use crate::screen::Screen;
+use crate::screen::line::LineStatus;
+use crate::screen::names::NameId;
+use crate::synergy::MatrixScore;
+use std::collections::BTreeSet;
+
+/// The ranking among the resistant lines of one mechanism.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MechanismRanking {
+    /// The mechanism.
+    pub mechanism: Mechanism,
+    /// The resistant lines that have it, by name.
+    pub lines: Vec<NameId>,
+    /// The ranking; its p and q are those of this family alone.
+    pub pairs: Vec<RankedPair>,
+}
+
+/// A ranking for each mechanism that a resistant line with matrices has (called, or annotated and uncontradicted). Lines
+/// of other mechanisms are left out; the parents of those that stay are kept, and all parental and sensitive lines where
+/// one of those has no parent. Inputs as for [`rank()`].
+pub fn rank_by_mechanism(
+    found: &Mechanisms,
+    scores: &[MatrixScore],
+    resistances: &[Resistance],
+    resensitised: &[Resensitisation],
+    screen: &Screen,
+    settings: &RankSettings,
+    plate_burden: &[f64],
+) -> Vec<MechanismRanking> {
+    let statuses = line_statuses(resistances, screen, settings.anchor);
+    let measured: BTreeSet<NameId> = scores.iter().map(|score| score.key.line).collect();
+    let mut rankings = Vec::new();
+    for mechanism in Mechanism::ALL {
+        let has = |line: &NameId| {
+            statuses.get(line) == Some(&LineStatus::Resistant) && found.has(screen.lines.name(*line), mechanism)
+        };
+        let mut lines: Vec<NameId> = measured.iter().copied().filter(has).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        lines.sort_by_key(|line| screen.lines.name(*line));
+        let parents: Vec<Option<NameId>> = lines.iter().map(|line| screen.annotation(*line).parental).collect();
+        let is_compared = |line: NameId| {
+            matches!(statuses.get(&line), Some(LineStatus::Parental | LineStatus::Sensitive))
+                && parents.iter().any(|parent| parent.is_none_or(|parent| parent == line))
+        };
+        let is_kept = |score: &MatrixScore| lines.contains(&score.key.line) || is_compared(score.key.line);
+        let kept: Vec<usize> = (0..scores.len()).filter(|&i| is_kept(&scores[i])).collect();
+        let own: Vec<MatrixScore> = kept.iter().map(|&i| scores[i].clone()).collect();
+        let burden: Vec<f64> = kept.iter().map(|&i| plate_burden.get(i).copied().unwrap_or(f64::NAN)).collect();
+        let pairs = rank(&own, resistances, resensitised, screen, settings, &burden);
+        rankings.push(MechanismRanking { mechanism, lines, pairs });
+    }
+    rankings
+}
+
+/// The `pairs_by_mechanism` table: `mechanism_class` and its lines before the columns of `pairs`.
+pub fn by_mechanism_table(rankings: &[MechanismRanking], screen: &Screen) -> Table {
+    let all: Vec<RankedPair> = rankings.iter().flat_map(|ranking| ranking.pairs.iter().cloned()).collect();
+    let rows = || rankings.iter().flat_map(|ranking| std::iter::repeat_n(ranking, ranking.pairs.len()));
+    let lines = |ranking: &MechanismRanking| {
+        ranking.lines.iter().map(|line| screen.lines.name(*line)).collect::<Vec<_>>().join("; ")
+    };
+    let mut table = super::table(&all, screen);
+    table.name = "pairs_by_mechanism".into();
+    let texts = |texts: Vec<Option<String>>| Values::Text(texts);
+    let class = texts(rows().map(|ranking| Some(ranking.mechanism.name().to_owned())).collect());
+    table.columns.insert(0, Column { name: "mechanism_class".into(), values: class });
+    table
+        .columns
+        .insert(1, Column { name: "cell_lines".into(), values: texts(rows().map(|r| Some(lines(r))).collect()) });
+    table
+}
