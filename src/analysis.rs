@@ -1,6 +1,8 @@
 //! The flow: a screen as read goes in, every result comes out. Nothing here touches a file.
 
 use crate::Result;
+use crate::apoptosis::synergy::{ApoptosisSynergy, ViabilitySynergy, synergy as apoptosis_synergy};
+use crate::apoptosis::{ApoptosisSample, correct};
 use crate::backend::Backend;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
@@ -32,7 +34,7 @@ use crate::synergy::summary::add_box_scores;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
-use crate::synergy::{MatrixScore, SynergyModel};
+use crate::synergy::{MatrixScore, SurfaceCell, SynergyModel};
 use std::collections::{BTreeSet, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
@@ -118,6 +120,10 @@ pub struct Analysis {
     pub resensitisations: Vec<Resensitisation>,
     /// Why lines are resistant, and the evidence.
     pub mechanisms: Mechanisms,
+    /// Annexin V / PI samples, corrected for vehicle.
+    pub apoptosis: Vec<ApoptosisSample>,
+    /// Synergy in them.
+    pub apoptosis_synergy: Vec<ApoptosisSynergy>,
     /// The ranking.
     pub pairs: Vec<RankedPair>,
     /// The same for each mechanism of resistance.
@@ -286,6 +292,12 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     analysis.warnings.extend(unknown_lines(screen));
     // The ranking speaks of what the lines' evidence says, and of what their owner says where there is none.
     let named = annotated_screen(screen, &analysis.mechanisms);
+    analysis.apoptosis = correct(&screen.apoptosis);
+    // Bliss is what apoptosis is scored by; a run without it is compared by the model that ranks.
+    let compared =
+        [SynergyModel::Bliss, settings.rank_by].iter().find_map(|m| settings.synergy.iter().position(|s| s == m));
+    let viability = viability_of(screen, &analysis.apoptosis, &analysis.scores, compared.unwrap_or(0));
+    analysis.apoptosis_synergy = apoptosis_synergy(&analysis.apoptosis, &viability, &settings.anchor);
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
@@ -313,16 +325,46 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     Ok(analysis)
 }
 
+/// The scores of the lines that have apoptosis too. Of several matrices of a line and pair, the one with most wells.
+fn viability_of(
+    screen: &Screen,
+    samples: &[ApoptosisSample],
+    scores: &[MatrixScore],
+    model: usize,
+) -> Vec<ViabilitySynergy> {
+    let lines: BTreeSet<String> = samples.iter().map(|sample| sample.row.line.to_lowercase()).collect();
+    let mut largest: Vec<&MatrixScore> = scores.iter().collect();
+    largest.sort_by_key(|score| std::cmp::Reverse(score.n_wells));
+    largest
+        .into_iter()
+        .filter(|score| lines.contains(&screen.lines.name(score.key.line).to_lowercase()))
+        .map(|score| {
+            let own = score.scores.get(model);
+            let excess = |cell: &SurfaceCell| cell.excess.get(model).copied().flatten();
+            ViabilitySynergy {
+                line: screen.lines.name(score.key.line).to_owned(),
+                drugs: [score.key.drug_a, score.key.drug_b].map(|drug| screen.drugs.name(drug).to_owned()),
+                schedule: score.key.schedule.map(|schedule| screen.schedules.name(schedule).to_owned()),
+                score: own.and_then(|own| own.score),
+                interval: own.map_or([None; 2], |own| [own.ci_low, own.ci_high]),
+                cells: score.cells.iter().filter_map(|c| Some((c.dose_a, c.dose_b, excess(c)?))).collect(),
+            }
+        })
+        .collect()
+}
+
 /// Lines with evidence and without wells: most likely another spelling.
 fn unknown_lines(screen: &Screen) -> Option<String> {
     let unknown: BTreeSet<&str> = screen
         .evidence
         .iter()
         .map(|row| row.line.as_str())
+        .chain(screen.apoptosis.iter().map(|row| row.line.as_str()))
         .filter(|line| screen.lines.id_ignoring_case(line).is_none())
         .collect();
     let names = unknown.into_iter().collect::<Vec<_>>().join("`, `");
-    (!names.is_empty()).then(|| format!("there is evidence on lines that are not in the screen: `{names}`"))
+    (!names.is_empty())
+        .then(|| format!("there is evidence or apoptosis on lines that are not in the screen: `{names}`"))
 }
 
 fn position(models: &[SynergyModel], model: SynergyModel) -> usize {

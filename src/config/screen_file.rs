@@ -107,6 +107,22 @@ pub struct EvidenceSection {
     pub files: Texts,
 }
 
+/// `[apoptosis]`: a second readout.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApoptosisSection {
+    /// Tables of Annexin V / PI quadrants, relative to this file.
+    pub files: Texts,
+}
+
+/// `[knowledge]`: what is known, in the place of the embedded tables.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnowledgeSection {
+    /// The folder with the tables, relative to this file.
+    pub folder: Option<PathBuf>,
+}
+
 /// `screen.toml`, and what flags say in the same terms.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -133,6 +149,10 @@ pub struct ScreenFile {
     pub lines: BTreeMap<String, LineEntry>,
     /// What was measured of their mechanisms.
     pub evidence: EvidenceSection,
+    /// Apoptosis, as a second readout.
+    pub apoptosis: ApoptosisSection,
+    /// Tables of one's own of what is known.
+    pub knowledge: KnowledgeSection,
     /// The drug that the lines are resistant to.
     pub anchor: Option<String>,
     /// The low control of Z'.
@@ -205,9 +225,10 @@ impl ScreenFile {
         for choice in file.synergy.iter_mut().flatten() {
             *choice = choice.relative_to(folder);
         }
-        for path in &mut file.evidence.files.0 {
+        for path in file.evidence.files.0.iter_mut().chain(&mut file.apoptosis.files.0) {
             *path = folder.join(&path).to_string_lossy().into_owned();
         }
+        file.knowledge.folder = file.knowledge.folder.map(|own| folder.join(own));
         file.lines_file = file.lines_file.map(|lines| folder.join(lines));
         Ok(file)
     }
@@ -257,6 +278,8 @@ impl ScreenFile {
             only: merged(self.only, base.only),
             lines: merged(self.lines, base.lines),
             evidence: EvidenceSection { files: texts(self.evidence.files, base.evidence.files) },
+            apoptosis: ApoptosisSection { files: texts(self.apoptosis.files, base.apoptosis.files) },
+            knowledge: KnowledgeSection { folder: self.knowledge.folder.or(base.knowledge.folder) },
             anchor: self.anchor.or(base.anchor),
             low_control: self.low_control.or(base.low_control),
             backend: self.backend.or(base.backend),

@@ -3,6 +3,7 @@
 //! Parquet is read by row group with only the columns needed; CSV and TSV become Parquet in memory. Every row of a well table ends in [`Screen::wells`] or
 //! in [`Screen::rejected`]; doses leave here in moles per litre, one value for all doses that are meant to be one.
 
+mod apoptosis;
 pub mod curves;
 mod evidence;
 mod failure;
@@ -23,6 +24,7 @@ use crate::screen::response::implausible_scale;
 use crate::screen::well::{Well, WellPosition};
 use crate::screen::{Orientation, Rejected, Scale, Screen};
 use crate::{Error, Result};
+pub use apoptosis::read_apoptosis;
 pub use evidence::read_evidence;
 use header::Header;
 pub use long::{LongMapping, LongRow, LongTable, read_long};

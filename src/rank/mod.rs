@@ -1,6 +1,7 @@
 //! The one final reduction: pairs ranked by their synergy in the resistant lines.
 
 pub mod by_mechanism;
+pub mod known;
 pub mod meta_analysis;
 mod pair;
 mod table;
