@@ -239,7 +239,7 @@ impl Knowledge {
                 response.partners.split('+').any(|other| canonical_name(other.trim()) == partner)
             };
             for response in self.clinic.rows.iter().filter(is_of) {
-                published.push(response.words());
+                published.push(format!("clinic, {}", response.words()));
             }
         }
         let parts = std::iter::once(known.references.clone()).filter(|text| !text.is_empty()).chain(published);
@@ -281,7 +281,7 @@ fn with_reference(text: String, reference: &str) -> String {
 }
 
 impl ClinicalResponse {
-    /// `clinic, with cytarabine, relapsed or refractory AML: overall response 29 %, complete remission 7 %`.
+    /// `with cytarabine, relapsed or refractory AML: overall response 29 %, complete remission 7 %`.
     pub fn words(&self) -> String {
         let percent = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value} %"));
         let parts: Vec<String> =
@@ -289,10 +289,7 @@ impl ClinicalResponse {
                 .into_iter()
                 .flatten()
                 .collect();
-        with_reference(
-            format!("clinic, with {}, {}: {}", self.partners, self.patients, parts.join(", ")),
-            &self.reference,
-        )
+        with_reference(format!("with {}, {}: {}", self.partners, self.patients, parts.join(", ")), &self.reference)
     }
 }
 

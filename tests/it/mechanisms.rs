@@ -263,6 +263,7 @@ fn what_cannot_be_told_has_a_reason() {
     lines.push(fact("R/other", Some("P"), Some("BCL-2 up")));
     lines.push(fact("R/cross", Some("P"), Some("low dCK")));
     lines.push(fact("R/hint", Some("P"), None));
+    lines.push(fact("R/spared", Some("P"), None));
     lines.push(LineFact { is_resistant: true, ..fact("orphan", None, None) });
     let told = |log10: f64, error: f64| LogRatio {
         log10: Some(log10),
@@ -284,6 +285,7 @@ fn what_cannot_be_told_has_a_reason() {
         efflux_tests: vec![test("R/idle", 0.0), test("R/active", 0.8), test("P", 0.02)],
         single_agents: vec![
             agent("R/cross", "Ara-C", CrossResistance::Unchanged),
+            agent("R/spared", "cytarabine", CrossResistance::Unchanged),
             agent("R/hint", "cytarabine", CrossResistance::CrossResistant),
             agent("R/hint", "daunorubicin", CrossResistance::Unchanged),
             agent("R/hint", "venetoclax", CrossResistance::CollateralSensitivity),
@@ -303,6 +305,7 @@ fn what_cannot_be_told_has_a_reason() {
     assert_eq!(dck("R/elsewhere"), (Status::Open, Some("no_parental_in_replicate")));
     assert_eq!(dck("R/nothing"), (Status::NoEvidence, Some("no_evidence")));
     assert_eq!(dck("R/cross"), (Status::Contradictory, Some("annotation_against_cross_resistance")));
+    assert_eq!(dck("R/spared"), (Status::Open, Some("indirect_evidence_against")));
     assert_eq!(dck("R/hint"), (Status::Suspected, Some("indirect_evidence_only")));
     assert_eq!(find(&found, "R/hint", Mechanism::AntiApoptoticShift).status, Some(Status::Suspected));
     assert_eq!(item(&found, "R/once", "western_blot").interval, [None; 2]);

@@ -55,7 +55,7 @@ pub(super) fn cross_resistance(lookup: &Lookup<'_>) -> Map {
         }
     }
     lines.sort_by_key(|line| screen.lines.name(*line));
-    let left_out = drugs.len().saturating_sub(DRUGS) + lines.len().saturating_sub(LINES);
+    let lines_left_out = lines.len().saturating_sub(LINES);
     lines.truncate(LINES);
     let of_drug = |drug: NameId| {
         let found = |line: &NameId| rows.iter().find(|row| row.resistance.line == *line && row.resistance.drug == drug);
@@ -66,7 +66,14 @@ pub(super) fn cross_resistance(lookup: &Lookup<'_>) -> Map {
             cells: lines.iter().map(|line| map_cell(found(line))).collect(),
         }
     };
-    let rows = drugs.iter().take(DRUGS).map(|drug| of_drug(*drug)).collect();
+    // Drugs that leave every line out of reach tell nothing.
+    let is_told = |drug: &&NameId| {
+        let own = rows.iter().filter(|row| row.resistance.drug == **drug).map(|row| &row.resistance);
+        own.into_iter().any(|r| r.fold_resistance.is_some() || r.ci_low.is_some() || r.ci_high.is_some())
+    };
+    let told: Vec<&NameId> = drugs.iter().filter(is_told).collect();
+    let left_out = drugs.len() - told.len().min(DRUGS) + lines_left_out;
+    let rows = told.into_iter().take(DRUGS).map(|drug| of_drug(*drug)).collect();
     Map { lines: lines.iter().map(|line| lookup.line(*line)).collect(), rows, left_out }
 }
 
@@ -104,12 +111,15 @@ pub(super) struct Gain {
     notes: String,
 }
 
-/// Partners of resistant lines by the fold change that is sure of them, largest first.
+/// Partners of resistant lines that are sure to make the anchor more potent, by the lower end of the interval, largest first;
+/// and how many others there are.
 pub(super) fn resensitisation(lookup: &Lookup<'_>) -> (Vec<Gain>, usize) {
     let is_resistant = |row: &&Resensitisation| lookup.status(row.key.line) == Some(LineStatus::Resistant);
     let mut rows: Vec<&Resensitisation> =
         lookup.page.resensitisation.iter().filter(|row| row.is_ranked).filter(is_resistant).collect();
     let sure = |row: &Resensitisation| row.fold_change.low.filter(|low| low.is_finite()).unwrap_or(f64::NEG_INFINITY);
+    let all = rows.len();
+    rows.retain(|row| sure(row) > 0.0);
     rows.sort_by(|a, b| sure(b).total_cmp(&sure(a)).then(a.key.cmp(&b.key)));
     let gain = |row: &&Resensitisation| {
         let [fold, low, high] = row.fold_change.fold();
@@ -129,7 +139,7 @@ pub(super) fn resensitisation(lookup: &Lookup<'_>) -> (Vec<Gain>, usize) {
             notes: row.fold_change.reason.map(wording::explain).unwrap_or_default(),
         }
     };
-    (rows.iter().take(ROWS).map(gain).collect(), rows.len().saturating_sub(ROWS))
+    (rows.iter().take(ROWS).map(gain).collect(), all - rows.len().min(ROWS))
 }
 
 /// A mechanism of a line.

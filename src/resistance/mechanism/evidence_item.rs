@@ -217,9 +217,9 @@ impl EvidenceItem {
         };
     }
 
-    /// `western_blot BCL-2 3.1-fold (1.9 to 5)`, as lists of evidence name it.
+    /// `western blot BCL-2 3.1-fold (1.9 to 5)`, as lists of evidence name it.
     pub fn summary(&self) -> String {
-        let mut text = format!("{} {}", self.method, self.marker);
+        let mut text = format!("{} {}", self.method.replace('_', " "), self.marker);
         if let Some(log2) = self.log2_fold {
             text += &format!(" {}-fold", short(log2));
         }
@@ -230,7 +230,7 @@ impl EvidenceItem {
         }
         for word in [self.detail.as_str(), self.reason.unwrap_or_default()].into_iter().filter(|word| !word.is_empty())
         {
-            text += &format!(" [{word}]");
+            text += &format!(" [{}]", word.replace('_', " "));
         }
         text
     }
@@ -359,19 +359,19 @@ pub(super) fn hints(line: &str, agents: &[SingleAgent]) -> Vec<EvidenceItem> {
     let others_spared = names(&|a, c| {
         is_independent(c) && (is(a, CrossResistance::Unchanged) || is(a, CrossResistance::CollateralSensitivity))
     });
-    let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let mut items = Vec::new();
     if !resisted.is_empty() || !spared.is_empty() {
         let mut item = EvidenceItem::bare(line, Marker::Dck.name().into(), "cross_resistance", Strength::Indirect);
         item.known = Some(Marker::Dck);
         item.mechanism = Some(Mechanism::LowDck);
-        item.detail = format!(
-            "activated by dCK: cross-resistant {}, not {}; others: cross-resistant {}, not {}",
-            list(&resisted),
-            list(&spared),
-            list(&others_resisted),
-            list(&others_spared)
-        );
+        let parts = [
+            ("needs dCK and is resisted", &resisted),
+            ("needs dCK and is not", &spared),
+            ("needs none and is resisted", &others_resisted),
+            ("needs none and is not", &others_spared),
+        ];
+        let told = parts.iter().filter(|(_, drugs)| !drugs.is_empty());
+        item.detail = told.map(|(what, drugs)| format!("{what}: {}", drugs.join(", "))).collect::<Vec<_>>().join("; ");
         item.verdict = if resisted.is_empty() {
             Verdict::Against
         } else if spared.is_empty() && others_resisted.is_empty() && !others_spared.is_empty() {

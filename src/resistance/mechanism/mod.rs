@@ -128,7 +128,8 @@ pub struct MechanismCall {
     /// Every piece of evidence, in short.
     pub evidence: Vec<String>,
     /// Why it is no call: `methods_disagree`, `expression_without_function`, `annotation_against_evidence`,
-    /// `annotation_against_cross_resistance`, `no_evidence`, `contradictory_evidence`, `evidence_open`, or the cause that
+    /// `annotation_against_cross_resistance`, `indirect_evidence_only`, `indirect_evidence_against`, `interval_too_wide`,
+    /// `no_evidence`, `contradictory_evidence`, `evidence_open`, or the cause that
     /// the evidence has. With a call: `annotation_not_confirmed`, `expression_unchanged`.
     pub reason: Option<&'static str>,
 }
@@ -346,7 +347,12 @@ fn status(
         (Status::Excluded, None)
     } else if !own.is_empty() {
         let cause = strong.iter().find(|item| item.verdict == Verdict::Open).and_then(|item| item.reason);
-        (Status::Open, Some(cause.unwrap_or(if is_open { "interval_too_wide" } else { "indirect_evidence_only" })))
+        let otherwise = match (is_open, any(indirect, Verdict::Against)) {
+            (true, _) => "interval_too_wide",
+            (false, true) => "indirect_evidence_against",
+            (false, false) => "indirect_evidence_only",
+        };
+        (Status::Open, Some(cause.unwrap_or(otherwise)))
     } else {
         (Status::NoEvidence, Some("no_evidence"))
     }
