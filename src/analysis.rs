@@ -1,6 +1,8 @@
 //! The flow: a screen as read goes in, every result comes out. Nothing here touches a file.
 
 use crate::Result;
+use crate::apoptosis::synergy::{ApoptosisSynergy, ViabilitySynergy, synergy as apoptosis_synergy};
+use crate::apoptosis::{ApoptosisSample, correct};
 use crate::backend::Backend;
 use crate::config::Settings;
 use crate::fit::inference::calibration::{Calibration, Design};
@@ -9,11 +11,14 @@ use crate::fit::{CurveSet, Fit, FitSettings, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
+use crate::rank::by_mechanism::{MechanismRanking, rank_by_mechanism};
 use crate::rank::confirmation::Confirmation;
 use crate::rank::differential::Differential;
 use crate::rank::schedule::ScheduleComparison;
 use crate::rank::{self, RankInput, RankSettings, RankedPair};
 use crate::resistance::cross_resistance::{CrossResistanceRow, cross_resistance};
+use crate::resistance::mechanism::Mechanisms;
+use crate::resistance::mechanism::of_screen::{annotated_screen, of_screen};
 use crate::resistance::plausibility;
 use crate::resistance::resensitisation::{Resensitisation, resensitisation};
 use crate::resistance::{self, Resistance};
@@ -33,8 +38,8 @@ use crate::synergy::summary::add_box_scores;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
-use crate::synergy::{MatrixScore, SynergyModel};
-use std::collections::HashSet;
+use crate::synergy::{MatrixScore, SurfaceCell, SynergyModel};
+use std::collections::{BTreeSet, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,10 +122,18 @@ pub struct Analysis {
     pub cross_resistances: Vec<CrossResistanceRow>,
     /// What each dose of a partner does to the anchor's potency.
     pub resensitisations: Vec<Resensitisation>,
+    /// Why lines are resistant, and the evidence.
+    pub mechanisms: Mechanisms,
+    /// Annexin V / PI samples, corrected for vehicle.
+    pub apoptosis: Vec<ApoptosisSample>,
+    /// Synergy in them.
+    pub apoptosis_synergy: Vec<ApoptosisSynergy>,
     /// The ranking.
     pub pairs: Vec<RankedPair>,
     /// Each pair in each resistant line, against its parent.
     pub differentials: Vec<Differential>,
+    /// The same for each mechanism of resistance.
+    pub pairs_by_mechanism: Vec<MechanismRanking>,
     /// The anchor drug, if the screen has it.
     pub anchor: Option<NameId>,
     /// Combinations that were tested in several schedules.
@@ -290,6 +303,17 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     analysis.cross_resistances = cross_resistance(&analysis.resistances, screen, anchor, settings.resistant_fold);
     analysis.resensitisations =
         resensitisation(&analysis.matrices, &analysis.scores, &analysis.resistances, anchor, backend)?;
+    analysis.mechanisms =
+        of_screen(screen, anchor, &analysis.resistances, &analysis.cross_resistances, &analysis.resensitisations);
+    analysis.warnings.extend(unknown_lines(screen));
+    // The ranking speaks of what the lines' evidence says, and of what their owner says where there is none.
+    let named = annotated_screen(screen, &analysis.mechanisms);
+    analysis.apoptosis = correct(&screen.apoptosis);
+    // Bliss is what apoptosis is scored by; a run without it is compared by the model that ranks.
+    let compared =
+        [SynergyModel::Bliss, settings.score_model].iter().find_map(|m| settings.synergy.iter().position(|s| s == m));
+    let viability = viability_of(screen, &analysis.apoptosis, &analysis.scores, compared.unwrap_or(0));
+    analysis.apoptosis_synergy = apoptosis_synergy(&analysis.apoptosis, &viability, &settings.anchor);
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
     let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
@@ -311,9 +335,10 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         triple_scores: &analysis.triple_scores,
         resistances: &analysis.resistances,
         resensitised: &analysis.resensitisations,
-        screen,
+        screen: &named,
     };
     let ranking = rank::rank(&input, &rank_settings);
+    analysis.pairs_by_mechanism = rank_by_mechanism(&analysis.mechanisms, &input, &rank_settings);
     if ranking.error_scale > WIDE_SCATTER {
         analysis.warnings.push(format!(
             "scores of pairs scatter {:.2} times as widely as their standard errors say: errors were widened by that",
@@ -333,6 +358,48 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }
     Ok(analysis)
+}
+
+/// The scores of the lines that have apoptosis too. Of several matrices of a line and pair, the one with most wells.
+fn viability_of(
+    screen: &Screen,
+    samples: &[ApoptosisSample],
+    scores: &[MatrixScore],
+    model: usize,
+) -> Vec<ViabilitySynergy> {
+    let lines: BTreeSet<String> = samples.iter().map(|sample| sample.row.line.to_lowercase()).collect();
+    let mut largest: Vec<&MatrixScore> = scores.iter().collect();
+    largest.sort_by_key(|score| std::cmp::Reverse(score.n_wells));
+    largest
+        .into_iter()
+        .filter(|score| lines.contains(&screen.lines.name(score.key.line).to_lowercase()))
+        .map(|score| {
+            let own = score.scores.get(model);
+            let excess = |cell: &SurfaceCell| cell.excess.get(model).copied().flatten();
+            ViabilitySynergy {
+                line: screen.lines.name(score.key.line).to_owned(),
+                drugs: [score.key.drug_a, score.key.drug_b].map(|drug| screen.drugs.name(drug).to_owned()),
+                schedule: score.key.schedule.map(|schedule| screen.schedules.name(schedule).to_owned()),
+                score: own.and_then(|own| own.score),
+                interval: own.map_or([None; 2], |own| [own.ci_low, own.ci_high]),
+                cells: score.cells.iter().filter_map(|c| Some((c.dose_a, c.dose_b, excess(c)?))).collect(),
+            }
+        })
+        .collect()
+}
+
+/// Lines with evidence and without wells: most likely another spelling.
+fn unknown_lines(screen: &Screen) -> Option<String> {
+    let unknown: BTreeSet<&str> = screen
+        .evidence
+        .iter()
+        .map(|row| row.line.as_str())
+        .chain(screen.apoptosis.iter().map(|row| row.line.as_str()))
+        .filter(|line| screen.lines.id_ignoring_case(line).is_none())
+        .collect();
+    let names = unknown.into_iter().collect::<Vec<_>>().join("`, `");
+    (!names.is_empty())
+        .then(|| format!("there is evidence or apoptosis on lines that are not in the screen: `{names}`"))
 }
 
 fn position(models: &[SynergyModel], model: SynergyModel) -> usize {

@@ -4,6 +4,7 @@
 
 pub mod flags;
 pub mod import;
+pub mod mechanism;
 pub mod plates;
 pub mod single_agents;
 
@@ -22,6 +23,7 @@ use crate::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use flags::{AnalysisFlags, MappingFlags, choice};
 pub use import::{ImportArgs, resolve_import};
+pub use mechanism::{MechanismArgs, resolve_mechanism};
 use single_agents::{SingleAgentFlags, raw_has_sense};
 use std::path::PathBuf;
 
@@ -78,6 +80,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Score dose matrices in a plain table
     Synergy(SynergyArgs),
+    /// Tell why lines are resistant from a table of evidence
+    Mechanism(MechanismArgs),
     /// Turn other tools' formats into plates that `run` reads
     Import(ImportArgs),
     /// Make a screen with a known truth

@@ -16,6 +16,7 @@ use crate::fit::robust::Loss;
 use crate::fit::variance::Weights;
 use crate::model::ModelId;
 use crate::rank::composite::{CompositeWeights, Gates, RankBy};
+use crate::resistance::knowledge::Knowledge;
 use crate::synergy::draws::ResamplingKind;
 use crate::synergy::{Margins, SynergyModel};
 use crate::{Error, Result};
@@ -180,6 +181,12 @@ pub struct Settings {
     pub mapping: Mapping,
     /// `LINES.csv`: parents, status and mechanisms of the lines.
     pub lines_file: Option<PathBuf>,
+    /// Tables of evidence on the lines' mechanisms of resistance.
+    pub evidence_files: Vec<PathBuf>,
+    /// Tables of Annexin V / PI quadrants.
+    pub apoptosis_files: Vec<PathBuf>,
+    /// The folder with tables in the place of the embedded ones of what is known.
+    pub knowledge_folder: Option<PathBuf>,
     /// Where results go.
     pub out: PathBuf,
     /// The back end.
@@ -266,6 +273,9 @@ impl Settings {
             none: _,
             only: _,
             lines: _,
+            evidence,
+            apoptosis,
+            knowledge,
             anchor,
             low_control,
             backend,
@@ -316,6 +326,9 @@ impl Settings {
             inputs,
             mapping,
             lines_file,
+            evidence_files: evidence.files.0.into_iter().map(PathBuf::from).collect(),
+            apoptosis_files: apoptosis.files.0.into_iter().map(PathBuf::from).collect(),
+            knowledge_folder: knowledge.folder,
             out,
             backend: backend.unwrap_or_default(),
             model,
@@ -352,6 +365,13 @@ impl Settings {
 }
 
 impl Settings {
+    /// Every file that a run reads.
+    pub fn files_read(&self) -> Vec<PathBuf> {
+        let knowledge = self.knowledge_folder.iter().flat_map(|folder| Knowledge::files(folder));
+        let tables = self.evidence_files.iter().chain(&self.apoptosis_files).cloned();
+        self.inputs.iter().chain(&self.lines_file).cloned().chain(tables).chain(knowledge).collect()
+    }
+
     /// The molar dose of a drug beyond which combinations do not count in `box` scores.
     pub fn dose_limit(&self, drug: &str) -> Option<f64> {
         self.dose_limits.iter().find(|(name, _)| name.eq_ignore_ascii_case(drug)).map(|(_, dose)| *dose)

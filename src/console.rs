@@ -7,6 +7,7 @@ use isobole::plate::{PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::run_json::RunRecord;
 use isobole::report::terminal::ranking_text;
+use isobole::resistance::mechanism::{Mechanisms, Status};
 use isobole::run::plain::PlainOutcome;
 use isobole::screen::Screen;
 use std::collections::BTreeMap;
@@ -123,6 +124,16 @@ impl Talk {
         }
         for (verdict, n) in verdicts {
             self.data(&format!("{verdict:12} {n}"));
+        }
+    }
+
+    /// What makes each line resistant, on stdout.
+    pub fn mechanisms(&self, found: &Mechanisms) {
+        let is_told = |status: Option<Status>| !matches!(status, Some(Status::NoEvidence | Status::Excluded));
+        for call in found.calls.iter().filter(|call| is_told(call.status)) {
+            let status = call.status.map_or("", Status::name);
+            let reason = call.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            self.data(&format!("{:24} {:28} {status}{reason}", call.line, call.words));
         }
     }
 

@@ -24,6 +24,7 @@
 //! | [`fit`] | batches of curves, variable projection, what a fit is worth, which model a curve calls for |
 //! | [`backend`] | the CPU (f64, lanes, threads) and the GPU (wgpu, f32, certified in f64) |
 //! | [`synergy`] | HSA, Bliss, Loewe, ZIP; scores and their intervals |
+//! | [`apoptosis`] | Annexin V / PI quadrants as a second readout of synergy |
 //! | [`resistance`], [`rank`] | who is resistant, and which pair answers it |
 //! | [`report`] | tables, `run.json`, the page, pictures |
 //! | [`simulate`] | screens with a known truth, from a model that is not fitted |
@@ -58,6 +59,7 @@
 //! - No NaN leaves the program: a null, with a reason code beside it. Wells in = wells used + wells rejected.
 
 pub mod analysis;
+pub mod apoptosis;
 pub mod backend;
 pub mod bench;
 pub mod cli;

@@ -4,8 +4,11 @@ mod console;
 
 use clap::Parser;
 use console::Talk;
-use isobole::cli::{self, BenchArgs, Cli, Command, DemoArgs, ImportArgs, ModelsArgs, RunArgs, SimulateArgs};
+use isobole::cli::{
+    self, BenchArgs, Cli, Command, DemoArgs, ImportArgs, MechanismArgs, ModelsArgs, RunArgs, SimulateArgs,
+};
 use isobole::config::{ModelChoice, Settings};
+use isobole::run::mechanism::run_mechanism;
 use isobole::run::{Extent, Finished, on_threads, plain, run};
 use isobole::simulate::{CurveRecipe, Recipe, Scale, simulate, write, write_curves, write_demo};
 use isobole::{Result, backend, bench, import, model};
@@ -52,6 +55,7 @@ fn dispatch(command: Command, talk: &Talk) -> Result<()> {
             talk.plain(&outcome, "matrices", "lack a score of some model");
             Ok(())
         }
+        Command::Mechanism(args) => mechanism(&args, talk),
         Command::Import(args) => imported(&args, talk),
         Command::Simulate(args) => simulated(&args, talk),
         Command::Bench(args) => benchmark(&args, talk),
@@ -86,6 +90,15 @@ fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -
     match extent {
         Extent::Full => talk.ranking(&analysis.pairs, screen),
         Extent::Quality | Extent::Normalised => talk.plates(&analysis.plates),
+    }
+    Ok(())
+}
+
+fn mechanism(args: &MechanismArgs, talk: &Talk) -> Result<()> {
+    let (found, files) = run_mechanism(&cli::resolve_mechanism(args))?;
+    talk.mechanisms(&found);
+    for file in files {
+        talk.say(&format!("results    {}", file.display()));
     }
     Ok(())
 }

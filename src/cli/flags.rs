@@ -1,7 +1,9 @@
 //! Flags shared by commands; each is a key of `screen.toml` and becomes one.
 
 use crate::config::choice::{Choice, unknown};
-use crate::config::screen_file::{ResponseSection, RolesSection, Texts, UnitsSection};
+use crate::config::screen_file::{
+    ApoptosisSection, EvidenceSection, KnowledgeSection, ResponseSection, RolesSection, Texts, UnitsSection,
+};
 use crate::config::{
     BackendChoice, LowControl, ModelChoice, Normalization, ScreenFile, SpatialCorrection, SynergyChoice, TableFormat,
     bounds, dose_limits as limits, rank_choice,
@@ -200,6 +202,15 @@ pub struct MappingFlags {
     /// LINES.csv: cell_line, parental, status, mechanism
     #[arg(long, value_name = "LINES.csv")]
     pub lines: Option<PathBuf>,
+    /// Table of evidence on mechanisms of resistance: cell_line, marker, intensities, threshold cycles or folds
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
+    /// Table of Annexin V / PI quadrants: cell_line, drugs and concentrations, viable, early, late, necrotic
+    #[arg(long, value_name = "FILE")]
+    pub apoptosis: Vec<PathBuf>,
+    /// Folder with strategies.csv, potencies.csv, clinic.csv or validation.csv in the place of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub knowledge: Option<PathBuf>,
     /// Our column = theirs; several of theirs, separated by commas, are joined
     #[arg(long, value_name = "OURS=THEIRS")]
     pub column: Vec<String>,
@@ -235,7 +246,21 @@ impl MappingFlags {
     /// # Errors
     /// [`Error::Setting`] for a pair without `=`, an unknown role, a molar mass that is no number.
     pub fn said(self, said: ScreenFile) -> Result<ScreenFile> {
-        let Self { lines, column, constant, conc_unit, molar_mass, orientation, scale, role, none, only } = self;
+        let Self {
+            lines,
+            evidence,
+            apoptosis,
+            knowledge,
+            column,
+            constant,
+            conc_unit,
+            molar_mass,
+            orientation,
+            scale,
+            role,
+            none,
+            only,
+        } = self;
         let mut columns = BTreeMap::new();
         for (ours, theirs) in pairs("column", column)? {
             columns.insert(ours, Texts(theirs.split(',').map(|name| name.trim().to_owned()).collect()));
@@ -265,6 +290,9 @@ impl MappingFlags {
         }
         Ok(ScreenFile {
             lines_file: lines,
+            evidence: EvidenceSection { files: paths(evidence) },
+            apoptosis: ApoptosisSection { files: paths(apoptosis) },
+            knowledge: KnowledgeSection { folder: knowledge },
             columns,
             constants: pairs("constant", constant)?.into_iter().collect(),
             units: UnitsSection { conc: conc_unit, molar_mass: masses, ..UnitsSection::default() },
@@ -275,6 +303,10 @@ impl MappingFlags {
             ..said
         })
     }
+}
+
+fn paths(paths: Vec<PathBuf>) -> Texts {
+    Texts(paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
 fn pairs(flag: &str, texts: Vec<String>) -> Result<Vec<(String, String)>> {

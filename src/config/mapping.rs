@@ -60,7 +60,7 @@ pub struct Ambiguous(pub Role, pub Role);
 
 impl Mapping {
     /// The mapping that a `screen.toml` (or flags) speak of, checked as far as it can be without the data.
-    pub(super) fn resolve(said: &ScreenFile) -> Result<Self> {
+    pub(crate) fn resolve(said: &ScreenFile) -> Result<Self> {
         let default = Self::default();
         for ours in said.columns.keys() {
             known_column("columns", ours)?;

@@ -99,6 +99,30 @@ pub struct LineEntry {
     pub doubling_time_h: Option<f64>,
 }
 
+/// `[evidence]`: what was measured of the lines' mechanisms of resistance.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvidenceSection {
+    /// Tables of evidence, relative to this file.
+    pub files: Texts,
+}
+
+/// `[apoptosis]`: a second readout.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApoptosisSection {
+    /// Tables of Annexin V / PI quadrants, relative to this file.
+    pub files: Texts,
+}
+
+/// `[knowledge]`: what is known, in the place of the embedded tables.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnowledgeSection {
+    /// The folder with the tables, relative to this file.
+    pub folder: Option<PathBuf>,
+}
+
 /// `screen.toml`, and what flags say in the same terms.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,6 +147,12 @@ pub struct ScreenFile {
     pub only: BTreeMap<String, Texts>,
     /// Parents, status and mechanisms by line.
     pub lines: BTreeMap<String, LineEntry>,
+    /// What was measured of their mechanisms.
+    pub evidence: EvidenceSection,
+    /// Apoptosis, as a second readout.
+    pub apoptosis: ApoptosisSection,
+    /// Tables of one's own of what is known.
+    pub knowledge: KnowledgeSection,
     /// The drug that the lines are resistant to.
     pub anchor: Option<String>,
     /// The low control of Z'.
@@ -201,6 +231,10 @@ impl ScreenFile {
         for choice in file.synergy.iter_mut().flatten() {
             *choice = choice.relative_to(folder);
         }
+        for path in file.evidence.files.0.iter_mut().chain(&mut file.apoptosis.files.0) {
+            *path = folder.join(&path).to_string_lossy().into_owned();
+        }
+        file.knowledge.folder = file.knowledge.folder.map(|own| folder.join(own));
         file.lines_file = file.lines_file.map(|lines| folder.join(lines));
         Ok(file)
     }
@@ -249,6 +283,9 @@ impl ScreenFile {
             none: self.none.or(base.none),
             only: merged(self.only, base.only),
             lines: merged(self.lines, base.lines),
+            evidence: EvidenceSection { files: texts(self.evidence.files, base.evidence.files) },
+            apoptosis: ApoptosisSection { files: texts(self.apoptosis.files, base.apoptosis.files) },
+            knowledge: KnowledgeSection { folder: self.knowledge.folder.or(base.knowledge.folder) },
             anchor: self.anchor.or(base.anchor),
             low_control: self.low_control.or(base.low_control),
             backend: self.backend.or(base.backend),

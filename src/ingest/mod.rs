@@ -3,23 +3,29 @@
 //! Parquet is read by row group with only the columns needed; CSV and TSV become Parquet in memory. Every row of a well table ends in [`Screen::wells`] or
 //! in [`Screen::rejected`]; doses leave here in moles per litre, one value for all doses that are meant to be one.
 
+mod apoptosis;
 pub mod curves;
+mod evidence;
 mod failure;
 mod header;
 mod lines;
 pub mod long;
+mod named_table;
 mod parquet_file;
 mod rows;
 mod text_table;
 mod texts;
 mod values;
 
-use crate::config::Mapping;
+use crate::config::screen_file::LineEntry;
+use crate::config::{Mapping, ScreenFile};
 use crate::screen::dose::DoseLevels;
 use crate::screen::response::implausible_scale;
 use crate::screen::well::{Well, WellPosition};
 use crate::screen::{Orientation, Rejected, Scale, Screen};
 use crate::{Error, Result};
+pub use apoptosis::read_apoptosis;
+pub use evidence::read_evidence;
 use header::Header;
 pub use long::{LongMapping, LongRow, LongTable, read_long};
 use parquet_file::ParquetFile;
@@ -82,6 +88,15 @@ pub fn read_screen(inputs: &[PathBuf], mapping: &Mapping, lines: Option<&Path>) 
     level_doses(&mut screen);
     lines::annotate(&mut screen, &said);
     Ok(screen)
+}
+
+/// Reads a `LINES.csv` by itself: what is said of each line, by its name.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Format`] naming the line of the file; [`Error::Screen`] for parents that go round in a
+/// circle.
+pub fn read_lines(path: &Path) -> Result<BTreeMap<String, LineEntry>> {
+    lines::read(Some(path), &Mapping::resolve(&ScreenFile::default())?)
 }
 
 /// The plate of a file that names none: its stem, or its whole path where two inputs share the stem.

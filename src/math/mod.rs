@@ -8,6 +8,7 @@ pub mod interval;
 pub mod lanes;
 pub mod largest_t;
 mod patterns;
+pub mod polygamma;
 pub mod program;
 pub mod random;
 pub mod scalar;

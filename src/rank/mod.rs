@@ -1,8 +1,10 @@
 //! The one final reduction: pairs ranked by what they do in the resistant lines, and by how sure that is.
 
+pub mod by_mechanism;
 pub mod composite;
 pub mod confirmation;
 pub mod differential;
+pub mod known;
 pub mod meta_analysis;
 mod pair;
 pub mod picklist;

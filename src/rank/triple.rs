@@ -3,6 +3,7 @@
 
 use super::composite::Part;
 use super::differential::{LineScore, couples};
+use super::known::distinct;
 use super::meta_analysis::{Estimate, Pooled, pool, pool_differences};
 use super::pair::{Draft, Flags, mean, mechanisms};
 use super::{RankSettings, RankedPair};
@@ -98,15 +99,6 @@ pub(super) fn drafts(
                 .collect(),
             None => Vec::new(),
         };
-        let joined = |texts: Vec<&str>| {
-            let mut distinct: Vec<&str> = Vec::new();
-            texts.into_iter().filter(|text| !text.is_empty()).for_each(|text| {
-                if !distinct.contains(&text) {
-                    distinct.push(text);
-                }
-            });
-            distinct.join("; ")
-        };
         let pair = RankedPair {
             drug_a: drugs[0],
             drug_b: drugs[1],
@@ -119,8 +111,8 @@ pub(super) fn drafts(
             n_parental: parental.len(),
             selectivity: "none",
             efficacy: mean(&efficacies),
-            rationale: joined(known.iter().map(|known| known.rationale.as_str()).collect()),
-            evidence: joined(known.iter().map(|known| known.references.as_str()).collect()),
+            rationale: distinct(known.iter().map(|known| known.rationale.as_str())),
+            evidence: distinct(known.iter().map(|known| known.references.as_str())),
             mechanism,
             flags: flags.joined(),
             ..RankedPair::default()

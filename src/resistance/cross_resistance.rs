@@ -33,6 +33,12 @@ impl CrossResistance {
         }
     }
 
+    /// The class with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        use CrossResistance::{CollateralSensitivity, CrossResistant, Uncertain, Unchanged};
+        [CrossResistant, CollateralSensitivity, Unchanged, Uncertain].into_iter().find(|class| class.name() == name)
+    }
+
     /// The class of an interval of the fold, of which an end alone is a bound, about a threshold above 1.
     pub fn of_interval(low: Option<f64>, high: Option<f64>, threshold: f64) -> Self {
         if low.is_some_and(|low| low > threshold) {

@@ -4,13 +4,14 @@
 //! `synonyms.csv` (name, synonyms) lists what else a drug is called. Several names in one field are joined by `|`.
 //! Names match when their letters and digits do, whatever the case: `ABT-199`, `abt199` and `ABT 199` are one.
 
+use super::knowledge::Knowledge;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 const STRATEGIES: &str = include_str!("../../datasets/clofarabine/strategies.csv");
 const SYNONYMS: &str = include_str!("../../datasets/clofarabine/synonyms.csv");
 /// The drug that the tables are about.
-const ANCHOR: &str = "clofarabine";
+pub(super) const ANCHOR: &str = "clofarabine";
 /// Words of a cause that say in which direction, not what.
 const DIRECTIONS: [&str; 14] = [
     "and",
@@ -112,17 +113,20 @@ pub fn canonical_name(name: &str) -> String {
 /// The embedded strategies, in file order.
 pub fn strategies() -> &'static [Strategy] {
     static TABLE: OnceLock<Vec<Strategy>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        columns(STRATEGIES, ["partner", "cause", "rationale", "reference"])
-            .into_iter()
-            .map(|[partner, cause, rationale, reference]| Strategy {
-                partners: partner.split('|').map(|p| p.trim().to_owned()).collect(),
-                cause,
-                rationale,
-                reference,
-            })
-            .collect()
-    })
+    TABLE.get_or_init(|| parse_strategies(STRATEGIES))
+}
+
+/// A table of strategies, in file order.
+pub(super) fn parse_strategies(text: &str) -> Vec<Strategy> {
+    columns(text, ["partner", "cause", "rationale", "reference"])
+        .into_iter()
+        .map(|[partner, cause, rationale, reference]| Strategy {
+            partners: partner.split('|').map(|p| p.trim().to_owned()).collect(),
+            cause,
+            rationale,
+            reference,
+        })
+        .collect()
 }
 
 /// What a cause is about: its words without directions and without words of fewer than three letters.
@@ -133,16 +137,19 @@ fn subjects(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is known of `partner` together with `anchor`, rationales that answer one of the lines' `mechanisms` first.
-/// Empty for an anchor other than clofarabine: the tables do not speak of it.
+/// What the embedded tables know of `partner` together with `anchor` ([`Knowledge::evidence`]). Empty for an anchor other
+/// than clofarabine: the tables do not speak of it.
 pub fn evidence(anchor: &str, partner: &str, mechanisms: &str) -> Evidence {
-    if canonical_name(anchor) != ANCHOR {
-        return Evidence::default();
-    }
+    static EMBEDDED: OnceLock<Knowledge> = OnceLock::new();
+    EMBEDDED.get_or_init(Knowledge::default).evidence(anchor, partner, mechanisms)
+}
+
+/// Rationales and references of the strategies with `partner`, those that answer one of the lines' `mechanisms` first.
+pub(super) fn from_strategies(strategies: &[Strategy], partner: &str, mechanisms: &str) -> Evidence {
     let partner = canonical_name(partner);
     let wanted = subjects(mechanisms);
     let mut found: Vec<&Strategy> =
-        strategies().iter().filter(|s| s.partners.iter().any(|p| canonical_name(p) == partner)).collect();
+        strategies.iter().filter(|s| s.partners.iter().any(|p| canonical_name(p) == partner)).collect();
     found.sort_by_key(|s| !subjects(&s.cause).iter().any(|subject| wanted.contains(subject)));
     let (mut rationales, mut references): (Vec<String>, Vec<&str>) = (Vec::new(), Vec::new());
     for strategy in found {

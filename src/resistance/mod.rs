@@ -5,6 +5,8 @@ pub mod call;
 pub mod cross_resistance;
 pub mod drug_class;
 pub mod evidence;
+pub mod knowledge;
+pub mod mechanism;
 pub mod plausibility;
 pub mod potency;
 pub mod rescue;

@@ -248,6 +248,8 @@ pub fn table(rows: &[Resensitisation], screen: &Screen, resistances: &[Resistanc
             .text(&format!("{name}_reason"), all().map(|r| ratio(r).reason));
     }
     table
+        .number("fold_change_log10_se", all().map(|r| r.fold_change.standard_error))
+        .number("fold_change_degrees_of_freedom", all().map(|r| r.fold_change.degrees_of_freedom))
         .number("fold_change_p", all().map(|r| r.fold_change.p()))
         .number("rescue_fraction", all().map(|r| r.rescue.fraction))
         .number("rescue_fraction_ci_low", all().map(|r| r.rescue.low))

@@ -1,16 +1,21 @@
 //! A run: inputs read, analysed, and written as a result folder.
 
+pub mod mechanism;
 pub mod plain;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
+use crate::apoptosis::table::{apoptosis_synergy_table, apoptosis_table};
 use crate::backend::choose::{Chosen, choose};
 use crate::config::{Normalization, Settings};
 use crate::fit::inference;
 use crate::plate::flags::WellFlags;
+use crate::rank::known::join_knowledge;
 use crate::report::page::{self, Page};
 use crate::report::picture::interval;
 use crate::report::run_json::{Counts, InputFile, RunRecord, Timing};
 use crate::report::{files, table::Table};
+use crate::resistance::evidence::canonical_name;
+use crate::resistance::knowledge::{ClinicalResponse, Knowledge, with_literature};
 use crate::screen::Screen;
 use crate::screen::rejections::Rejections;
 use crate::{Error, Result, ingest, plate, rank, resistance, synergy};
@@ -91,12 +96,15 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
 
     clock.begin(Some(Stage::Read));
     observe(Stage::Read, &format!("{} files", settings.inputs.len()));
-    for input in settings.inputs.iter().chain(&settings.lines_file) {
-        record.inputs.push(InputFile::of(input)?);
+    for input in settings.files_read() {
+        record.inputs.push(InputFile::of(&input)?);
     }
-    let screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
+    let mut screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
+    screen.evidence = ingest::read_evidence(&settings.evidence_files)?;
+    screen.apoptosis = ingest::read_apoptosis(&settings.apoptosis_files, &settings.mapping)?;
+    let knowledge = settings.knowledge_folder.as_deref().map_or_else(|| Ok(Knowledge::default()), Knowledge::read)?;
 
-    let analysis = if extent == Extent::Full {
+    let mut analysis = if extent == Extent::Full {
         let mut timed = |stage: Stage, detail: &str| {
             clock.begin(Some(stage));
             observe(stage, detail);
@@ -108,13 +116,20 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
         normalise(&screen, settings, backend.as_ref())?
     };
 
+    if settings.knowledge_folder.is_some() {
+        let anchor = analysis.anchor;
+        let of_mechanisms = analysis.pairs_by_mechanism.iter_mut().map(|ranking| &mut ranking.pairs);
+        for pairs in std::iter::once(&mut analysis.pairs).chain(of_mechanisms) {
+            join_knowledge(pairs, &screen, anchor, &knowledge);
+        }
+    }
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
     record.counts = counts(&screen, &analysis);
     record.fits_refitted_share = analysis.refitted_share(backend.as_ref());
     record.warnings.clone_from(&analysis.warnings);
     let mut written = Vec::new();
-    for table in tables(&screen, settings, &analysis, extent) {
+    for table in tables(&screen, settings, &analysis, &knowledge, extent) {
         // A picklist is for a dispenser, and those read CSV.
         let csv = settings.csv || table.name == rank::picklist::NAME;
         written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
@@ -126,7 +141,10 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
             files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
             written.push(path);
         }
-        written.push(page::write(&page_of(&screen, settings, &analysis, &record, title), &settings.out)?);
+        let is_partner = |name: &str| screen.drugs.iter().any(|drug| canonical_name(drug) == canonical_name(name));
+        let clinic = knowledge.clinic_of(&settings.anchor, is_partner);
+        let clinic: Vec<String> = clinic.into_iter().map(ClinicalResponse::words).collect();
+        written.push(page::write(&page_of(&screen, settings, &analysis, &record, &clinic, title), &settings.out)?);
     }
     clock.begin(None);
     record.timings = clock.timings;
@@ -140,7 +158,7 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
 /// An input inside the output folder could be overwritten by the table of its name.
 fn spare_the_inputs(settings: &Settings) -> Result<()> {
     let Ok(out) = settings.out.canonicalize() else { return Ok(()) };
-    for input in settings.inputs.iter().chain(&settings.lines_file) {
+    for input in settings.files_read() {
         let folder = input.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
         if folder.is_some_and(|folder| folder == out) {
             return Err(Error::Setting {
@@ -177,7 +195,12 @@ fn clear_previous(out: &Path) {
         "schedules",
         "confirmation",
         "next_experiment",
+        "mechanisms",
+        "evidence",
         "pairs",
+        "pairs_by_mechanism",
+        "apoptosis",
+        "apoptosis_synergy",
         "rejected",
         "triples",
         "triple_surfaces",
@@ -230,7 +253,13 @@ fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
     counts
 }
 
-fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Extent) -> Vec<Table> {
+fn tables(
+    screen: &Screen,
+    settings: &Settings,
+    analysis: &Analysis,
+    knowledge: &Knowledge,
+    extent: Extent,
+) -> Vec<Table> {
     let mut tables = vec![
         plate::table(&analysis.plates, screen),
         plate::batches_table(&analysis.batches, screen),
@@ -252,9 +281,12 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
         tables.extend(of_synergy.into_iter().map(|table| table.table));
         tables.extend(triple_tables(analysis, screen));
         tables.push(matrices_table(analysis, screen));
-        tables.push(resistance::table(resistances, screen));
+        let resistance_table = resistance::table(resistances, screen);
+        tables.push(with_literature(resistance_table, resistances, screen, &settings.anchor, knowledge));
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
         tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));
+        tables.push(resistance::mechanism::table::mechanisms_table(&analysis.mechanisms));
+        tables.push(resistance::mechanism::table::evidence_table(&analysis.mechanisms));
         tables.push(rank::differential::table(&analysis.differentials, screen));
         if !analysis.schedules.is_empty() {
             tables.push(rank::schedule::table(&analysis.schedules, screen));
@@ -264,6 +296,11 @@ fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Ext
             tables.push(rank::picklist::table(&analysis.confirmations, screen, settings.seed));
         }
         tables.push(rank::table(pairs, screen));
+        tables.push(rank::by_mechanism::by_mechanism_table(&analysis.pairs_by_mechanism, screen));
+        if !analysis.apoptosis.is_empty() {
+            tables.push(apoptosis_table(&analysis.apoptosis));
+            tables.push(apoptosis_synergy_table(&analysis.apoptosis_synergy));
+        }
     }
     tables
 }
@@ -303,6 +340,7 @@ fn page_of<'a>(
     settings: &'a Settings,
     analysis: &'a Analysis,
     record: &'a RunRecord,
+    clinic: &'a [String],
     title: &'a str,
 ) -> Page<'a> {
     Page {
@@ -318,6 +356,11 @@ fn page_of<'a>(
         fits: &analysis.fits,
         model: settings.model,
         resistance: &analysis.resistances,
+        cross_resistance: &analysis.cross_resistances,
+        resensitisation: &analysis.resensitisations,
+        mechanisms: &analysis.mechanisms,
+        apoptosis: &analysis.apoptosis_synergy,
+        clinic,
         plates: &analysis.plates,
         batches: &analysis.batches,
         flagged: WellFlags::counts(analysis.wells.flags()),

@@ -4,7 +4,9 @@ pub mod column;
 pub mod dose;
 pub mod dose_matrix;
 pub mod line;
+pub mod measurement;
 pub mod names;
+pub mod quadrants;
 pub mod rejections;
 pub mod response;
 pub mod schema;
@@ -13,7 +15,9 @@ pub mod well;
 pub mod wells;
 
 use line::LineAnnotation;
+use measurement::Measurement;
 use names::{NameId, Names};
+use quadrants::QuadrantRow;
 use rejections::Rejections;
 pub use response::{Orientation, Scale};
 use well::WellPosition;
@@ -51,6 +55,10 @@ pub struct Screen {
     pub batches: Names,
     /// What is known of each line, by its id; may be shorter than `lines`.
     pub annotations: Vec<LineAnnotation>,
+    /// What was measured of the lines' mechanisms of resistance, in input order.
+    pub evidence: Vec<Measurement>,
+    /// Annexin V / PI quadrants, in input order.
+    pub apoptosis: Vec<QuadrantRow>,
     /// Wells that can be used so far, in input order.
     pub wells: Wells,
     /// Wells that cannot, with the reason.

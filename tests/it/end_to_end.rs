@@ -106,6 +106,117 @@ fn row_of(table: &Table, wanted: &[(&str, &str)]) -> usize {
     rows[0]
 }
 
+/// The demo's plates with blots, apoptosis and knowledge beside them, and lines of whose mechanism nothing is said.
+#[test]
+fn mechanisms_apoptosis_and_knowledge_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let pairs = [("CCRF-CEM/CLO-dCK", "CCRF-CEM"), ("HL-60/CLO-ABCG2", "HL-60"), ("MOLM-13/CLO-BCL", "MOLM-13")];
+    let mut lines = "cell_line,parental,mechanism\n".to_owned();
+    let mut blots = "cell_line,marker,replicate,loading_control,target_intensity,loading_intensity\n".to_owned();
+    for (subline, parent) in pairs {
+        lines += &format!("{parent},,\n{subline},{parent},{}\n", if parent == "MOLM-13" { "loss of dCK" } else { "" });
+        for (marker, lost_in) in [("dCK", "CCRF-CEM"), ("BCL-2", ""), ("MCL-1", "")] {
+            for (replicate, wobble) in [(1, 0.9), (2, 1.1), (3, 1.0)] {
+                let fold = if lost_in == parent { 0.15 } else { 1.0 };
+                blots += &format!("{parent},{marker},{replicate},GAPDH,{},2000\n", 1000.0 * wobble);
+                blots += &format!("{subline},{marker},{replicate},GAPDH,{},2000\n", 1000.0 * fold / wobble);
+            }
+        }
+    }
+    let mut annexin =
+        "cell_line,drug_a,conc_a,drug_b,conc_b,conc_unit,replicate,viable,early,late,necrotic\n".to_owned();
+    for (replicate, wobble) in [(1, -1.0), (2, 0.0), (3, 1.0)] {
+        for (a, b, dead) in [(0.0, 0.0, 10.0), (100.0, 0.0, 20.0), (0.0, 1000.0, 25.0), (100.0, 1000.0, 65.0)] {
+            let dead = dead + wobble;
+            annexin +=
+                &format!("MOLM-13/CLO-BCL,clofarabine,{a},venetoclax,{b},nM,{replicate},{},{dead},0,0\n", 100.0 - dead);
+        }
+    }
+    let strategies = "partner,cause,rationale,reference\nimatinib,any,of our own,our notebook\n";
+    write("known/strategies.csv", strategies.into());
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo/plates.parquet");
+    let screen = format!(
+        "plates = '{}'\nlines_file = 'lines.csv'\n[evidence]\nfiles = 'blots.csv'\n[apoptosis]\nfiles = 'annexin.csv'\n\
+         [knowledge]\nfolder = 'known'\n",
+        demo.display()
+    );
+    write("lines.csv", lines);
+    write("blots.csv", blots);
+    write("annexin.csv", annexin);
+    let screen = write("screen.toml", screen);
+    let out = folder.path().join("out");
+    isobole()
+        .arg("run")
+        .arg(screen)
+        .args(["--backend", "cpu", "--bootstrap", "20", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    let record = adds_up(&out);
+    assert_eq!(record.inputs.len(), 5, "plates, lines, blots, apoptosis, strategies: {:?}", record.inputs);
+
+    let read = |name: &str| files::read(&out.join(format!("{name}.parquet"))).unwrap();
+    let mechanisms = read("mechanisms");
+    let status = |line: &str, mechanism: &str| {
+        let row = row_of(&mechanisms, &[("cell_line", line), ("mechanism", mechanism)]);
+        mechanisms.column("status").unwrap().text(row).unwrap().to_owned()
+    };
+    assert_eq!(status("CCRF-CEM/CLO-dCK", "low_dck"), "called");
+    assert_eq!(status("CCRF-CEM/CLO-dCK", "anti_apoptotic_shift"), "excluded");
+    // Nobody measured ABCG2: the screen's own Ko143 tells.
+    assert_eq!(status("HL-60/CLO-ABCG2", "abcg2_efflux"), "called");
+    for line in ["CCRF-CEM/CLO-dCK", "MOLM-13/CLO-BCL"] {
+        assert_ne!(status(line, "abcg2_efflux"), "called", "{line}");
+    }
+    assert_eq!(status("MOLM-13/CLO-BCL", "low_dck"), "contradictory");
+    assert_eq!(status("MOLM-13/CLO-BCL", "unknown"), "unknown");
+
+    let by_mechanism = read("pairs_by_mechanism");
+    let class = &by_mechanism.column("mechanism_class").unwrap();
+    let of = |wanted: &str| (0..by_mechanism.rows()).filter(|&row| class.text(row) == Some(wanted)).collect::<Vec<_>>();
+    assert_eq!((of("low_dck").len(), of("abcg2_efflux").len(), by_mechanism.rows()), (12, 12, 24));
+    let rank = |class: &str, partner: &str| {
+        let row = row_of(&by_mechanism, &[("mechanism_class", class), ("drug_b", partner)]);
+        by_mechanism.column("rank").unwrap().number(row).unwrap()
+    };
+    // Planted: Ko143 undoes efflux and nothing else, melatonin gives dCK back and nothing else.
+    assert!(rank("abcg2_efflux", "Ko143") <= 2.0 && rank("low_dck", "Ko143") > 3.0);
+    assert!(rank("low_dck", "melatonin") <= 3.0 && rank("abcg2_efflux", "melatonin") > 3.0);
+
+    let apoptosis = read("apoptosis_synergy");
+    let number = |column: &str| apoptosis.column(column).unwrap().number(0);
+    // Corrected: 1/9, 1/6 and 55/90; expected 1/9 + 1/6 - 1/54.
+    assert!((number("bliss_score").unwrap() - (55.0 / 90.0 - (1.0 / 9.0 + 1.0 / 6.0 - 1.0 / 54.0))).abs() < 2e-3);
+    assert!(number("bliss_ci_low").unwrap() > 0.0 && number("viability_score").unwrap() > 0.0);
+    assert_eq!(apoptosis.column("concordance").unwrap().text(0), Some("concordant"));
+
+    let ranked = read("pairs");
+    let of_pair = |partner: &str, column: &str| {
+        let row = row_of(&ranked, &[("drug_b", partner)]);
+        ranked.column(column).unwrap().text(row).unwrap_or_default().to_owned()
+    };
+    assert_eq!(of_pair("imatinib", "rationale"), "any: of our own");
+    assert_eq!(of_pair("venetoclax", "rationale"), "", "the user's table replaces the embedded one");
+    assert!(of_pair("cytarabine", "evidence").contains("overall response 38 %"));
+    assert!(of_pair("venetoclax", "mechanism").contains("loss of dCK (contradictory)"));
+    let resistance = read("resistance");
+    let row = row_of(&resistance, &[("cell_line", "CCRF-CEM"), ("drug", "venetoclax")]);
+    let literature = resistance.column("literature_log10_ic50").unwrap().number(row).unwrap();
+    assert!((literature - (3.37f64.log10() - 6.0)).abs() < 1e-9);
+    let Some(Values::Flag(far_off)) = resistance.column("literature_is_far_off") else { panic!("no flags") };
+    assert_eq!(far_off[row], Some(false));
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    for section in ["cross-resistance", "resensitisation", "mechanisms", "apoptosis", "known"] {
+        assert!(page.contains(&format!("id=\"{section}\"")), "{section}");
+    }
+}
+
 #[test]
 fn the_same_run_gives_the_same_bytes_at_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop, and say where")]
 
+mod apoptosis;
 mod backends;
 mod bench;
 mod calibration;
@@ -19,6 +20,7 @@ mod ingest;
 mod interaction;
 mod intervals;
 mod kernels;
+mod mechanisms;
 mod model_choice;
 mod models;
 mod musyc_three;

@@ -103,7 +103,7 @@ const ANCHOR_DOSES: [f64; 8] = [3e-9, 1e-8, 3e-8, 1e-7, 3e-7, 1e-6, 3e-6, 1e-5];
 const LINE: NameId = 0;
 
 /// A matrix with margins: two wells a dose pair, of this response and noise.
-fn matrix(
+pub fn matrix(
     block: NameId,
     partner_doses: &[f64],
     response: impl Fn(f64, f64) -> f64,

@@ -1,6 +1,7 @@
 //! `report.html`: one self-contained page for readers who do not program. Nothing is fetched; it works without
 //! scripts, on paper and in the dark. The only place where fractions become percentages.
 
+mod answers;
 mod pair;
 mod plates;
 mod quality;
@@ -10,12 +11,16 @@ mod wording;
 use super::files::write_whole;
 use super::run_json::RunRecord;
 use super::{quantity, svg};
+use crate::apoptosis::synergy::ApoptosisSynergy;
 use crate::fit::Fit;
 use crate::model::ModelId;
 use crate::plate::flags::WellFlags;
 use crate::plate::{BatchQuality, PlateQuality};
 use crate::rank::RankedPair;
 use crate::resistance::Resistance;
+use crate::resistance::cross_resistance::CrossResistanceRow;
+use crate::resistance::mechanism::Mechanisms;
+use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
 use crate::screen::dose_matrix::Curve;
 use crate::screen::line::LineStatus;
@@ -36,6 +41,8 @@ const NAME: usize = 60;
 /// Longest sentence taken over from the input.
 const SENTENCE: usize = 400;
 const WARNINGS: usize = 50;
+/// Sentences of what is known.
+const ROWS_KNOWN: usize = 20;
 
 /// Everything the page shows. Slices are in the order in which the tables list them.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +71,16 @@ pub struct Page<'a> {
     pub model: ModelId,
     /// Potency and fold resistance of every line and drug.
     pub resistance: &'a [Resistance],
+    /// What else the resistant lines resist.
+    pub cross_resistance: &'a [CrossResistanceRow],
+    /// What partners do to the anchor's potency.
+    pub resensitisation: &'a [Resensitisation],
+    /// Why lines are resistant.
+    pub mechanisms: &'a Mechanisms,
+    /// Synergy in apoptosis.
+    pub apoptosis: &'a [ApoptosisSynergy],
+    /// What is known of the anchor with the screen's partners in the clinic, a sentence each.
+    pub clinic: &'a [String],
     /// Quality of every plate.
     pub plates: &'a [PlateQuality],
     /// Quality of each batch, and of the screen.
@@ -100,12 +117,16 @@ impl<'a> Lookup<'a> {
     }
 
     fn pair_name(&self, pair: &RankedPair) -> String {
+        self.drugs_name([pair.drug_a, pair.drug_b], pair.drug_c, pair.schedule)
+    }
+
+    fn drugs_name(&self, [a, b]: [NameId; 2], third: Option<NameId>, schedule: Option<NameId>) -> String {
         let drug = |id| shown(self.page.screen.drugs.name(id));
-        let schedule = self.page.screen.unusual_schedule(pair.schedule);
+        let schedule = self.page.screen.unusual_schedule(schedule);
         let schedule = schedule.map(|s| format!(" ({})", quantity::clip(s, NAME)));
-        let third = pair.drug_c.map(|third| format!(" + {}", drug(third)));
+        let third = third.map(|third| format!(" + {}", drug(third)));
         let [third, schedule] = [third, schedule].map(Option::unwrap_or_default);
-        format!("{} + {}{third}{schedule}", drug(pair.drug_a), drug(pair.drug_b))
+        format!("{} + {}{third}{schedule}", drug(a), drug(b))
     }
 
     fn resistance(&self, line: NameId, drug: NameId) -> Option<&'a Resistance> {
@@ -180,6 +201,11 @@ pub fn render(page: &Page<'_>) -> Result<String> {
         cards => Value::from(Serde(&cards)),
         cards_left_out => cards_left_out,
         resistance => Value::from(Serde(quality::resistance(&lookup))),
+        cross_resistance => Value::from(Serde(answers::cross_resistance(&lookup))),
+        gains => Value::from(Serde(answers::resensitisation(&lookup))),
+        causes => Value::from(Serde(answers::mechanisms(&lookup))),
+        deaths => Value::from(Serde(answers::apoptosis(&lookup))),
+        clinic => page.clinic.iter().take(ROWS_KNOWN).map(|text| quantity::clip(text, SENTENCE)).collect::<Vec<_>>(),
         plates => Value::from(Serde(plates::plates(&lookup))),
         batches => Value::from(Serde(plates::batches(page))),
         flags => Value::from(Serde(plates::flags(page))),

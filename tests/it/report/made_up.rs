@@ -9,6 +9,7 @@ use isobole::rank::RankedPair;
 use isobole::report::page::Page;
 use isobole::report::run_json::{Counts, InputFile, RunRecord};
 use isobole::resistance::Resistance;
+use isobole::resistance::mechanism::Mechanisms;
 use isobole::screen::dose_matrix::{Curve, CurveKey, CurvePoint, MatrixKey};
 use isobole::screen::line::{LineAnnotation, LineStatus};
 use isobole::screen::names::Names;
@@ -26,6 +27,7 @@ pub struct MadeUp {
     pub curves: Vec<Curve>,
     pub fits: Vec<Fit>,
     pub resistance: Vec<Resistance>,
+    pub mechanisms: Mechanisms,
     pub plates: Vec<PlateQuality>,
     pub batches: Vec<BatchQuality>,
     pub flagged: [usize; WellFlags::CODES.len()],
@@ -49,6 +51,11 @@ impl MadeUp {
             fits: &self.fits,
             model: ModelId::Hill4,
             resistance: &self.resistance,
+            cross_resistance: &[],
+            resensitisation: &[],
+            mechanisms: &self.mechanisms,
+            apoptosis: &[],
+            clinic: &[],
             plates: &self.plates,
             batches: &self.batches,
             flagged: self.flagged,
@@ -67,6 +74,7 @@ impl MadeUp {
             curves: Vec::new(),
             fits: Vec::new(),
             resistance: Vec::new(),
+            mechanisms: Mechanisms::default(),
             plates: Vec::new(),
             batches: Vec::new(),
             flagged: [0; WellFlags::CODES.len()],

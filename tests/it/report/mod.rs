@@ -1,5 +1,6 @@
 //! Tables, `run.json`, pictures, the page and the terminal.
 
+mod answers;
 mod made_up;
 mod page;
 mod pictures;

@@ -1,0 +1,79 @@
+//! Rankings for each mechanism of resistance: the same ranking over the resistant lines that share it, and their parents.
+
+use super::{RankInput, RankSettings, RankedPair, line_statuses, rank};
+use crate::report::table::{Column, Table, Values};
+use crate::resistance::mechanism::Mechanisms;
+use crate::resistance::mechanism::marker::Mechanism;
+use crate::screen::Screen;
+use crate::screen::line::LineStatus;
+use crate::screen::names::NameId;
+use std::collections::BTreeSet;
+
+/// The ranking among the resistant lines of one mechanism.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MechanismRanking {
+    /// The mechanism.
+    pub mechanism: Mechanism,
+    /// The resistant lines that have it, by name.
+    pub lines: Vec<NameId>,
+    /// The ranking; its p and q are those of this family alone.
+    pub pairs: Vec<RankedPair>,
+}
+
+/// A ranking for each mechanism that a resistant line with matrices has (called, or annotated and uncontradicted). Lines
+/// of other mechanisms are left out; the parents of those that stay are kept, and all parental and sensitive lines where
+/// one of those has no parent. Inputs as for [`rank()`].
+pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankSettings) -> Vec<MechanismRanking> {
+    let RankInput { scores, burden, triple_keys, triple_scores, resistances, screen, .. } = *input;
+    let statuses = line_statuses(resistances, screen, settings.anchor);
+    let of_triples = triple_keys.iter().map(|key| key.line);
+    let measured: BTreeSet<NameId> = scores.iter().map(|score| score.key.line).chain(of_triples).collect();
+    let mut rankings = Vec::new();
+    for mechanism in Mechanism::ALL {
+        let has = |line: &NameId| {
+            statuses.get(line) == Some(&LineStatus::Resistant) && found.has(screen.lines.name(*line), mechanism)
+        };
+        let mut lines: Vec<NameId> = measured.iter().copied().filter(has).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        lines.sort_by_key(|line| screen.lines.name(*line));
+        let parents: Vec<Option<NameId>> = lines.iter().map(|line| screen.annotation(*line).parental).collect();
+        let is_compared = |line: NameId| {
+            matches!(statuses.get(&line), Some(LineStatus::Parental | LineStatus::Sensitive))
+                && parents.iter().any(|parent| parent.is_none_or(|parent| parent == line))
+        };
+        let is_kept = |line: NameId| lines.contains(&line) || is_compared(line);
+        let kept: Vec<usize> = (0..scores.len()).filter(|&i| is_kept(scores[i].key.line)).collect();
+        let triples: Vec<usize> =
+            (0..triple_keys.len().min(triple_scores.len())).filter(|&i| is_kept(triple_keys[i].line)).collect();
+        let of_lines = RankInput {
+            scores: &kept.iter().map(|&i| scores[i].clone()).collect::<Vec<_>>(),
+            burden: &kept.iter().map(|&i| burden.get(i).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>(),
+            triple_keys: &triples.iter().map(|&i| triple_keys[i]).collect::<Vec<_>>(),
+            triple_scores: &triples.iter().map(|&i| triple_scores[i].clone()).collect::<Vec<_>>(),
+            ..*input
+        };
+        let pairs = rank(&of_lines, settings).pairs;
+        rankings.push(MechanismRanking { mechanism, lines, pairs });
+    }
+    rankings
+}
+
+/// The `pairs_by_mechanism` table: `mechanism_class` and its lines before the columns of `pairs`.
+pub fn by_mechanism_table(rankings: &[MechanismRanking], screen: &Screen) -> Table {
+    let all: Vec<RankedPair> = rankings.iter().flat_map(|ranking| ranking.pairs.iter().cloned()).collect();
+    let rows = || rankings.iter().flat_map(|ranking| std::iter::repeat_n(ranking, ranking.pairs.len()));
+    let lines = |ranking: &MechanismRanking| {
+        ranking.lines.iter().map(|line| screen.lines.name(*line)).collect::<Vec<_>>().join("; ")
+    };
+    let mut table = super::table(&all, screen);
+    table.name = "pairs_by_mechanism".into();
+    let texts = |texts: Vec<Option<String>>| Values::Text(texts);
+    let class = texts(rows().map(|ranking| Some(ranking.mechanism.name().to_owned())).collect());
+    table.columns.insert(0, Column { name: "mechanism_class".into(), values: class });
+    table
+        .columns
+        .insert(1, Column { name: "cell_lines".into(), values: texts(rows().map(|r| Some(lines(r))).collect()) });
+    table
+}
