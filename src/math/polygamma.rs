@@ -55,11 +55,11 @@ pub fn trigamma_inverse(y: f64) -> f64 {
         return f64::NAN;
     }
     // The asymptotes, beyond which Newton's steps would lose all digits.
-    if y > 1e7 {
+    if y > 1e12 {
         return 1.0 / y.sqrt();
     }
     if y < 1e-6 {
-        return 1.0 / y;
+        return 0.5 + 1.0 / y;
     }
     let mut x = 0.5 + 1.0 / y;
     for _ in 0..STEPS {
