@@ -39,7 +39,7 @@ fn matrix(surface: Surface, trial: u64) -> DoseMatrix {
         }
         Surface::Musyc | Surface::Formula(_) => musyc::Musyc::response(a, b, p),
     };
-    let step = if trial % 3 == 0 { 2 } else { 1 };
+    let step = if trial.is_multiple_of(3) { 2 } else { 1 };
     let mut wells = Vec::new();
     for (i, a) in doses().step_by(step).enumerate() {
         for (j, b) in doses().step_by(step).enumerate() {
@@ -74,7 +74,7 @@ fn fits(surface: Surface, matrices: &[DoseMatrix], effort: Effort, backend: &dyn
 fn above(reference: &[Fit], fits: &[Fit], by: f64) -> f64 {
     assert!(!fits.is_empty() && reference.len() == fits.len());
     let all = reference.iter().zip(fits);
-    all.filter(|(a, b)| !(b.sse <= a.sse * (1.0 + by))).count() as f64 / fits.len() as f64
+    all.filter(|(a, b)| b.sse.is_nan() || b.sse > a.sse * (1.0 + by)).count() as f64 / fits.len() as f64
 }
 
 fn share(fits: &[Fit], refit: Refit) -> f64 {
@@ -109,7 +109,7 @@ fn descents_on_the_device_end_where_those_of_the_cpu_do() {
         let (polished, again) = (share(&single, Refit::Polished), share(&single, Refit::F64));
         let (higher, lower) = (above(&cpu, &single, 1e-5), above(&single, &cpu, 1e-5));
         println!("{}: {higher:.3} above, {lower:.3} below, {polished:.3} polished, {again:.3} again", surface.name());
-        assert!(higher <= 0.05 && polished <= 0.25 && again <= 0.02);
+        assert!(higher <= 0.03 && polished <= 0.12 && again <= 0.02);
         assert!(cpu.iter().zip(&single).all(|(a, b)| a.status.is_fitted() == b.status.is_fitted()));
         // Planted faults: sums of squares too high by a ten-thousandth; fits that end where they begin.
         let worse: Vec<Fit> = single.iter().map(|fit| Fit { sse: fit.sse * 1.0001, ..*fit }).collect();
@@ -127,18 +127,20 @@ fn fits_of_data_agree_between_back_ends() {
         let (cpu, single) =
             (fits(surface, &matrices, Effort::Data, &Cpu), fits(surface, &matrices, Effort::Data, &gpu));
         assert!(above(&cpu, &single, 1e-5) == 0.0 && above(&single, &cpu, 1e-5) == 0.0);
+        // At the dose pairs measured: what the data do not tell may differ.
         let furthest = |of: &[Fit]| {
-            let of_fit = |(a, b): (&Fit, &Fit)| {
+            let of_matrix = |((a, b), m): ((&Fit, &Fit), &DoseMatrix)| {
                 let response = |fit: &Fit, at: [f64; 2]| surface.response(at, &fit.parameters);
-                let places = doses().flat_map(|a| doses().map(move |b| [ln(a), ln(b)]));
+                let places = m.cells.iter().map(|c| [ln(c.dose_a), ln(c.dose_b)]);
                 places.map(|at| (response(a, at) - response(b, at)).abs()).fold(0.0, f64::max)
             };
-            cpu.iter().zip(of).map(of_fit).fold(0.0, f64::max)
+            cpu.iter().zip(of).zip(&matrices).map(of_matrix).fold(0.0, f64::max)
         };
-        assert!(furthest(&single) < 1e-4, "{}", furthest(&single));
+        println!("{}: responses differ by {:.1e} at most", surface.name(), furthest(&single));
+        assert!(furthest(&single) < 2e-3);
         let mut moved = single.clone();
-        moved[3].parameters[1] += 0.001;
-        assert!(furthest(&moved) > 2e-4, "the comparison can fail");
+        moved[3].parameters[1] += 0.01;
+        assert!(furthest(&moved) > 4e-3, "the comparison can fail");
     }
 }
 
@@ -152,7 +154,7 @@ fn draws_stay_in_single_precision_and_are_as_good() {
         let (higher, lower) = (above(&cpu, &single, 1e-3), above(&single, &cpu, 1e-3));
         let again = share(&single, Refit::F64);
         println!("{}: {higher:.3} above, {lower:.3} below, {again:.3} in f64", surface.name());
-        assert!(higher <= 0.05 && again <= 0.25);
+        assert!(higher <= 0.02 && again <= 0.15);
         let worse: Vec<Fit> = single.iter().map(|fit| Fit { sse: fit.sse * 1.002, ..*fit }).collect();
         assert!(above(&cpu, &worse, 1e-3) > 0.9, "the comparison can fail");
     }
