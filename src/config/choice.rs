@@ -120,7 +120,8 @@ choices! {
     "role" Role = &Role::ALL;
     "format" Format = Format::ALL;
     "decimal mark" Decimal = &[Decimal::Point, Decimal::Comma];
-    "status" LineStatus = &[LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive];
+    "status" LineStatus =
+        &[LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive, LineStatus::Normal];
 }
 
 impl Choice for SynergyModel {

@@ -364,7 +364,7 @@ mod tests {
         let (message, _) = error("[lines.X]\nstatus = 'cured'");
         assert_eq!(
             message,
-            "`screen.toml`: line 2: unknown status `cured`, expected one of `parental`, `resistant`, `sensitive`"
+            "`screen.toml`: line 2: unknown status `cured`, expected one of `parental`, `resistant`, `sensitive`, `normal`"
         );
     }
 

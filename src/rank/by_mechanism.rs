@@ -43,7 +43,8 @@ pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankS
             matches!(statuses.get(&line), Some(LineStatus::Parental | LineStatus::Sensitive))
                 && parents.iter().any(|parent| parent.is_none_or(|parent| parent == line))
         };
-        let is_kept = |line: NameId| lines.contains(&line) || is_compared(line);
+        let is_normal = |line: NameId| statuses.get(&line) == Some(&LineStatus::Normal);
+        let is_kept = |line: NameId| lines.contains(&line) || is_compared(line) || is_normal(line);
         let kept: Vec<usize> = (0..scores.len()).filter(|&i| is_kept(scores[i].key.line)).collect();
         let triples: Vec<usize> =
             (0..triple_keys.len().min(triple_scores.len())).filter(|&i| is_kept(triple_keys[i].line)).collect();

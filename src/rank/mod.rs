@@ -113,6 +113,18 @@ pub struct RankedPair {
     pub differential_p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.
     pub differential_q: Option<f64>,
+    /// Matrices in healthy cells.
+    pub n_normal: usize,
+    /// Mean score in them.
+    pub score_normal: Option<f64>,
+    /// Score less that of the healthy cells.
+    pub over_normal: Option<f64>,
+    /// 95 % interval.
+    pub over_normal_ci_low: Option<f64>,
+    /// 95 % interval.
+    pub over_normal_ci_high: Option<f64>,
+    /// Its two-sided p.
+    pub over_normal_p: Option<f64>,
     /// Where the pair is synergistic (score above 0 with q below [`DISCOVERY_Q`]): `resistant_selective` in resistant
     /// lines and there significantly more than in parental ones; `shared` in resistant lines, without a significant
     /// difference in their favour; `parental_only` in parental lines alone; `none` in neither, or not to be told
@@ -242,7 +254,8 @@ pub struct RankInput<'a> {
 /// Ranks the combinations: one row for each (drugs, schedule), best first.
 ///
 /// The score of a pair is the mean over its resistant lines ([`meta_analysis::pool`]); the differential is that minus
-/// each line's parent. Where the screen has no resistant line at all, every matrix counts (`no_resistant_line`).
+/// each line's parent. Where the screen has no resistant line at all, every matrix but those of healthy
+/// cells counts (`no_resistant_line`).
 /// Order: pairs that
 /// pass the gates first; then by the lower end of the 95 % interval of what ranks, so that a vague number does not stand
 /// above a sure one; numbers without an interval after those, descending; then names; pairs without a number last, with the
@@ -353,10 +366,12 @@ fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
     let of_score = scale(drafts.iter().filter_map(|d| statistic(d.score)));
     let of_parental = scale(drafts.iter().filter_map(|d| statistic(d.parental)));
     let of_differential = scale(drafts.iter().filter_map(|d| statistic(d.differential)));
+    let of_normal = scale(drafts.iter().filter_map(|d| statistic(d.over_normal)));
     for draft in drafts.iter_mut() {
         draft.score = draft.score.map(|p| p.scaled(of_score));
         draft.parental = draft.parental.map(|p| p.scaled(of_parental));
         draft.differential = draft.differential.map(|p| p.scaled(of_differential));
+        draft.over_normal = draft.over_normal.map(|p| p.scaled(of_normal));
     }
     let p = |of: fn(&Draft) -> Option<Pooled>| drafts.iter().map(|d| of(d)?.p()).collect::<Vec<_>>();
     let (own, parental, differential) = (p(|d| d.score), p(|d| d.parental), p(|d| d.differential));
@@ -369,6 +384,9 @@ fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
         let pair = &mut draft.pair;
         (pair.ci_low, pair.ci_high) = (score.map(|i| i.0), score.map(|i| i.1));
         (pair.differential_ci_low, pair.differential_ci_high) = (differential.map(|i| i.0), differential.map(|i| i.1));
+        let over_normal = draft.over_normal.and_then(|d| d.interval());
+        (pair.over_normal_ci_low, pair.over_normal_ci_high) = (over_normal.map(|i| i.0), over_normal.map(|i| i.1));
+        pair.over_normal_p = draft.over_normal.and_then(|d| d.p());
         (pair.p, pair.q) = (own[i], q[i]);
         (pair.differential_p, pair.differential_q) = (draft.differential.and_then(|d| d.p()), differential_q[i]);
         if has_resistant_line {

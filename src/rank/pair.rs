@@ -2,7 +2,7 @@
 
 use super::composite::{Part, Parts};
 use super::differential::{LineScore, couples};
-use super::meta_analysis::{NORMAL_975, Pooled, pool, pool_differences};
+use super::meta_analysis::{Couple, NORMAL_975, Pooled, pool, pool_differences};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
 use crate::resistance::potency::LogRatio;
@@ -46,6 +46,9 @@ pub(super) struct Draft {
     pub score: Option<Pooled>,
     pub parental: Option<Pooled>,
     pub differential: Option<Pooled>,
+    pub normal: Option<Pooled>,
+    /// The score less that of healthy cells.
+    pub over_normal: Option<Pooled>,
     /// Scores of the lines that rank, and of those that they are compared with.
     pub lines: Vec<LineScore>,
     pub references: Vec<LineScore>,
@@ -107,7 +110,9 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     };
     let resistant = with_status(&[LineStatus::Resistant]);
     let parental = with_status(&[LineStatus::Parental, LineStatus::Sensitive]);
-    let ranked = if input.has_resistant_line { &resistant } else { &matrices };
+    let normal = with_status(&[LineStatus::Normal]);
+    let diseased: Vec<usize> = matrices.iter().copied().filter(|i| !normal.contains(i)).collect();
+    let ranked = if input.has_resistant_line { &resistant } else { &diseased };
 
     let mut flags = Flags::default();
     flags.raise("no_resistant_line", !input.has_resistant_line);
@@ -132,6 +137,8 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     let pooled_parental = pool(&estimates(&references));
     let couples = if input.has_resistant_line { couples(&lines, &references, screen) } else { Vec::new() };
     let differential = pool_differences(&couples);
+    let pooled_normal = pool(&estimates(&input.line_scores(&normal)));
+    let over_normal = over_normal(&lines, pooled_normal);
     flags.raise("no_standard_error", pooled.is_some_and(|p| p.standard_error.is_none()));
     flags.raise("spread_between_matrices_only", pooled.is_some_and(|p| !p.is_weighted && p.standard_error.is_some()));
     flags.raise("heterogeneous", pooled.is_some_and(|p| p.between_variance.sqrt() > p.mean.abs()));
@@ -155,6 +162,7 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         schedule: key.schedule,
         n_resistant: resistant.len(),
         n_parental: parental.len(),
+        n_normal: normal.len(),
         selectivity: "none",
         fold_change: rescue.fold_change,
         rescue_fraction: rescue.rescue_fraction,
@@ -173,6 +181,8 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         score: pooled,
         parental: pooled_parental,
         differential,
+        normal: pooled_normal,
+        over_normal,
         lines,
         references,
         rescue: Part { value: rescue.rescue_fraction, standard_error: rescue.standard_error },
@@ -188,6 +198,8 @@ impl Draft {
         pair.score = score.map(|p| p.mean);
         pair.score_parental = self.parental.map(|p| p.mean);
         pair.differential = self.differential.map(|d| d.mean);
+        pair.score_normal = self.normal.map(|p| p.mean);
+        pair.over_normal = self.over_normal.map(|d| d.mean);
         pair.tau = score.filter(|p| p.cochran.is_some()).map(|p| p.between_variance.sqrt());
         pair.i_squared = score.and_then(|p| p.i_squared());
         pair.heterogeneity_p = score.and_then(|p| p.heterogeneity_p());
@@ -203,7 +215,11 @@ impl Draft {
         };
         Parts {
             synergy: of(self.score),
-            selectivity: of(self.differential),
+            // Over the parent or over healthy cells, whichever is less.
+            selectivity: match (self.differential, self.over_normal) {
+                (Some(parent), Some(normal)) if normal.mean < parent.mean => of(Some(normal)),
+                (parent, normal) => of(parent.or(normal)),
+            },
             rescue: self.rescue,
             efficacy: self.peak_efficacy,
             qc_burden: self.pair.qc_burden,
@@ -217,6 +233,14 @@ impl Draft {
             self.pair.flags += &format!("{separator}{code}");
         }
     }
+}
+
+/// The scores of lines less that of healthy cells, which all of them share.
+pub(super) fn over_normal(lines: &[LineScore], normal: Option<Pooled>) -> Option<Pooled> {
+    let normal = normal?;
+    let couple =
+        |line: &LineScore| Couple { own: line.estimate, reference: (normal.mean, normal.standard_error), group: 0 };
+    pool_differences(&lines.iter().map(couple).collect::<Vec<_>>())
 }
 
 /// Mean kill in the window of the best synergy, and its error from the noise of the wells there.

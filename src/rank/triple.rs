@@ -5,7 +5,7 @@ use super::composite::Part;
 use super::differential::{LineScore, couples};
 use super::known::distinct;
 use super::meta_analysis::{Estimate, Pooled, pool, pool_differences};
-use super::pair::{Draft, Flags, mean, mechanisms};
+use super::pair::{Draft, Flags, mean, mechanisms, over_normal};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
 use crate::screen::Screen;
@@ -52,7 +52,9 @@ pub(super) fn drafts(
         };
         let resistant = with(&[LineStatus::Resistant]);
         let parental = with(&[LineStatus::Parental, LineStatus::Sensitive]);
-        let ranked = if has_resistant_line { &resistant } else { &members };
+        let normal = with(&[LineStatus::Normal]);
+        let diseased: Vec<usize> = members.iter().copied().filter(|i| !normal.contains(i)).collect();
+        let ranked = if has_resistant_line { &resistant } else { &diseased };
         let (reference, is_other) = reference(settings.score_model);
         let lines = |members: &[usize], of: Reference| -> Vec<LineScore> {
             let line = |i: &usize| keys[*i].line;
@@ -72,6 +74,7 @@ pub(super) fn drafts(
         let score: Option<Pooled> = pooled(&own);
         let differential =
             if has_resistant_line { pool_differences(&couples(&own, &references, screen)) } else { None };
+        let pooled_normal = pooled(&lines(&normal, reference));
         let added = pooled(&lines(ranked, Reference::BestPair));
         let added_interval = added.and_then(|added| added.interval());
 
@@ -109,6 +112,7 @@ pub(super) fn drafts(
             added_ci_high: added_interval.map(|interval| interval.1),
             n_resistant: resistant.len(),
             n_parental: parental.len(),
+            n_normal: normal.len(),
             selectivity: "none",
             efficacy: mean(&efficacies),
             rationale: distinct(known.iter().map(|known| known.rationale.as_str())),
@@ -122,6 +126,8 @@ pub(super) fn drafts(
             score,
             parental: pooled(&references),
             differential,
+            normal: pooled_normal,
+            over_normal: over_normal(&own, pooled_normal),
             lines: own,
             references,
             rescue: Part::default(),

@@ -63,7 +63,7 @@ pub fn hex([r, g, b]: Rgb) -> String {
 pub fn line_class(status: Option<LineStatus>) -> &'static str {
     match status {
         Some(LineStatus::Resistant) => "resistant",
-        Some(LineStatus::Parental | LineStatus::Sensitive) => "parental",
+        Some(LineStatus::Parental | LineStatus::Sensitive | LineStatus::Normal) => "parental",
         None => "unknown",
     }
 }

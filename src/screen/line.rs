@@ -11,6 +11,8 @@ pub enum LineStatus {
     Resistant,
     /// Sensitive to the anchor drug.
     Sensitive,
+    /// Healthy cells (of blood or bone marrow, fibroblasts): what a pair should spare.
+    Normal,
 }
 
 impl LineStatus {
@@ -20,12 +22,13 @@ impl LineStatus {
             LineStatus::Parental => "parental",
             LineStatus::Resistant => "resistant",
             LineStatus::Sensitive => "sensitive",
+            LineStatus::Normal => "normal",
         }
     }
 
     /// The status with this name.
     pub fn parse(text: &str) -> Option<Self> {
-        [LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive]
+        [LineStatus::Parental, LineStatus::Resistant, LineStatus::Sensitive, LineStatus::Normal]
             .into_iter()
             .find(|status| status.name().eq_ignore_ascii_case(text.trim()))
     }

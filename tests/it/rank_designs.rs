@@ -176,3 +176,43 @@ fn the_next_experiment_has_the_doses_and_the_power_it_says() {
     assert!(well.iter().all(|w| !w.starts_with('A') && !w.starts_with('B') && !w.starts_with('P')), "not at the edge");
     assert_ne!(texts(&picklist::table(&plan, &scene.screen, 2), "drug_b"), texts(&table, "drug_b"), "at random");
 }
+
+#[test]
+fn healthy_cells_are_spared_and_never_ranked() {
+    use isobole::screen::line::LineStatus;
+    let mut scene = scene(false, true);
+    let drug = |scene: &Scene, name: &str| scene.screen.drugs.id(name).expect("drug");
+    let healthy = scene.screen.lines.intern("CD34+");
+    scene
+        .screen
+        .annotations
+        .push(isobole::screen::line::LineAnnotation { status: Some(LineStatus::Normal), ..Default::default() });
+    let venetoclax = drug(&scene, "venetoclax");
+    let parent = scene.screen.lines.id("HL-60").expect("line");
+    let of_parent: Vec<_> = scene.scores.iter().filter(|s| s.key.line == parent).cloned().collect();
+    for mut score in of_parent {
+        score.key.line = healthy;
+        score.scores[1].score = Some(if score.key.drug_b == venetoclax { 0.20 } else { 0.0 });
+        scene.scores.push(score);
+        scene.burden.push(0.0);
+    }
+    scene.settings.by = isobole::rank::composite::RankBy::Composite;
+    let ranking = scene.ranking();
+    let pair = ranking.pairs.iter().find(|p| p.drug_b == venetoclax).expect("a pair");
+    assert_eq!((pair.n_normal, pair.n_resistant), (1, 2));
+    assert!((pair.over_normal.expect("difference") - 0.01).abs() < 1e-12 && pair.over_normal_p > Some(0.3), "{pair:?}");
+    // Over the parent it is 0.19, over healthy cells 0.01: the less of the two counts.
+    assert!((pair.composite_parts[1] - 0.005).abs() < 1e-12, "{:?}", pair.composite_parts);
+    assert!((pair.differential.expect("difference") - 0.19).abs() < 1e-12);
+    // Without a resistant line, healthy cells still are no target.
+    scene.resistances.clear();
+    scene.screen.annotations.iter_mut().for_each(|a| {
+        if a.status != Some(LineStatus::Normal) {
+            (a.status, a.parental) = (None, None);
+        }
+    });
+    let all = scene.ranking();
+    let inert = all.pairs.iter().find(|p| p.drug_b == drug(&scene, "parental friend")).expect("a pair");
+    assert!((inert.score.expect("score") - 0.16 / 3.0).abs() < 0.03, "{:?}", inert.score);
+    assert_eq!(inert.score_normal, Some(0.0));
+}
