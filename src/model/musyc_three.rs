@@ -9,6 +9,8 @@
 //! product.) The cube is in no detailed balance, so the states have no closed form that anyone would want to read: they
 //! are solved for.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use super::Parameter;
 use super::hill::{location, plateau, steepness};
 use super::musyc::{LN_ALPHA as LN_FOLD, ratio};

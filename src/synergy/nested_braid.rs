@@ -18,6 +18,9 @@ const EFFICACIES: [(&str, [bool; 2]); 4] =
     [("equal", [true, true]), ("larger", [true, false]), ("larger", [false, true]), ("free", [false, false])];
 const WITH_KAPPA: [&str; 4] = ["equal_kappa", "larger_kappa", "larger_kappa", "free_kappa"];
 
+/// A nested surface of one item: its name, its criterion and its `kappa`.
+type Candidate = (&'static str, f64, f64);
+
 /// The surface chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NestedBraid {
@@ -56,7 +59,7 @@ pub(super) fn compare(
     let begin = |fit: &Fit| -> Vec<f64> { model.nonlinear.iter().map(|p| fit.parameters[*p]).collect() };
     let mut without_kappa = set.clone();
     without_kappa.held = vec![Some((EPSILON, 0.0)); fits.len()];
-    let mut all: Vec<Vec<(&str, f64, f64)>> = vec![Vec::new(); fits.len()];
+    let mut all: Vec<Vec<Candidate>> = vec![Vec::new(); fits.len()];
     let mut delta_bic = vec![None; fits.len()];
     for (with_kappa, set) in [(false, &without_kappa), (true, set)] {
         for ((name, full), name_with_kappa) in EFFICACIES.into_iter().zip(WITH_KAPPA) {
@@ -99,7 +102,7 @@ pub(super) fn compare(
             }
         }
     }
-    let of = |((mut all, delta_bic), fit): ((Vec<(&'static str, f64, f64)>, Option<f64>), &Fit)| {
+    let of = |((mut all, delta_bic), fit): ((Vec<Candidate>, Option<f64>), &Fit)| {
         // The first, which is the smaller one, where equal.
         all.sort_by(|a, b| a.1.total_cmp(&b.1));
         let nested = all.first().and_then(|&(name, bic, kappa)| {

@@ -2,6 +2,8 @@
 //! time in f64: it has more parameters than curves and surfaces of two drugs may have, and there are few of it. Points go
 //! side by side through the model and its derivatives.
 
+#![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
+
 use crate::fit::Status;
 use crate::fit::factor::triangle;
 use crate::fit::step::{
