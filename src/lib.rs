@@ -58,10 +58,12 @@
 //! - No NaN leaves the program: a null, with a reason code beside it. Wells in = wells used + wells rejected.
 
 pub mod analysis;
+pub mod archive;
 pub mod backend;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod error;
 pub mod fit;
 pub mod import;

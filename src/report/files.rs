@@ -33,6 +33,20 @@ pub fn write(table: &Table, dir: &Path, identity: &RunIdentity, csv: bool) -> Re
     Ok(path)
 }
 
+/// The bytes that [`write()`] writes as Parquet.
+///
+/// # Errors
+/// [`Error::Format`] for a table whose columns do not fit together.
+pub fn bytes(table: &Table, identity: &RunIdentity) -> Result<Vec<u8>> {
+    let path = PathBuf::from(format!("{}.parquet", table.name));
+    if let Some(problem) = table.problem() {
+        return Err(Error::Format { path, row_group: None, column: None, problem, hint: None });
+    }
+    let mut bytes = Vec::new();
+    columnar::write(table, identity, &mut bytes).map_err(|source| file_error("write", &path, source))?;
+    Ok(bytes)
+}
+
 /// Writes `table` as Parquet at exactly `path`.
 ///
 /// # Errors

@@ -1,8 +1,15 @@
 //! A run: inputs read, analysed, and written as a result folder.
 
+pub mod check_model;
+pub mod compare;
 pub mod plain;
+pub mod rescore;
+pub mod verify;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
+use crate::archive::raw_wells_table;
+use crate::archive::stages::{self, Stages};
+use crate::backend::Backend;
 use crate::backend::choose::{Chosen, choose};
 use crate::config::{Normalization, Settings};
 use crate::fit::inference;
@@ -110,22 +117,33 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
 
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
+    record.title = title.to_owned();
+    write(settings, extent, screen, analysis, record, clock, backend.as_ref())
+}
+
+/// Writes what was found, `run.json` last: a folder without it is not finished.
+fn write(
+    settings: &Settings,
+    extent: Extent,
+    screen: Screen,
+    analysis: Analysis,
+    mut record: RunRecord,
+    mut clock: Clock,
+    backend: &dyn Backend,
+) -> Result<Finished> {
     record.counts = counts(&screen, &analysis);
-    record.fits_refitted_share = analysis.refitted_share(backend.as_ref());
+    record.fits_refitted_share = analysis.refitted_share(backend);
     record.warnings.clone_from(&analysis.warnings);
     let mut written = Vec::new();
     for table in tables(&screen, settings, &analysis, extent) {
         written.push(files::write(&table, &settings.out, &record.identity(), settings.csv)?);
     }
     if extent == Extent::Full {
-        if !analysis.pairs.is_empty() {
-            let picture = interval::ranking(&analysis.pairs, &screen).document();
-            let path = settings.out.join("ranking.svg");
-            files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
-            written.push(path);
-        }
-        written.push(page::write(&page_of(&screen, settings, &analysis, &record, title), &settings.out)?);
+        written.push(files::write(&raw_wells_table(&screen), &settings.out, &record.identity(), false)?);
+        written.push(Stages::of(&screen, &analysis).write(&settings.out)?);
+        written.extend(write_page(settings, &screen, &analysis, &record)?);
     }
+    record.list(&written)?;
     clock.begin(None);
     record.timings = clock.timings;
     written.push(record.write(&settings.out)?);
@@ -133,6 +151,19 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
         return Err(nothing_usable(&record.counts, &analysis.rejected));
     }
     Ok(Finished { screen, analysis, record, files: written })
+}
+
+/// Writes what people read: the page, and the picture of the ranking where there is one.
+fn write_page(settings: &Settings, screen: &Screen, analysis: &Analysis, record: &RunRecord) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    if !analysis.pairs.is_empty() {
+        let picture = interval::ranking(&analysis.pairs, screen).document();
+        let path = settings.out.join("ranking.svg");
+        files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
+        written.push(path);
+    }
+    written.push(page::write(&page_of(screen, settings, analysis, record), &settings.out)?);
+    Ok(written)
 }
 
 /// An input inside the output folder could be overwritten by the table of its name.
@@ -175,10 +206,11 @@ fn clear_previous(out: &Path) {
         "rejected",
         "triples",
         "triple_surfaces",
+        "raw_wells",
     ];
     let written =
         tables.iter().chain(&synergy::table::OPTIONAL).flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
-    for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
+    for name in ["run.json", "report.html", "ranking.svg", stages::FILE].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.
         let _ = std::fs::remove_file(out.join(name));
     }
@@ -277,15 +309,9 @@ fn rejected_table(rejected: &Rejections, screen: &Screen) -> Table {
         .text("detail", rejected.iter().map(|r| Some(r.detail)))
 }
 
-fn page_of<'a>(
-    screen: &'a Screen,
-    settings: &'a Settings,
-    analysis: &'a Analysis,
-    record: &'a RunRecord,
-    title: &'a str,
-) -> Page<'a> {
+fn page_of<'a>(screen: &'a Screen, settings: &'a Settings, analysis: &'a Analysis, record: &'a RunRecord) -> Page<'a> {
     Page {
-        title,
+        title: &record.title,
         screen,
         run: record,
         anchor: &settings.anchor,
