@@ -18,16 +18,16 @@ pub mod manifest;
 pub mod stages;
 mod wells;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, FittedCurves};
 use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::{BackendChoice, Settings};
 use crate::report::files;
-use crate::report::run_json::RunRecord;
+use crate::report::run_json::{InputFile, RunRecord};
 use crate::report::table::{Table, Values};
 use crate::screen::names::{NameId, Names};
 use crate::screen::{Rejected, Screen};
-use crate::{Error, Result};
+use crate::{Error, Result, ingest};
 use stages::Stages;
 use std::path::{Path, PathBuf};
 pub use wells::raw_wells_table;
@@ -48,10 +48,10 @@ pub struct Archive {
 pub struct Restored {
     /// The screen as it was read.
     pub screen: Screen,
-    /// Wells, plates and what was rejected; nothing of later stages.
-    pub plates: Analysis,
-    /// The fitted curves.
-    pub curves: crate::analysis::FittedCurves,
+    /// Wells, plates and what was rejected, and nothing of later stages; `None` where the folder keeps no stages.
+    pub plates: Option<Analysis>,
+    /// The fitted curves; `None` where the folder keeps no stages.
+    pub curves: Option<FittedCurves>,
 }
 
 impl Archive {
@@ -88,13 +88,15 @@ impl Archive {
         self.record.files.contains_key(stages::FILE)
     }
 
-    /// The screen and the stages that were computed of it.
+    /// The screen and the stages that were computed of it. A folder of layout version 1 keeps neither: its screen is read
+    /// from its inputs, if they are where they were, as they were.
     ///
     /// # Errors
-    /// [`Error::Format`] where the folder does not hold them, or they do not fit together.
+    /// [`Error::Format`] where the folder does not hold them, or they do not fit together; where it holds none and an input
+    /// is gone or has changed.
     pub fn restore(&self) -> Result<Restored> {
         if !self.has_stages() {
-            return Err(self.lacks_stages());
+            return self.read_inputs();
         }
         let stages = Stages::read(&self.path(stages::FILE))?;
         let read = |table: &str| {
@@ -120,21 +122,34 @@ impl Archive {
             rejected: all_rejected.into_iter().collect(),
             ..Analysis::default()
         };
-        Ok(Restored { screen, plates, curves: stages.curves })
+        Ok(Restored { screen, plates: Some(plates), curves: Some(stages.curves) })
     }
 
-    fn lacks_stages(&self) -> Error {
-        let version = &self.record.schema_version;
-        let (problem, hint) = if version == "1" {
-            let problem = "is an archive of layout version 1, which keeps no fits and no raw wells".to_owned();
-            (problem, "run the screen again: its inputs are named in `run.json` with their hashes")
-        } else {
-            (
-                "holds no stages to go on from".to_owned(),
-                "archives are written by `isobole run`, not by its first stages alone",
-            )
+    /// The screen out of the inputs.
+    fn read_inputs(&self) -> Result<Restored> {
+        let refuse = |path: &Path, problem: String| Error::Format {
+            path: path.to_owned(),
+            row_group: None,
+            column: None,
+            problem,
+            hint: Some("put the inputs back where they were, or run the screen again".into()),
         };
-        Error::Format { path: self.dir.clone(), row_group: None, column: None, problem, hint: Some(hint.into()) }
+        let lacks = match self.record.schema_version.as_str() {
+            "1" => "a folder of layout version 1 keeps no wells as read",
+            _ => "the folder keeps no wells as read",
+        };
+        let mut paths = Vec::with_capacity(self.record.inputs.len());
+        for input in &self.record.inputs {
+            let path = PathBuf::from(&input.path);
+            match InputFile::of(&path) {
+                Ok(now) if now.sha256 == input.sha256 => paths.push(path),
+                Ok(_) => return Err(refuse(&path, format!("has changed since the run, and {lacks}"))),
+                Err(_) => return Err(refuse(&path, format!("is not there any more, and {lacks}"))),
+            }
+        }
+        let lines = self.settings.lines_file.as_ref().and_then(|_| paths.pop());
+        let screen = ingest::read_screen(&paths, &self.settings.mapping, lines.as_deref())?;
+        Ok(Restored { screen, plates: None, curves: None })
     }
 }
 

@@ -14,7 +14,17 @@ impl Settings {
     /// # Errors
     /// [`Error::Format`] naming the file where this program cannot understand them.
     pub fn of_archive(value: &serde_json::Value, path: &Path) -> Result<Self> {
-        serde::Deserialize::deserialize(value).map_err(|e: serde_json::Error| Error::Format {
+        let mut value = value.clone();
+        // What an older program did not know has the value that changes nothing: the usual one.
+        let usual = Self::resolve(ScreenFile::default(), Vec::new(), PathBuf::new())?;
+        if let (Some(known), Ok(serde_json::Value::Object(usual))) =
+            (value.as_object_mut(), serde_json::to_value(usual))
+        {
+            for (key, usual) in usual {
+                known.entry(key).or_insert(usual);
+            }
+        }
+        serde::Deserialize::deserialize(&value).map_err(|e: serde_json::Error| Error::Format {
             path: path.to_owned(),
             row_group: None,
             column: None,

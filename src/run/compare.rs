@@ -94,7 +94,13 @@ pub fn compare_models(dir: &Path, said: &ScreenFile, out: &Path, observe: Observ
     // Curves are gathered alike whatever they are fitted with; their class is the archive's.
     let restored = archive.restore()?;
     let anchor = restored.screen.drugs.id_ignoring_case(&archive.settings.anchor);
-    let curves = gather(&restored.plates.wells, &restored.screen, anchor, archive.settings.vehicle_point).curves;
+    let (Some(plates), Some(fitted)) = (&restored.plates, &restored.curves) else {
+        return Err(Error::Screen {
+            problem: format!("`{}` keeps no curves to compare models on", dir.display()),
+            hint: Some("read it again first: `isobole rescore DIR --out DIR2`".into()),
+        });
+    };
+    let curves = gather(&plates.wells, &restored.screen, anchor, archive.settings.vehicle_point).curves;
     let fits: Vec<FitSettings> = models
         .iter()
         .map(|model| {
@@ -105,7 +111,7 @@ pub fn compare_models(dir: &Path, said: &ScreenFile, out: &Path, observe: Observ
         .collect();
     observe(Stage::Curves, &format!("{} curves, doses left out in turn", curves.len()));
     let compared = compare(&curves, &fits, archive.backend()?.as_ref())?;
-    let classes = classes(&models, &compared, &restored.curves.inferences);
+    let classes = classes(&models, &compared, &fitted.inferences);
     let rankings: Vec<RankingSummary> = models
         .iter()
         .zip(&rescored)
@@ -114,7 +120,7 @@ pub fn compare_models(dir: &Path, said: &ScreenFile, out: &Path, observe: Observ
     files::prepare(out)?;
     let identity = archive.record.identity();
     let tables = [
-        curves_table(&models, &curves, &compared, &restored.curves.inferences, &restored.screen),
+        curves_table(&models, &curves, &compared, &fitted.inferences, &restored.screen),
         classes_table(&classes),
         rankings_table(&rankings),
         pairs_table(&models, &rescored),

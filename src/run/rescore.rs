@@ -49,9 +49,9 @@ impl Kept {
 
     /// The stages of a run that are not computed again.
     fn stages(&self, now: &Settings) -> Vec<Stage> {
-        let mut stages = vec![Stage::Read];
+        let mut stages = Vec::new();
         if self.plates {
-            stages.push(Stage::Plates);
+            stages.extend([Stage::Read, Stage::Plates]);
         }
         if self.curves {
             stages.push(Stage::Curves);
@@ -102,6 +102,9 @@ pub fn analyse_archive(
 ) -> Result<(crate::screen::Screen, crate::analysis::Analysis, Kept)> {
     let mut kept = Kept::of(&archive.settings, &archive.record.backend, settings, backend.name());
     let Restored { screen, plates, curves } = archive.restore()?;
+    if plates.is_none() {
+        kept = Kept { plates: false, curves: false, drawn: Vec::new(), matrices: false };
+    }
     // Without matrices there is nothing that could have been drawn.
     if archive.record.counts.matrices == 0 {
         kept.drawn.clear();
@@ -109,8 +112,8 @@ pub fn analyse_archive(
     let models = kept.drawn.clone();
     let drawn = |matrices: &[crate::screen::dose_matrix::DoseMatrix]| archive.drawn(matrices, &models, &screen);
     let known = Reuse {
-        plates: kept.plates.then_some(plates),
-        curves: kept.curves.then_some(curves),
+        plates: plates.filter(|_| kept.plates),
+        curves: curves.filter(|_| kept.curves),
         drawn: (!models.is_empty()).then_some(&drawn),
     };
     let analysis = analyse_again(&screen, settings, backend, known, observe)?;

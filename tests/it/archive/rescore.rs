@@ -18,6 +18,14 @@ pub const BELL: &str = "name = \"bell\"\ndose_unit = \"uM\"\n\
     [parameters.hill]\nlower = 0.2\nupper = 5.0\nstart = [0.7, 1.5]\n\
     [parameters.rise]\nlower = -0.5\nupper = 0.5\nstart = 0.0\n[parameters.peak]\nper_dose = true\nstart = [0.2, 0.6]\n";
 
+/// Independence, with a term that grows with both effects.
+const TILTED: &str = "name = \"tilted\"\ndose_unit = \"uM\"\n\
+    formula = \"top / (1 + (dose_a / a)^ha) / (1 + (dose_b / exp(lb))^hb) - k * (1 - 1 / (1 + (dose_a / a)^ha)) * (1 - 1 / (1 + (dose_b / exp(lb))^hb))\"\n\
+    [parameters.top]\nlower = 0.5\nupper = 1.5\n[parameters.a]\nper_dose = true\n\
+    [parameters.ha]\nlower = 0.3\nupper = 5.0\nstart = 1.0\n[parameters.lb]\nlower = -12.0\nupper = 8.0\nstart = [-3.0, 0.0]\n\
+    [parameters.hb]\nlower = 0.3\nupper = 5.0\nstart = 1.0\n\
+    [parameters.k]\nlower = -1.0\nupper = 1.0\nstart = 0.0\nwithout_interaction = 0.0\n";
+
 #[test]
 fn an_archive_is_restored_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
@@ -27,7 +35,7 @@ fn an_archive_is_restored_to_the_bit() {
     assert_eq!(format!("{:?}", restored.screen.wells), format!("{:?}", finished.screen.wells));
     assert_eq!(format!("{:?}", restored.screen.annotations), format!("{:?}", finished.screen.annotations));
     assert_eq!(restored.screen.drugs.iter().collect::<Vec<_>>(), finished.screen.drugs.iter().collect::<Vec<_>>());
-    let (now, before) = (&restored.plates, &finished.analysis);
+    let (now, before) = (restored.plates.as_ref().unwrap(), &finished.analysis);
     let wells = |wells: &isobole::plate::NormalisedWells| format!("{:?}", wells.iter().collect::<Vec<_>>());
     assert_eq!(wells(&now.wells), wells(&before.wells));
     assert_eq!(
@@ -37,7 +45,7 @@ fn an_archive_is_restored_to_the_bit() {
     let rejected =
         |analysis: &isobole::analysis::Analysis| format!("{:?}", analysis.rejected.iter().collect::<Vec<_>>());
     assert_eq!(rejected(now), rejected(before));
-    let curves = &restored.curves;
+    let curves = restored.curves.as_ref().unwrap();
     assert_eq!(
         (&curves.fits, &curves.inferences, &curves.intervals),
         (&before.fits, &before.inferences, &before.intervals)
@@ -82,7 +90,12 @@ fn a_rescored_archive_equals_a_run_byte_for_byte_and_begins_where_it_differs() {
         assert_eq!(rescored.finished.analysis.warnings, finished.analysis.warnings, "{text}");
         assert_eq!(rescored.finished.record.inputs[0].sha256, finished.record.inputs[0].sha256);
         let from = rescored.finished.record.rescored_from.unwrap();
-        assert_eq!(from.seconds_saved > 0.0, !unbegun.is_empty(), "{text}");
+        let reused: Vec<&str> = from.reused.iter().map(String::as_str).filter(|stage| *stage != "read").collect();
+        assert_eq!(reused, unbegun, "{text}");
+        assert_eq!(
+            (from.seconds_saved > 0.0, from.reused.contains(&"read".to_owned())),
+            (!unbegun.is_empty(), !unbegun.is_empty())
+        );
     }
     // A reading of a reading is the same again; and the comparator sees a difference where there is one.
     let (out, back) = (folder.path().join("again1"), folder.path().join("back"));
@@ -127,6 +140,25 @@ fn formulas_of_curves_are_read_again_alike_on_both_back_ends() {
         };
         assert_eq!(order(a), order(b), "{name}");
     }
+}
+
+#[test]
+fn a_surface_from_a_file_is_one_more_synergy_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, _) = ran(folder.path(), "archive", DRAWN);
+    let file = folder.path().join("tilted.toml");
+    std::fs::write(&file, TILTED).unwrap();
+    let text = format!("synergy = ['bliss', '{}']\nbootstrap = 10\n", file.display());
+    let (out, begun) = (folder.path().join("again"), |(_, begun): (_, Vec<String>)| begun);
+    let stages = begun(again(&archive, &out, &text));
+    assert!(!stages.contains(&"curves".to_owned()), "{stages:?}");
+    let (full, finished) = ran(folder.path(), "full", &format!("backend = 'cpu'\n{text}"));
+    assert_eq!(differing(&out, &full), [""; 0]);
+    assert!(finished.analysis.scores.iter().all(|matrix| matrix.scores[1].score.is_some()));
+    // Read again, its draws stand, though its file is gone.
+    std::fs::remove_file(&file).unwrap();
+    let (_, begun) = again(&out, &folder.path().join("third"), "rank_by = 'bliss'");
+    assert!(!begun.contains(&"intervals".to_owned()), "{begun:?}");
 }
 
 #[test]
