@@ -89,12 +89,13 @@ impl Archive {
     }
 
     /// The screen and the stages that were computed of it. A folder of layout version 1 keeps neither: its screen is read
-    /// from its inputs, if they are where they were, as they were.
+    /// from its inputs, if they are where they were, as they were. Without `raw_wells` the screen has no wells, which
+    /// stages after the plates do not look at.
     ///
     /// # Errors
     /// [`Error::Format`] where the folder does not hold them, or they do not fit together; where it holds none and an input
     /// is gone or has changed.
-    pub fn restore(&self) -> Result<Restored> {
+    pub fn restore(&self, raw_wells: bool) -> Result<Restored> {
         if !self.has_stages() {
             return self.read_inputs();
         }
@@ -103,9 +104,11 @@ impl Archive {
             let path = self.path(&format!("{table}.parquet"));
             files::read(&path).map(|table| Reading { path, table })
         };
-        let (raw, wells, rejected) = (read("raw_wells")?, read("wells")?, read("rejected")?);
+        let (wells, rejected) = (read("wells")?, read("rejected")?);
         let mut screen = stages.screen.screen();
-        screen.wells = wells::raw_wells(&raw, &screen)?;
+        if raw_wells {
+            screen.wells = wells::raw_wells(&read("raw_wells")?, &screen)?;
+        }
         let all_rejected = rejections(&rejected, &screen.plates)?;
         let on_reading = stages.screen.rejected_on_reading;
         if on_reading > all_rejected.len() {

@@ -92,7 +92,7 @@ pub fn compare_models(dir: &Path, said: &ScreenFile, out: &Path, observe: Observ
         rescored.push(rescore(dir, said, &out.join(folder_of(*model)), observe)?);
     }
     // Curves are gathered alike whatever they are fitted with; their class is the archive's.
-    let restored = archive.restore()?;
+    let restored = archive.restore(false)?;
     let anchor = restored.screen.drugs.id_ignoring_case(&archive.settings.anchor);
     let (Some(plates), Some(fitted)) = (&restored.plates, &restored.curves) else {
         return Err(Error::Screen {

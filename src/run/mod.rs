@@ -118,31 +118,46 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
     record.title = title.to_owned();
-    write(settings, extent, screen, analysis, record, clock, backend.as_ref())
+    let found = Found { screen, analysis, taken: Vec::new() };
+    write(settings, extent, found, record, clock, backend.as_ref())
+}
+
+/// What is to be written.
+struct Found {
+    screen: Screen,
+    analysis: Analysis,
+    /// Files of an archive that are written already, as they were.
+    taken: Vec<PathBuf>,
 }
 
 /// Writes what was found, `run.json` last: a folder without it is not finished.
 fn write(
     settings: &Settings,
     extent: Extent,
-    screen: Screen,
-    analysis: Analysis,
+    found: Found,
     mut record: RunRecord,
     mut clock: Clock,
     backend: &dyn Backend,
 ) -> Result<Finished> {
+    let Found { screen, analysis, taken } = found;
     record.counts = counts(&screen, &analysis);
     record.fits_refitted_share = analysis.refitted_share(backend);
     record.warnings.clone_from(&analysis.warnings);
+    let is_taken = |file: &str| taken.iter().any(|path| path.file_name().is_some_and(|name| name == file));
+    let wanted = |table: &str| !is_taken(&format!("{table}.parquet"));
     let mut written = Vec::new();
-    for table in tables(&screen, settings, &analysis, extent) {
-        written.push(files::write(&table, &settings.out, &record.identity(), settings.csv)?);
+    for table in tables(&screen, settings, &analysis, extent, &wanted) {
+        // Of raw wells the input is the text that people read.
+        let csv = settings.csv && table.name != "raw_wells";
+        written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
     }
     if extent == Extent::Full {
-        written.push(files::write(&raw_wells_table(&screen), &settings.out, &record.identity(), false)?);
-        written.push(Stages::of(&screen, &analysis).write(&settings.out)?);
+        if !is_taken(stages::FILE) {
+            written.push(Stages::of(&screen, &analysis).write(&settings.out)?);
+        }
         written.extend(write_page(settings, &screen, &analysis, &record)?);
     }
+    written.extend(taken);
     record.list(&written)?;
     clock.begin(None);
     record.timings = clock.timings;
@@ -255,28 +270,38 @@ fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
     counts
 }
 
-fn tables(screen: &Screen, settings: &Settings, analysis: &Analysis, extent: Extent) -> Vec<Table> {
-    let mut tables = vec![
-        plate::table(&analysis.plates, screen),
-        plate::batches_table(&analysis.batches, screen),
-        plate::plate_curves_table(&analysis.plate_curves, screen),
-        rejected_table(&analysis.rejected, screen),
-    ];
-    tables.push(match extent {
-        Extent::Quality => plate::flagged_table(&analysis.wells, screen),
-        Extent::Normalised | Extent::Full => plate::wells_table(&analysis.wells, screen),
-    });
+/// The tables of a run, but for those that are not `wanted`.
+fn tables(
+    screen: &Screen,
+    settings: &Settings,
+    analysis: &Analysis,
+    extent: Extent,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<Table> {
+    let mut tables = Vec::new();
+    let mut add = |name: &str, table: &dyn Fn() -> Table| tables.extend(wanted(name).then(table));
+    add("plates", &|| plate::table(&analysis.plates, screen));
+    add("batches", &|| plate::batches_table(&analysis.batches, screen));
+    add("plate_curves", &|| plate::plate_curves_table(&analysis.plate_curves, screen));
+    add("rejected", &|| rejected_table(&analysis.rejected, screen));
+    match extent {
+        Extent::Quality => add("flagged", &|| plate::flagged_table(&analysis.wells, screen)),
+        Extent::Normalised | Extent::Full => add("wells", &|| plate::wells_table(&analysis.wells, screen)),
+    }
     if extent != Extent::Quality {
-        tables.push(plate::normalization_table::table(&analysis.vehicle_noise, &analysis.spatial, screen));
+        add("normalization", &|| plate::normalization_table::table(&analysis.vehicle_noise, &analysis.spatial, screen));
     }
     if extent == Extent::Full {
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
-        let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
-        tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
+        add("curves", &|| {
+            let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
+            inference::append_intervals(curves_table, settings.ci, intervals, settings.model)
+        });
+        add("matrices", &|| matrices_table(analysis, screen));
+        add("raw_wells", &|| raw_wells_table(screen));
         let of_synergy = synergy::table::tables(scores, &analysis.matrices, settings, screen);
         tables.extend(of_synergy.into_iter().map(|table| table.table));
         tables.extend(triple_tables(analysis, screen));
-        tables.push(matrices_table(analysis, screen));
         tables.push(resistance::table(resistances, screen));
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
         tables.push(resistance::resensitisation::table(&analysis.resensitisations, screen, resistances));

@@ -1,16 +1,18 @@
 //! An archive read again: from the first stage that what is said anew touches, with everything above it as it is.
 
-use super::{Clock, Extent, Finished, clear_previous, spare_the_inputs, write, write_page};
-use crate::analysis::{Observer, Reuse, Stage, analyse_again};
-use crate::archive::{Archive, Restored};
+use super::{Clock, Extent, Finished, Found, clear_previous, spare_the_inputs, write, write_page};
+use crate::analysis::{Observer, Reuse, Stage, analyse_again, fit_settings};
+use crate::archive::{Archive, Restored, stages};
 use crate::backend::Backend;
 use crate::backend::choose::choose;
 use crate::config::{ScreenFile, Settings};
 use crate::plate::PlateSettings;
 use crate::report::files;
-use crate::report::run_json::{RescoredFrom, RunRecord};
+use crate::report::run_json::{RescoredFrom, RunIdentity, RunRecord};
 use crate::synergy::SynergyModel;
+use crate::synergy::margins::{hill4_settings, margin_settings};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// What of an archive is as these settings would have it.
@@ -37,9 +39,14 @@ impl Kept {
         let fit = |s: &Settings| (s.model, s.bounds.clone(), s.starts, s.vehicle_point);
         let fits = same(fit(before) == fit(now), plates);
         let curves = same(before.ci == now.ci, fits);
+        // Margins and slices are Hill curves whatever else curves are fitted with.
+        let margins = |s: &Settings| {
+            let fit = fit_settings(s);
+            (margin_settings(&fit), hill4_settings(&fit), s.vehicle_point)
+        };
         // The anchor is the first drug of its matrices.
-        let drawn = |s: &Settings| (s.anchor.to_lowercase(), s.margins, s.bootstrap, s.resampling, s.seed);
-        let matrices = same(drawn(before) == drawn(now), fits);
+        let drawn = |s: &Settings| (s.anchor.clone(), s.margins, s.bootstrap, s.resampling, s.seed);
+        let matrices = same(drawn(before) == drawn(now) && margins(before) == margins(now), plates);
         let drawn = match matrices {
             true => now.synergy.iter().copied().filter(|model| before.synergy.contains(model)).collect(),
             false => Vec::new(),
@@ -101,7 +108,9 @@ pub fn analyse_archive(
     observe: Observer<'_>,
 ) -> Result<(crate::screen::Screen, crate::analysis::Analysis, Kept)> {
     let mut kept = Kept::of(&archive.settings, &archive.record.backend, settings, backend.name());
-    let Restored { screen, plates, curves } = archive.restore()?;
+    // Only where wells are normalised anew, or written by another version, does anyone look at them as they were read.
+    let raw_wells = !(kept.plates && is_of_this_version(archive));
+    let Restored { screen, plates, curves } = archive.restore(raw_wells)?;
     if plates.is_none() {
         kept = Kept { plates: false, curves: false, drawn: Vec::new(), matrices: false };
     }
@@ -118,6 +127,41 @@ pub fn analyse_archive(
     };
     let analysis = analyse_again(&screen, settings, backend, known, observe)?;
     Ok((screen, analysis, kept))
+}
+
+fn is_of_this_version(archive: &Archive) -> bool {
+    let now = RunIdentity::new(&archive.record.settings);
+    (&archive.record.version, &archive.record.schema_version) == (&now.version, &now.schema_version)
+}
+
+/// Copies the files of stages that stand: what this version wrote it would write again.
+fn take_over(archive: &Archive, kept: &Kept, settings: &Settings, now: &RunIdentity) -> Result<Vec<PathBuf>> {
+    let mut taken = Vec::new();
+    if !kept.plates || !is_of_this_version(archive) || settings.csv {
+        return Ok(taken);
+    }
+    let mut tables = vec!["plates", "batches", "plate_curves", "rejected", "wells", "normalization", "raw_wells"];
+    if kept.curves {
+        tables.push("curves");
+        let path = settings.out.join(stages::FILE);
+        let bytes = std::fs::read(archive.path(stages::FILE)).map_err(|source| Error::File {
+            action: "read",
+            path: archive.path(stages::FILE),
+            source,
+        })?;
+        files::write_whole(&path, |out| out.write_all(&bytes))?;
+        taken.push(path);
+    }
+    if kept.matrices {
+        tables.push("matrices");
+    }
+    let before = archive.record.identity();
+    let copy = |table: &&str| files::copy_as(&archive.path(&format!("{table}.parquet")), &settings.out, &before, now);
+    let copied: Vec<Result<PathBuf>> = tables.par_iter().map(copy).collect();
+    for path in copied {
+        taken.push(path?);
+    }
+    Ok(taken)
 }
 
 fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> Result<Rescored> {
@@ -160,7 +204,9 @@ fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> 
     });
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
-    let finished = write(settings, Extent::Full, screen, analysis, record, clock, chosen.backend.as_ref())?;
+    let taken = take_over(archive, &kept, settings, &record.identity())?;
+    let found = Found { screen, analysis, taken };
+    let finished = write(settings, Extent::Full, found, record, clock, chosen.backend.as_ref())?;
     let before = archive.record.timings.iter().map(|timing| timing.seconds).sum();
     Ok(Rescored { finished, kept, seconds: (before, begun.elapsed().as_secs_f64()) })
 }

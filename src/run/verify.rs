@@ -2,11 +2,11 @@
 //!
 //! On the back end that computed them, the tables must come out with the same bytes. On another one they must agree within
 //! what is certified between back ends: fits within 0.01 standard errors ([`crate::bench::agreement::CLOSE`]), on 99 of 100
-//! curves at least, as some curves have several minima that are as deep.
+//! curves at least, as some curves have several minima that are as deep. Draws are compared on the same back end alone.
 
 use super::{Extent, tables};
 use crate::analysis::{Analysis, Observer, Reuse, analyse_again, draw};
-use crate::archive::{Archive, manifest, raw_wells_table};
+use crate::archive::{Archive, manifest};
 use crate::backend::choose::choose;
 use crate::config::{BackendChoice, Settings};
 use crate::math::random::uniform;
@@ -85,7 +85,7 @@ pub fn verify(dir: &Path, scope: Scope, backend: Option<BackendChoice>, observe:
         return Ok(found);
     }
     let archive = Archive::open(dir)?;
-    let restored = archive.restore()?;
+    let restored = archive.restore(true)?;
     if record.version != env!("CARGO_PKG_VERSION") {
         let now = env!("CARGO_PKG_VERSION");
         found.notes.push(format!("the numbers are of isobole {}, and checked by isobole {now}", record.version));
@@ -102,8 +102,7 @@ pub fn verify(dir: &Path, scope: Scope, backend: Option<BackendChoice>, observe:
     let known = Reuse { drawn: (!all).then_some(&drawn), ..Reuse::default() };
     let analysis = analyse_again(screen, settings, backend.as_ref(), known, observe)?;
     let same_backend = backend.name() == record.backend;
-    let mut computed = tables(screen, settings, &analysis, Extent::Full);
-    computed.push(raw_wells_table(screen));
+    let computed = tables(screen, settings, &analysis, Extent::Full, &|_| true);
     if same_backend {
         for table in &computed {
             byte_for_byte(&archive, table, &mut found)?;
@@ -118,11 +117,15 @@ pub fn verify(dir: &Path, scope: Scope, backend: Option<BackendChoice>, observe:
             within_tolerance(&archive, table, &mut found)?;
         }
     }
-    if let (Scope::Sample(n), false) = (scope, all) {
+    if let (Scope::Sample(_), false, false) = (scope, all, same_backend) {
+        let note = "draws were not made again: another back end ends a single draw of a flat valley elsewhere in it";
+        found.notes.push(note.into());
+    }
+    if let (Scope::Sample(n), false, true) = (scope, all, same_backend) {
         let only = sample(analysis.scores.len(), n, settings.seed);
         let mut scores = without_draws(&analysis.scores);
         draw(&mut scores, &analysis, &settings.synergy, &only, screen, settings, backend.as_ref())?;
-        draws(&analysis, &scores, &only, settings, screen, same_backend, &mut found);
+        draws(&analysis, &scores, &only, settings, screen, &mut found);
     }
     Ok(found)
 }
@@ -265,7 +268,8 @@ fn within_tolerance(archive: &Archive, table: &Table, found: &mut Verification) 
                 first.get_or_insert(row);
             }
         }
-        let agrees = apart as f64 <= OTHER_MINIMUM * n as f64;
+        // Of few rows one may be.
+        let agrees = apart as f64 <= (OTHER_MINIMUM * n as f64).max(1.0);
         let detail = match first {
             None => format!("column `{column}`: all of {n} agree"),
             Some(row) => format!(
@@ -322,7 +326,6 @@ fn draws(
     only: &[bool],
     settings: &Settings,
     screen: &Screen,
-    same_backend: bool,
     found: &mut Verification,
 ) {
     let sampled = || (0..only.len()).filter(|i| only[*i]);
@@ -342,17 +345,11 @@ fn draws(
         };
         let differs = |i: usize| {
             let (old, new) = (&analysis.scores[i].scores[m], &drawn[i].scores[m]);
-            if !same_backend {
-                // Draws in single precision end in other digits; their spread is the same.
-                let (a, b) = (old.standard_error, new.standard_error);
-                return a.is_some() != b.is_some() || a.zip(b).is_some_and(|(a, b)| (a - b).abs() > 0.05 * a + 1e-4);
-            }
             let cells = analysis.scores[i].cells.iter().zip(&drawn[i].cells);
             let bits = |score: &Score| numbers(score).map(|number| number.map(f64::to_bits));
             bits(old) != bits(new) || cells.into_iter().any(|(a, b)| a.departures.get(m) != b.departures.get(m))
         };
         let differing: Vec<usize> = sampled().filter(|i| differs(*i)).collect();
-        let most = if same_backend { 0.0 } else { OTHER_MINIMUM * n as f64 };
         let what = format!("draws of {}", model.name());
         match differing.first() {
             None => found.add(what, true, format!("{n} of {} matrices drawn anew agree", only.len())),
@@ -365,7 +362,7 @@ fn draws(
                     screen.lines.name(key.line)
                 );
                 let detail = format!("{} of {n} matrices drawn anew differ, the first {name}", differing.len());
-                found.add(what, differing.len() as f64 <= most, detail);
+                found.add(what, false, detail);
             }
         }
     }

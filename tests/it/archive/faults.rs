@@ -7,7 +7,7 @@ use isobole::report::run_json::RunRecord;
 use std::path::Path;
 
 fn refused(dir: &Path) -> String {
-    let error = Archive::open(dir).and_then(|archive| archive.restore().map(|_| ()));
+    let error = Archive::open(dir).and_then(|archive| archive.restore(true).map(|_| ()));
     let error = error.unwrap_err();
     error.to_string().replace(&dir.display().to_string(), "DIR")
 }
@@ -24,7 +24,7 @@ fn what_is_wrong_with_a_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, _) = ran(folder.path(), "archive", "bootstrap = 0\nbackend = 'cpu'");
     let (other, _) = ran(folder.path(), "other", "bootstrap = 0\nbackend = 'cpu'\nmodel = 'hill3'");
-    let sound = |dir: &Path| -> Result<()> { Archive::open(dir)?.restore().map(|_| ()) };
+    let sound = |dir: &Path| -> Result<()> { Archive::open(dir)?.restore(true).map(|_| ()) };
     sound(&dir).unwrap();
 
     let wells = dir.join("wells.parquet");
@@ -111,7 +111,9 @@ fn tables_that_do_not_fit_together_are_refused_though_every_hash_is_right() {
     assert_eq!(problem, "the archived fits are not of the curves that the archived wells make");
     std::fs::write(&stages, b"nothing").unwrap();
     relist("stages.cbor.gz");
-    assert!(Archive::open(&dir).unwrap().restore().map(|_| ()).unwrap_err().to_string().contains("holds no stages"));
+    assert!(
+        Archive::open(&dir).unwrap().restore(true).map(|_| ()).unwrap_err().to_string().contains("holds no stages")
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn models_are_compared_by_curve_class_and_ranking() {
     };
     let (hill, flat) = (of("responder", "hill4"), of("responder", "flat"));
     assert!(hill.cross_validated.unwrap() < 0.5 * flat.cross_validated.unwrap(), "{hill:?} {flat:?}");
-    assert_eq!(flat.best, [0; 3]);
+    assert_eq!(flat.best[..2], [0; 2]);
     let weights = table.column("akaike_weight").unwrap();
     let first: f64 = (0..3).filter_map(|row| weights.number(row)).sum();
     assert!((first - 1.0).abs() < 1e-9);

@@ -31,7 +31,7 @@ fn an_archive_is_restored_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let (out, finished) = ran(folder.path(), "run", DRAWN);
     let archive = Archive::open(&out).unwrap();
-    let restored = archive.restore().unwrap();
+    let restored = archive.restore(true).unwrap();
     assert_eq!(format!("{:?}", restored.screen.wells), format!("{:?}", finished.screen.wells));
     assert_eq!(format!("{:?}", restored.screen.annotations), format!("{:?}", finished.screen.annotations));
     assert_eq!(restored.screen.drugs.iter().collect::<Vec<_>>(), finished.screen.drugs.iter().collect::<Vec<_>>());
