@@ -48,6 +48,19 @@ pub fn record(dir: &Path) -> Result<RunRecord> {
     Ok(record)
 }
 
+/// What people read: made of the tables, and made again by `isobole report`. Nothing is computed from it.
+const PICTURES: [&str; 2] = ["report.html", "ranking.svg"];
+
+/// The same for the files that later stages begin with: a page that is lost or was edited keeps nobody from reading on.
+///
+/// # Errors
+/// As [`faults`].
+pub fn faults_of_data(dir: &Path, record: &RunRecord) -> Result<Vec<Error>> {
+    let mut data = record.clone();
+    data.files.retain(|name, _| !PICTURES.contains(&name.as_str()));
+    faults(dir, &data)
+}
+
 /// What is wrong with the files that the record lists, one fault a file, in the order of names.
 ///
 /// # Errors

@@ -55,14 +55,15 @@ pub struct Restored {
 }
 
 impl Archive {
-    /// Opens a folder that `isobole run` (or `demo`, or `rescore`) wrote, and compares every file with its hash.
+    /// Opens a folder that `isobole run` (or `demo`, or `rescore`) wrote, and compares every file but the page and the
+    /// picture with its hash.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is missing; [`Error::Format`] for an archive of a newer version, a table of another
     /// run, a file that was changed since.
     pub fn open(dir: &Path) -> Result<Self> {
         let record = manifest::record(dir)?;
-        if let Some(fault) = manifest::faults(dir, &record)?.into_iter().next() {
+        if let Some(fault) = manifest::faults_of_data(dir, &record)?.into_iter().next() {
             return Err(fault);
         }
         let settings = Settings::of_archive(&record.settings, &dir.join("run.json"))?;

@@ -130,7 +130,7 @@ pub fn diff(before: &Path, after: &Path) -> Result<Difference> {
     let folders = [before, after];
     let open = |dir: &Path| -> Result<RunRecord> {
         let record = archive::manifest::record(dir)?;
-        match archive::manifest::faults(dir, &record)?.into_iter().next() {
+        match archive::manifest::faults_of_data(dir, &record)?.into_iter().next() {
             Some(fault) => Err(fault),
             None => Ok(record),
         }

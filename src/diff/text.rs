@@ -101,7 +101,8 @@ pub fn text(difference: &Difference, limit: usize) -> String {
 
 /// `A + B`, with its schedule where it has one.
 pub(super) fn name(pair: &ChangedPair) -> String {
-    let schedule = if pair.schedule.is_empty() { String::new() } else { format!(" ({})", pair.schedule) };
+    let usual = pair.schedule.is_empty() || pair.schedule.eq_ignore_ascii_case("simultaneous");
+    let schedule = if usual { String::new() } else { format!(" ({})", pair.schedule) };
     format!("{} + {}{schedule}", pair.drug_a, pair.drug_b)
 }
 

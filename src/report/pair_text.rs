@@ -119,7 +119,9 @@ fn ranks(record: &RunRecord) -> String {
 
 fn ranked(pairs: &Table, row: usize, out: &mut String) {
     let (a, b, schedule) = (text(pairs, "drug_a", row), text(pairs, "drug_b", row), text(pairs, "schedule", row));
-    let schedule = if schedule.is_empty() { String::new() } else { format!(" ({schedule})") };
+    // What a pair means needs no words.
+    let usual = schedule.is_empty() || schedule.eq_ignore_ascii_case("simultaneous");
+    let schedule = if usual { String::new() } else { format!(" ({schedule})") };
     let rank = number(pairs, "rank", row).unwrap_or_default();
     let of = pairs.rows();
     let _ = writeln!(out, "{a} + {b}{schedule}: rank {rank} of {of}");
