@@ -29,6 +29,7 @@ use crate::screen::rejections::Rejections;
 use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
 use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
+use crate::synergy::drawn::{Drawn, add_drawn, restricted};
 use crate::synergy::draws::{ResamplingKind, wells_of};
 use crate::synergy::flagged::{add_burden, add_unflagged};
 use crate::synergy::noise::triple_hash;
@@ -157,6 +158,29 @@ impl Analysis {
 
 /// Scatter of the pairs' scores over their standard errors from which the user is told.
 const WIDE_SCATTER: f64 = 1.25;
+/// Fitted single-agent curves, in the order of [`Analysis::curves`].
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct FittedCurves {
+    /// The fits.
+    pub fits: Vec<Fit>,
+    /// What they are worth.
+    pub inferences: Vec<Inference>,
+    /// Confidence intervals of their parameters: as many as curves, or none.
+    pub intervals: Vec<Intervals>,
+}
+
+/// What an earlier analysis of the same screen found and this one need not find again; all of it must be what this one
+/// would find.
+#[derive(Default)]
+pub struct Reuse<'a> {
+    /// Wells and plates; fields of later stages are not looked at.
+    pub plates: Option<Analysis>,
+    /// The fitted curves.
+    pub curves: Option<FittedCurves>,
+    /// What was drawn of these matrices.
+    #[allow(clippy::type_complexity, reason = "one closure, named nowhere else")]
+    pub drawn: Option<&'a (dyn Fn(&[DoseMatrix]) -> Result<Drawn> + Sync)>,
+}
 
 /// The curve fitter's settings out of a run's.
 pub fn fit_settings(settings: &Settings) -> FitSettings {
@@ -191,6 +215,12 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
         rejected: all_rejected,
         ..Analysis::default()
     };
+    warn_of_plates(&mut analysis, screen);
+    Ok(analysis)
+}
+
+/// What the user should know of reading and of the plates.
+fn warn_of_plates(analysis: &mut Analysis, screen: &Screen) {
     analysis.warnings.clone_from(&screen.warnings);
     let judged_bad = |verdict: Verdict| analysis.plates.iter().filter(|p| p.verdict == verdict).count();
     let (bad, unusable) = (judged_bad(Verdict::Bad), judged_bad(Verdict::Unusable));
@@ -206,7 +236,6 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
         let warning = format!("{misregistered} dilution series lie a step beside their label: see `plate_curves`");
         analysis.warnings.push(warning);
     }
-    Ok(analysis)
 }
 
 /// Everything after reading.
@@ -214,8 +243,30 @@ pub fn normalise(screen: &Screen, settings: &Settings, backend: &dyn Backend) ->
 /// # Errors
 /// Those of the back end. Problems of single wells, curves and matrices are reason codes in the results.
 pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, observe: Observer<'_>) -> Result<Analysis> {
-    observe(Stage::Plates, &format!("{} wells on {} plates", screen.wells.len(), screen.plates.len()));
-    let mut analysis = normalise(screen, settings, backend)?;
+    analyse_again(screen, settings, backend, Reuse::default(), observe)
+}
+
+/// The same, but for what is known.
+///
+/// # Errors
+/// As [`analyse`]; [`crate::Error::Screen`] where what is known is not of this screen.
+pub fn analyse_again(
+    screen: &Screen,
+    settings: &Settings,
+    backend: &dyn Backend,
+    known: Reuse<'_>,
+    observe: Observer<'_>,
+) -> Result<Analysis> {
+    let mut analysis = match known.plates {
+        Some(mut analysis) => {
+            warn_of_plates(&mut analysis, screen);
+            analysis
+        }
+        None => {
+            observe(Stage::Plates, &format!("{} wells on {} plates", screen.wells.len(), screen.plates.len()));
+            normalise(screen, settings, backend)?
+        }
+    };
     analysis.anchor = screen.drugs.id_ignoring_case(&settings.anchor);
     if analysis.anchor.is_none() {
         let warning =
@@ -230,15 +281,15 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
     analysis.matrices = gathered.matrices;
     (analysis.triple_keys, analysis.triples) = gathered.triples.into_iter().unzip();
 
-    observe(Stage::Curves, &format!("{} curves", analysis.curves.len()));
     let fit = fit_settings(settings);
-    analysis.fits = backend.fit(&fit, &curve_set(analysis.curves.iter().map(|c| c.points.as_slice())))?;
-    analysis.inferences = inference::infer_all(&analysis.curves, &analysis.fits, settings.model);
-    let mut calibration = Calibration::new(fit.clone());
-    calibration.prepare(analysis.curves.iter().filter_map(Design::of), backend)?;
-    calibration.calibrate(&mut analysis.inferences, &analysis.curves);
-    analysis.intervals =
-        inference::intervals(settings.ci, &analysis.curves, &[], &analysis.fits, &analysis.inferences, &fit);
+    let fitted = match known.curves {
+        Some(fitted) => fitted.of(&analysis.curves)?,
+        None => {
+            observe(Stage::Curves, &format!("{} curves", analysis.curves.len()));
+            fitted_curves(&analysis.curves, settings, &fit, backend)?
+        }
+    };
+    (analysis.fits, analysis.inferences, analysis.intervals) = (fitted.fits, fitted.inferences, fitted.intervals);
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
     analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
@@ -259,28 +310,24 @@ pub fn analyse(screen: &Screen, settings: &Settings, backend: &dyn Backend, obse
         &fit,
         backend,
     )?;
-    observe(Stage::Intervals, &format!("{} resamplings of each", settings.bootstrap));
-    let matrices = &analysis.matrices;
-    let wells = match settings.resampling {
-        ResamplingKind::Replicates => wells_of(matrices, &analysis.wells),
-        _ => Vec::new(),
-    };
-    add_intervals(
-        &mut analysis.scores,
-        matrices,
-        screen,
-        &settings.synergy,
-        settings.margins,
-        &fit,
-        Resampling {
-            draws: settings.bootstrap,
-            seed: settings.seed,
-            kind: settings.resampling,
-            normalisation_errors: &normalisation_errors(matrices, &analysis.wells, &analysis.vehicle_noise, screen),
-            wells: &wells,
-        },
-        backend,
-    )?;
+    let drawn = known.drawn.map(|drawn| drawn(&analysis.matrices)).transpose()?.unwrap_or_default();
+    // No model's draws depend on which others are asked for: only those of models that are new are made.
+    let lacking = drawn.lacking(&settings.synergy);
+    if !lacking.is_empty() {
+        observe(Stage::Intervals, &format!("{} resamplings of each", settings.bootstrap));
+        let all_lack = lacking.len() == settings.synergy.len();
+        let mut fresh = match all_lack {
+            true => std::mem::take(&mut analysis.scores),
+            false => restricted(&analysis.scores, &settings.synergy, &lacking),
+        };
+        draw(&mut fresh, &analysis, &lacking, &[], screen, settings, backend)?;
+        match all_lack {
+            true => analysis.scores = fresh,
+            false => add_drawn(&mut analysis.scores, &settings.synergy, &drawn, &fresh),
+        }
+    } else {
+        add_drawn(&mut analysis.scores, &settings.synergy, &drawn, &[]);
+    }
 
     analysis.triple_scores =
         score_triples(&analysis.triples, settings.synergy.contains(&SynergyModel::Musyc), &fit, backend)?;
@@ -400,6 +447,70 @@ fn unknown_lines(screen: &Screen) -> Option<String> {
     let names = unknown.into_iter().collect::<Vec<_>>().join("`, `");
     (!names.is_empty())
         .then(|| format!("there is evidence or apoptosis on lines that are not in the screen: `{names}`"))
+}
+
+/// Fills what draws say of the analysis's matrices into `scores`, which are of these models; `only` as in
+/// [`Resampling::only`].
+///
+/// # Errors
+/// Those of the back end.
+pub fn draw(
+    scores: &mut [MatrixScore],
+    analysis: &Analysis,
+    models: &[SynergyModel],
+    only: &[bool],
+    screen: &Screen,
+    settings: &Settings,
+    backend: &dyn Backend,
+) -> Result<()> {
+    let matrices = &analysis.matrices;
+    let wells = match settings.resampling {
+        ResamplingKind::Replicates => wells_of(matrices, &analysis.wells),
+        _ => Vec::new(),
+    };
+    let resampling = Resampling {
+        draws: settings.bootstrap,
+        seed: settings.seed,
+        kind: settings.resampling,
+        normalisation_errors: &normalisation_errors(matrices, &analysis.wells, &analysis.vehicle_noise, screen),
+        only,
+        wells: &wells,
+    };
+    let fit = fit_settings(settings);
+    add_intervals(scores, matrices, screen, models, settings.margins, &fit, resampling, backend)
+}
+
+/// Fits the curves and says what the fits are worth.
+fn fitted_curves(
+    curves: &[Curve],
+    settings: &Settings,
+    fit: &FitSettings,
+    backend: &dyn Backend,
+) -> Result<FittedCurves> {
+    let fits = backend.fit(fit, &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
+    let mut inferences = inference::infer_all(curves, &fits, settings.model);
+    let mut calibration = Calibration::new(fit.clone());
+    calibration.prepare(curves.iter().filter_map(Design::of), backend)?;
+    calibration.calibrate(&mut inferences, curves);
+    let intervals = inference::intervals(settings.ci, curves, &[], &fits, &inferences, fit);
+    Ok(FittedCurves { fits, inferences, intervals })
+}
+
+impl FittedCurves {
+    /// These, if they can be of these curves.
+    fn of(self, curves: &[Curve]) -> Result<Self> {
+        let wells = |curve: &Curve| curve.points.iter().fold(0, |n: u32, point| n.saturating_add(point.n));
+        let fits = |(inference, curve): (&Inference, &Curve)| inference.n_points == wells(curve);
+        let intervals = self.intervals.is_empty() || self.intervals.len() == curves.len();
+        let counts = self.fits.len() == curves.len() && self.inferences.len() == curves.len() && intervals;
+        if counts && self.inferences.iter().zip(curves).all(fits) {
+            return Ok(self);
+        }
+        Err(crate::Error::Screen {
+            problem: "the archived fits are not of the curves that the archived wells make".into(),
+            hint: Some("this archive was not written by one run: run the screen again".into()),
+        })
+    }
 }
 
 fn position(models: &[SynergyModel], model: SynergyModel) -> usize {

@@ -2,6 +2,7 @@
 //!
 //! Every argument is destructured by name on its way, so that a flag that nobody reads does not compile.
 
+pub mod archived;
 pub mod flags;
 pub mod import;
 pub mod mechanism;
@@ -20,6 +21,7 @@ use crate::run::plain::single_agents::SingleAgents;
 use crate::screen::dose::ConcentrationUnit;
 use crate::screen::{Orientation, Scale};
 use crate::{Error, Result};
+pub use archived::{DiffArgs, RankArgs, ReportArgs, RescoreArgs, ShowArgs, VerifyArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use flags::{AnalysisFlags, MappingFlags, choice};
 pub use import::{ImportArgs, resolve_import};
@@ -82,6 +84,18 @@ pub enum Command {
     Synergy(SynergyArgs),
     /// Tell why lines are resistant from a table of evidence
     Mechanism(MechanismArgs),
+    /// Read archived results again with other models, settings or rankings
+    Rescore(RescoreArgs),
+    /// Rank the pairs of a result folder
+    Rank(RankArgs),
+    /// Write the report of a result folder anew
+    Report(ReportArgs),
+    /// Show one pair of a result folder
+    Show(ShowArgs),
+    /// Tell which ranks moved between two result folders, and why
+    Diff(DiffArgs),
+    /// Check a result folder: its hashes, and its numbers computed again
+    Verify(VerifyArgs),
     /// Turn other tools' formats into plates that `run` reads
     Import(ImportArgs),
     /// Make a screen with a known truth
@@ -268,6 +282,9 @@ pub struct ModelsArgs {
     /// The model to describe
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Check a model file: its derivatives, its device code, and whether it recovers itself from simulated data
+    #[arg(long, conflicts_with = "name", value_name = "FILE")]
+    pub check: Option<PathBuf>,
 }
 
 /// Settings of `demo`; the demo screen's plates are put into [`Settings::inputs`] by the caller.

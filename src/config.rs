@@ -2,6 +2,7 @@
 //!
 //! Flags become a [`ScreenFile`] too, so that a flag and a key of the file are one thing with one meaning; a flag wins.
 
+pub mod archived;
 pub mod bounds;
 pub mod choice;
 pub mod dose_limits;
@@ -173,7 +174,7 @@ impl TableFormat {
 }
 
 /// Everything that decides a result; every field concrete. What a stage needs, it takes from here.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Settings {
     /// Input files, in the order given.
     pub inputs: Vec<PathBuf>,

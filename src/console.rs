@@ -108,12 +108,17 @@ impl Talk {
 
     /// The ranking, on stdout.
     pub fn ranking(&self, pairs: &[RankedPair], screen: &Screen) {
+        self.ranked(pairs, screen, PAIRS_PRINTED);
+    }
+
+    /// The same, of so many pairs.
+    pub fn ranked(&self, pairs: &[RankedPair], screen: &Screen, limit: usize) {
         if pairs.is_empty() {
             self.say("no drug pair was measured: nothing to rank");
             return;
         }
         let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(WIDTH);
-        self.data(&ranking_text(pairs, screen, width, PAIRS_PRINTED));
+        self.data(&ranking_text(pairs, screen, width, limit));
     }
 
     /// How many plates have which verdict, on stdout.

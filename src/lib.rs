@@ -60,10 +60,12 @@
 
 pub mod analysis;
 pub mod apoptosis;
+pub mod archive;
 pub mod backend;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod error;
 pub mod fit;
 pub mod import;

@@ -1,5 +1,6 @@
 //! The command: a table of contents. Results go to files and stdout, words to stderr.
 
+mod archived;
 mod console;
 
 use clap::Parser;
@@ -9,9 +10,9 @@ use isobole::cli::{
 };
 use isobole::config::{ModelChoice, Settings};
 use isobole::run::mechanism::run_mechanism;
-use isobole::run::{Extent, Finished, on_threads, plain, run};
+use isobole::run::{Extent, Finished, on_threads, plain};
 use isobole::simulate::{CurveRecipe, Recipe, Scale, simulate, write, write_curves, write_demo};
-use isobole::{Result, backend, bench, import, model};
+use isobole::{Result, backend, bench, import, model, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -56,6 +57,12 @@ fn dispatch(command: Command, talk: &Talk) -> Result<()> {
             Ok(())
         }
         Command::Mechanism(args) => mechanism(&args, talk),
+        Command::Rescore(args) => archived::rescored(&args, talk),
+        Command::Rank(args) => archived::ranked(&args, talk),
+        Command::Report(args) => archived::reported(&args, talk),
+        Command::Show(args) => archived::shown(&args, talk),
+        Command::Diff(args) => archived::differed(&args, talk),
+        Command::Verify(args) => archived::verified(&args, talk),
         Command::Import(args) => imported(&args, talk),
         Command::Simulate(args) => simulated(&args, talk),
         Command::Bench(args) => benchmark(&args, talk),
@@ -83,8 +90,9 @@ fn pipeline(args: &RunArgs, extent: Extent, talk: &Talk) -> Result<()> {
 }
 
 fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -> Result<()> {
-    let finished =
-        on_threads(settings.threads, || run(settings, extent, title, &mut |stage, detail| talk.stage(stage, detail)))?;
+    let finished = on_threads(settings.threads, || {
+        run::run(settings, extent, title, &mut |stage, detail| talk.stage(stage, detail))
+    })?;
     let Finished { screen, analysis, record, files: _ } = &finished;
     talk.finished(record, &settings.out);
     match extent {
@@ -169,6 +177,10 @@ fn benchmark(args: &BenchArgs, talk: &Talk) -> Result<()> {
 }
 
 fn models(args: &ModelsArgs, talk: &Talk) -> Result<()> {
+    if let Some(file) = &args.check {
+        talk.data(&run::check_model::check(file, &backend::cpu::Cpu)?.text());
+        return Ok(());
+    }
     let chosen = match &args.name {
         Some(name) => {
             let surface =

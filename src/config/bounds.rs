@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 /// A box for one parameter, as it was typed.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ParameterBounds {
     /// The parameter, as tables name it (`log10_ec50`, not `ln_ec50`).
     pub parameter: String,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const NO_DRUG: [&str; 8] = ["none", "control", "dmso", "vehicle", "untreated", "nan", "na", "n/a"];
 
 /// What the columns of a table mean. The default is the canonical well table and the names of other tools.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mapping {
     /// Our column = theirs; several text columns are joined by `/`; an empty list says that there is none.
     pub columns: BTreeMap<String, Vec<String>>,

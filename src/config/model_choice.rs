@@ -18,6 +18,8 @@ pub enum ModelChoice {
     File(PathBuf),
     /// The one of these that each curve calls for.
     Auto(Vec<ModelId>),
+    /// Several, to be compared.
+    Several(Vec<ModelChoice>),
 }
 
 impl ModelChoice {
@@ -32,6 +34,9 @@ impl ModelChoice {
         if let Some(set) = parse_set(text).map_err(|error| error.to_string())? {
             return Ok(ModelChoice::Auto(set));
         }
+        if text.contains(',') && !Path::new(text).is_file() {
+            return text.split(',').map(Self::parse).collect::<std::result::Result<_, _>>().map(ModelChoice::Several);
+        }
         let path = Path::new(text);
         if text.contains(['/', '\\', '.']) || path.is_file() {
             return Ok(ModelChoice::File(path.to_owned()));
@@ -43,6 +48,9 @@ impl ModelChoice {
     pub fn relative_to(self, folder: &Path) -> Self {
         match self {
             ModelChoice::File(path) => ModelChoice::File(folder.join(path)),
+            ModelChoice::Several(all) => {
+                ModelChoice::Several(all.into_iter().map(|one| one.relative_to(folder)).collect())
+            }
             other => other,
         }
     }
@@ -57,7 +65,32 @@ impl ModelChoice {
             ModelChoice::File(path) => Ok(FormulaFile::read(path)?.into_model()),
             // Stages that know no choice take the model that they take where nobody says one.
             ModelChoice::Auto(_) => Ok(ModelId::Hill4),
+            ModelChoice::Several(_) => Err(Error::Setting {
+                key: "model".into(),
+                problem: "several models are named, and curves are fitted by one".into(),
+                hint: Some("`isobole rescore DIR --model A,B --compare` compares them".into()),
+            }),
         }
+    }
+
+    /// Each of the models that are named, read from its file where it has one.
+    ///
+    /// # Errors
+    /// As [`ModelChoice::model`]; [`Error::Setting`] for a choice and for a model named twice.
+    pub fn each(&self) -> Result<Vec<ModelId>> {
+        let ModelChoice::Several(all) = self else { return Ok(vec![self.model()?]) };
+        let mut models: Vec<ModelId> = Vec::with_capacity(all.len());
+        for choice in all {
+            let model = match choice {
+                ModelChoice::Auto(_) => return Err(Error::setting("model", "`auto` is a choice, not a model")),
+                choice => choice.model()?,
+            };
+            if models.iter().any(|other| other.name() == model.name()) {
+                return Err(Error::setting("model", format!("`{}` is named twice", model.name())));
+            }
+            models.push(model);
+        }
+        Ok(models)
     }
 
     /// The models to choose from, where there is a choice.
@@ -128,6 +161,36 @@ impl<'de> serde::Deserialize<'de> for ModelChoice {
     }
 }
 
+/// How settings name a model: a built-in one by its name, one from a file with the file's text.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum NameOrFile {
+    /// A built-in model.
+    Name(String),
+    /// A model file, as it was.
+    File {
+        /// The model's name.
+        name: String,
+        /// The text of the file.
+        file: String,
+    },
+}
+
+/// The model of a file that is kept as text.
+pub(super) fn formula(name: &str, text: &str) -> Result<ModelId> {
+    FormulaFile::parse(text, Path::new(name)).map(FormulaFile::into_model)
+}
+
+impl<'de> serde::Deserialize<'de> for ModelId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        use serde::de::Error;
+        match NameOrFile::deserialize(deserializer)? {
+            NameOrFile::Name(text) => ModelId::parse(&text).ok_or_else(|| D::Error::custom(unknown::<Self>(&text))),
+            NameOrFile::File { name, file } => formula(&name, &file).map_err(D::Error::custom),
+        }
+    }
+}
+
 /// A built-in model by its name; one from a file with the whole file, so that what was computed can be computed again.
 impl serde::Serialize for ModelId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -150,6 +213,13 @@ mod tests {
     #[test]
     fn names_and_paths_are_told_apart() {
         assert_eq!(ModelChoice::parse("HILL4"), Ok(ModelChoice::BuiltIn(ModelId::Hill4)));
+        let named = ModelChoice::parse("hill4,mine.toml").unwrap();
+        assert_eq!(
+            named,
+            ModelChoice::Several(vec![ModelChoice::BuiltIn(ModelId::Hill4), ModelChoice::File("mine.toml".into())])
+        );
+        assert!(named.model().is_err(), "curves are fitted by one");
+        assert!(ModelChoice::parse("hill4,hill4").unwrap().each().is_err());
         for path in ["models/mine.toml", "mine.toml", "./hill4"] {
             assert_eq!(ModelChoice::parse(path), Ok(ModelChoice::File(path.into())));
         }

@@ -1,6 +1,7 @@
 //! What `--synergy` may name: models, all of them at once, and the combination index.
 
 use super::choice::{Choice, unknown};
+use super::model_choice::{NameOrFile, formula};
 use crate::model::formula::FormulaFile;
 use crate::synergy::SynergyModel;
 use crate::{Error, Result};
@@ -58,8 +59,14 @@ impl<'de> serde::Deserialize<'de> for SynergyChoice {
 
 impl<'de> serde::Deserialize<'de> for SynergyModel {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::from_name(&text).ok_or_else(|| serde::de::Error::custom(unknown::<Self>(&text)))
+        match NameOrFile::deserialize(deserializer)? {
+            NameOrFile::Name(text) => {
+                Self::from_name(&text).ok_or_else(|| serde::de::Error::custom(unknown::<Self>(&text)))
+            }
+            NameOrFile::File { name, file } => {
+                formula(&name, &file).map(SynergyModel::Formula).map_err(serde::de::Error::custom)
+            }
+        }
     }
 }
 

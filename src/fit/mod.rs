@@ -1,6 +1,7 @@
 //! Fitting: batches of curves in, parameters with a status out.
 
 pub mod block;
+pub mod comparison;
 pub mod descent;
 pub mod evaluation;
 pub mod factor;
@@ -9,6 +10,7 @@ pub mod layout;
 pub mod model_choice;
 pub mod nearby;
 mod polish;
+pub mod recovery;
 pub mod robust;
 pub mod scan;
 pub mod small_residuals;
@@ -218,7 +220,7 @@ pub struct FitSettings {
 }
 
 /// One fitted curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fit {
     /// Whether and why the parameters may be used.
     pub status: Status,

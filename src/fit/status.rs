@@ -1,7 +1,7 @@
 //! How a fit ended. A status other than [`Status::Converged`] has a reason code for the tables.
 
 /// How a fit ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub enum Status {
     /// At a minimum: a further step would move no parameter by a noticeable part of its standard error.
     #[default]
@@ -50,7 +50,7 @@ impl Status {
 }
 
 /// What was done in f64 after a single-precision fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub enum Refit {
     /// Nothing: the fit was in f64 from the start, or passed its check as it was.
     #[default]

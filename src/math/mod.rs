@@ -3,6 +3,7 @@
 pub mod double_double;
 pub mod dual;
 pub mod elementary;
+pub mod formula_text;
 pub mod instructions;
 pub mod interval;
 pub mod lanes;

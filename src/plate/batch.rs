@@ -6,6 +6,7 @@ use super::spread::{median, median_and_mad, moments};
 use super::{NormalisedWells, PlateSettings, plate_ranges};
 use crate::math::special::FTail;
 use crate::screen::Orientation;
+use crate::screen::code::{self, Code};
 use crate::screen::names::NameId;
 use crate::screen::well::Role;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::ops::Range;
 const FEWEST_PLATES: usize = 5;
 
 /// Quality of a batch of plates, or of the screen. A `None` has its cause in `reason`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct BatchQuality {
     /// Whether this is the whole screen.
     pub is_screen: bool,
@@ -34,7 +35,8 @@ pub struct BatchQuality {
     /// How controls of different plates were made comparable: `response`, or `signal_over_sample_median` where plates have too
     /// few vehicle wells to be normalised by them without making every vehicle 1. The latter is cellHTS2's
     /// `normalizePlates(scale = "multiplicative", method = "median")` (Boutros 2006, doi 10.1186/gb-2006-7-7-r66).
-    pub controls_as: &'static str,
+    #[serde(deserialize_with = "code::read")]
+    pub controls_as: Code,
     /// Vehicle wells pooled.
     pub n_vehicle: usize,
     /// Low-control wells pooled.

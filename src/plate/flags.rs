@@ -91,6 +91,15 @@ impl WellFlags {
         }
     }
 
+    /// The flags with these codes, joined by `;`; `None` where one is not known.
+    pub fn parse(codes: &str) -> Option<Self> {
+        let mut flags = Self::NONE;
+        for code in codes.split(';').filter(|code| !code.is_empty()) {
+            flags.insert(Self::CODES.iter().find(|(_, known)| *known == code)?.0);
+        }
+        Some(flags)
+    }
+
     /// The codes, joined by `;`.
     pub fn codes(self) -> String {
         let set = Self::CODES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, code)| *code);
@@ -108,9 +117,10 @@ mod tests {
         for (flag, code) in WellFlags::CODES {
             assert!(!all.has(flag), "{code} shares its bit");
             all.insert(flag);
-            assert_eq!(flag.codes(), code);
+            assert_eq!((flag.codes(), WellFlags::parse(code)), (code.to_owned(), Some(flag)));
             assert!(flag.weight() < 1.0 && flag.weight() > 0.0);
         }
+        assert_eq!((WellFlags::parse(&all.codes()), WellFlags::parse("cluster")), (Some(all), None));
         assert_eq!(all.codes().split(';').count(), WellFlags::CODES.len());
         assert_eq!(WellFlags::counts(&[all, WellFlags::NONE, WellFlags::CLUSTER]), [1, 1, 1, 1, 1, 1, 2, 1, 1]);
         assert_eq!((WellFlags::NONE.weight(), WellFlags::NONE.codes()), (1.0, String::new()));

@@ -5,6 +5,7 @@ use super::spatial::Spatial;
 use super::spread::{Moments, median_and_mad, moments};
 use super::{PlateSettings, edge};
 use crate::backend::WellClass;
+use crate::screen::code::{self, Code};
 use crate::screen::names::NameId;
 use crate::screen::well::Place;
 
@@ -28,7 +29,7 @@ pub const CONTROL_WELLS_GOOD: usize = 3;
 pub const SET_ASIDE_GOOD: f64 = 0.05;
 
 /// A plate's verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// Controls separate well.
     Good,
@@ -68,7 +69,7 @@ impl Verdict {
 }
 
 /// Quality of one plate. A `None` has its cause in `reason`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PlateQuality {
     /// The plate, in [`crate::screen::Screen::plates`].
     pub plate: NameId,
@@ -95,7 +96,8 @@ pub struct PlateQuality {
     /// Mean vehicle signal above background.
     pub vehicle_mean: Option<f64>,
     /// Which low control the separation metrics use: `positive` or `blank`.
-    pub low_control: Option<&'static str>,
+    #[serde(deserialize_with = "code::read")]
+    pub low_control: Option<Code>,
     /// 1 - 3 (s_p + s_n) / |m_p - m_n| (Zhang 1999, doi 10.1177/108705719900400206).
     pub z_prime: Option<f64>,
     /// The same with medians and 1.4826 MAD.

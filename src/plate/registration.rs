@@ -17,6 +17,7 @@ use crate::math::instructions::{InstructionSet, Instructions, Vectorisable};
 use crate::math::{Lanes, Scalar};
 use crate::model::{Model, ModelId, hill::Hill4};
 use crate::rank::meta_analysis::{Pooled, pool};
+use crate::screen::code::{self, Code};
 use crate::screen::names::NameId;
 use std::array;
 use std::collections::{BTreeMap, HashMap};
@@ -38,7 +39,7 @@ const DEVIATIONS: f64 = 4.0;
 const LARGEST_SHIFT: f64 = 2.0;
 
 /// One drug alone in one line on one plate, against the same on all plates.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PlateCurve {
     /// The plate.
     pub plate: NameId,
@@ -73,7 +74,8 @@ pub struct PlateCurve {
     /// Whole dilution steps by which the series seems to be mis-registered; 0 for none.
     pub steps_off: i32,
     /// Why a value is missing: `too_flat`, `shift_not_determined`, `too_few_plates`; or `dose_misregistered`.
-    pub reason: &'static str,
+    #[serde(deserialize_with = "code::read")]
+    pub reason: Code,
 }
 
 /// Line, schedule and drug; the first two are [`u32::MAX`] where there is none.

@@ -27,7 +27,7 @@ pub struct Residual {
 }
 
 /// One effect of place.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Effect {
     /// Standard deviation of the true effects, in the unit of the residuals, by the method of moments; 0 where noise
     /// explains what is seen.
@@ -37,7 +37,7 @@ pub struct Effect {
 }
 
 /// Effects of place on one plate.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Spatial {
     /// Differences between rows.
     pub row: Option<Effect>,

@@ -19,6 +19,7 @@ use crate::Result;
 use crate::backend::{Backend, SpatialBatch, SpatialPoint};
 use crate::config::SpatialCorrection;
 use crate::math::Scalar;
+use crate::screen::code::{self, Code};
 use crate::screen::names::NameId;
 use crate::screen::well::Role;
 use rayon::prelude::*;
@@ -135,7 +136,7 @@ fn surface(kind: SpatialCorrection, batch: &SpatialBatch, wells: Range<usize>) -
 }
 
 /// What was done to one plate (of one line).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SpatialOutcome {
     /// The plate.
     pub plate: NameId,
@@ -149,7 +150,8 @@ pub struct SpatialOutcome {
     pub applied: f64,
     /// Why nothing was done: `no_position`, `few_inactive_wells` (on the plate, or around some sample well),
     /// `structured_layout` (doses follow rows or columns, and vehicle wells are few); empty where something was.
-    pub reason: &'static str,
+    #[serde(deserialize_with = "code::read")]
+    pub reason: Code,
 }
 
 /// One plate on its way through the rounds.

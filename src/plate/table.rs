@@ -69,6 +69,8 @@ pub fn wells_table(wells: &NormalisedWells, screen: &Screen) -> Table {
         .text("conc_unit", wells.iter().map(|_| Some("M")))
         .text("block", wells.iter().map(|w| w.well.block.map(|block| screen.blocks.name(block))))
         .text("schedule", wells.iter().map(|w| w.well.schedule.map(|schedule| screen.schedules.name(schedule))))
+        .number("signal_t0", wells.iter().map(|w| w.well.signal_t0))
+        .number("time_h", wells.iter().map(|w| w.well.time_h))
         .number("signal", wells.iter().map(|w| Some(w.well.signal)))
         .number("response", wells.iter().map(|w| Some(w.response)))
         .number("weight", wells.iter().map(|w| Some(w.weight)))

@@ -21,7 +21,7 @@ use crate::screen::well::Role;
 const PRIOR_WELLS: f64 = 4.0;
 
 /// The vehicle wells of one plate (of one line), as viabilities.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct VehicleNoise {
     /// The plate.
     pub plate: NameId,

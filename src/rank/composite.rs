@@ -60,8 +60,17 @@ impl serde::Serialize for RankBy {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for RankBy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let all = RankBy::MEASURES.into_iter().chain([RankBy::Score]);
+        // Before there was a composite, the model that ranked stood here.
+        Ok(all.into_iter().find(|by| by.name() == text).unwrap_or(RankBy::Score))
+    }
+}
+
 /// What each part counts.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CompositeWeights {
     /// Of the pooled score.
     pub synergy: f64,
@@ -95,7 +104,7 @@ impl CompositeWeights {
 }
 
 /// Bounds that a pair must keep to stand before those that do not.
-#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Gates {
     /// Least score.
     pub min_score: Option<f64>,

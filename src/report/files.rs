@@ -33,6 +33,52 @@ pub fn write(table: &Table, dir: &Path, identity: &RunIdentity, csv: bool) -> Re
     Ok(path)
 }
 
+/// The bytes that [`write()`] writes as Parquet.
+///
+/// # Errors
+/// [`Error::Format`] for a table whose columns do not fit together.
+pub fn bytes(table: &Table, identity: &RunIdentity) -> Result<Vec<u8>> {
+    let path = PathBuf::from(format!("{}.parquet", table.name));
+    if let Some(problem) = table.problem() {
+        return Err(Error::Format { path, row_group: None, column: None, problem, hint: None });
+    }
+    let mut bytes = Vec::new();
+    columnar::write(table, identity, &mut bytes).map_err(|source| file_error("write", &path, source))?;
+    Ok(bytes)
+}
+
+/// Copies a table of a run with the settings of `before` as one of a run with those of `now`: the hash of the settings, which
+/// stands in the footer, is all that tells the two apart. The bytes are those that writing the table anew would make.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read or written, [`Error::Format`] for a file that is no table of such a run, or was
+/// written by another version.
+pub fn copy_as(from: &Path, dir: &Path, before: &RunIdentity, now: &RunIdentity) -> Result<PathBuf> {
+    let refuse = |problem: &str| {
+        let (path, problem) = (from.to_owned(), problem.to_owned());
+        Error::Format { path, row_group: None, column: None, problem, hint: None }
+    };
+    let path = dir.join(from.file_name().unwrap_or_default());
+    let mut bytes = fs::read(from).map_err(|source| file_error("read", from, source))?;
+    if (&before.version, &before.schema_version) != (&now.version, &now.schema_version) {
+        return Err(refuse("is of another version, and would be written otherwise by this one"));
+    }
+    // A Parquet file ends with its footer, the footer's length in four bytes, and the letters PAR1.
+    let end = bytes.len().checked_sub(8).filter(|end| bytes.get(end + 4..) == Some(b"PAR1".as_slice()));
+    let length = end.and_then(|end| bytes.get(end..end + 4)?.try_into().ok()).map(u32::from_le_bytes);
+    let footer = end.zip(length).and_then(|(end, length)| Some(end.checked_sub(length as usize)?..end));
+    let Some(footer) = footer else { return Err(refuse("has no Parquet footer")) };
+    let (old, new) = (before.settings_sha256.as_bytes(), now.settings_sha256.as_bytes());
+    let place = bytes[footer.clone()].windows(old.len().max(1)).position(|part| part == old);
+    let Some(place) = place.filter(|_| old.len() == new.len()) else {
+        return Err(refuse("does not say of which settings it is"));
+    };
+    let at = footer.start + place;
+    bytes[at..at + new.len()].copy_from_slice(new);
+    write_whole(&path, |out| out.write_all(&bytes))?;
+    Ok(path)
+}
+
 /// Writes `table` as Parquet at exactly `path`.
 ///
 /// # Errors

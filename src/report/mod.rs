@@ -5,6 +5,7 @@ mod columnar;
 mod delimited;
 pub mod files;
 pub mod page;
+pub mod pair_text;
 pub mod picture;
 pub mod quantity;
 pub mod run_json;

@@ -3,14 +3,19 @@
 
 use super::files::{file_error, write_whole};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Version of the layout of result tables and of `run.json`; rises when a column changes its meaning or goes.
-pub const SCHEMA_VERSION: &str = "1";
+/// Version of the layout of result folders; rises when a column changes its meaning or goes, or later stages need more
+/// than a folder had.
+///
+/// - 1: tables and `run.json`.
+/// - 2: with `raw_wells`, `stages.cbor.gz` and the hashes of all files: an [`crate::archive`].
+pub const SCHEMA_VERSION: &str = "2";
 
 /// What every table says of the run that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +194,30 @@ pub struct RunRecord {
     pub warnings: Vec<String>,
     /// Wall time of each stage, in order.
     pub timings: Vec<Timing>,
+    /// What the page calls the screen.
+    #[serde(default)]
+    pub title: String,
+    /// SHA-256 of every file written, by name.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// The archive that this is another reading of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescored_from: Option<RescoredFrom>,
+}
+
+/// Where results come from that were not computed from inputs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RescoredFrom {
+    /// The archive's folder, as given.
+    pub archive: String,
+    /// Program that wrote it.
+    pub version: String,
+    /// Hash of its settings.
+    pub settings_sha256: String,
+    /// Stages taken over from it.
+    pub reused: Vec<String>,
+    /// Seconds that these had taken.
+    pub seconds_saved: f64,
 }
 
 impl RunRecord {
@@ -209,6 +238,9 @@ impl RunRecord {
             fits_refitted_share: None,
             warnings: Vec::new(),
             timings: Vec::new(),
+            title: String::new(),
+            files: BTreeMap::new(),
+            rescored_from: None,
         }
     }
 
@@ -219,6 +251,19 @@ impl RunRecord {
             settings_sha256: self.settings_sha256.clone(),
             schema_version: self.schema_version.clone(),
         }
+    }
+
+    /// Takes in the hashes of files that were written.
+    ///
+    /// # Errors
+    /// [`Error::File`] where one cannot be read again.
+    pub fn list(&mut self, files: &[PathBuf]) -> Result<()> {
+        let hashed: Vec<Result<InputFile>> = files.par_iter().map(|path| InputFile::of(path)).collect();
+        for (path, file) in files.iter().zip(hashed) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.files.insert(name, file?.sha256);
+        }
+        Ok(())
     }
 
     /// Writes `dir/run.json`.

@@ -1,10 +1,17 @@
 //! A run: inputs read, analysed, and written as a result folder.
 
+pub mod check_model;
+pub mod compare;
 pub mod mechanism;
 pub mod plain;
+pub mod rescore;
+pub mod verify;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
 use crate::apoptosis::table::{apoptosis_synergy_table, apoptosis_table};
+use crate::archive::raw_wells_table;
+use crate::archive::stages::{self, Stages};
+use crate::backend::Backend;
 use crate::backend::choose::{Chosen, choose};
 use crate::config::{Normalization, Settings};
 use crate::fit::inference;
@@ -102,7 +109,7 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
     let mut screen = ingest::read_screen(&settings.inputs, &settings.mapping, settings.lines_file.as_deref())?;
     screen.evidence = ingest::read_evidence(&settings.evidence_files)?;
     screen.apoptosis = ingest::read_apoptosis(&settings.apoptosis_files, &settings.mapping)?;
-    let knowledge = settings.knowledge_folder.as_deref().map_or_else(|| Ok(Knowledge::default()), Knowledge::read)?;
+    let knowledge = knowledge_of(settings)?;
 
     let mut analysis = if extent == Extent::Full {
         let mut timed = |stage: Stage, detail: &str| {
@@ -116,36 +123,68 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
         normalise(&screen, settings, backend.as_ref())?
     };
 
+    know(&mut analysis, &screen, settings, &knowledge);
+    clock.begin(Some(Stage::Write));
+    observe(Stage::Write, &settings.out.display().to_string());
+    record.title = title.to_owned();
+    let found = Found { screen, analysis, knowledge, taken: Vec::new() };
+    write(settings, extent, found, record, clock, backend.as_ref())
+}
+
+/// What is known of the anchor and its partners: the user's own tables, or the embedded ones.
+fn knowledge_of(settings: &Settings) -> Result<Knowledge> {
+    settings.knowledge_folder.as_deref().map_or_else(|| Ok(Knowledge::default()), Knowledge::read)
+}
+
+/// Joins the user's own tables to the rankings; the embedded ones are joined already.
+fn know(analysis: &mut Analysis, screen: &Screen, settings: &Settings, knowledge: &Knowledge) {
     if settings.knowledge_folder.is_some() {
         let anchor = analysis.anchor;
         let of_mechanisms = analysis.pairs_by_mechanism.iter_mut().map(|ranking| &mut ranking.pairs);
         for pairs in std::iter::once(&mut analysis.pairs).chain(of_mechanisms) {
-            join_knowledge(pairs, &screen, anchor, &knowledge);
+            join_knowledge(pairs, screen, anchor, knowledge);
         }
     }
-    clock.begin(Some(Stage::Write));
-    observe(Stage::Write, &settings.out.display().to_string());
+}
+
+/// What is to be written.
+struct Found {
+    screen: Screen,
+    analysis: Analysis,
+    knowledge: Knowledge,
+    /// Files of an archive that are written already, as they were.
+    taken: Vec<PathBuf>,
+}
+
+/// Writes what was found, `run.json` last: a folder without it is not finished.
+fn write(
+    settings: &Settings,
+    extent: Extent,
+    found: Found,
+    mut record: RunRecord,
+    mut clock: Clock,
+    backend: &dyn Backend,
+) -> Result<Finished> {
+    let Found { screen, analysis, knowledge, taken } = found;
     record.counts = counts(&screen, &analysis);
-    record.fits_refitted_share = analysis.refitted_share(backend.as_ref());
+    record.fits_refitted_share = analysis.refitted_share(backend);
     record.warnings.clone_from(&analysis.warnings);
+    let is_taken = |file: &str| taken.iter().any(|path| path.file_name().is_some_and(|name| name == file));
+    let wanted = |table: &str| !is_taken(&format!("{table}.parquet"));
     let mut written = Vec::new();
-    for table in tables(&screen, settings, &analysis, &knowledge, extent) {
-        // A picklist is for a dispenser, and those read CSV.
-        let csv = settings.csv || table.name == rank::picklist::NAME;
+    for table in tables(&screen, settings, &analysis, &knowledge, extent, &wanted) {
+        // Of raw wells the input is the text that people read; a picklist is for a dispenser, and those read CSV.
+        let csv = table.name == rank::picklist::NAME || settings.csv && table.name != "raw_wells";
         written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
     }
     if extent == Extent::Full {
-        if !analysis.pairs.is_empty() {
-            let picture = interval::ranking(&analysis.pairs, &screen).document();
-            let path = settings.out.join("ranking.svg");
-            files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
-            written.push(path);
+        if !is_taken(stages::FILE) {
+            written.push(Stages::of(&screen, &analysis).write(&settings.out)?);
         }
-        let is_partner = |name: &str| screen.drugs.iter().any(|drug| canonical_name(drug) == canonical_name(name));
-        let clinic = knowledge.clinic_of(&settings.anchor, is_partner);
-        let clinic: Vec<String> = clinic.into_iter().map(ClinicalResponse::words).collect();
-        written.push(page::write(&page_of(&screen, settings, &analysis, &record, &clinic, title), &settings.out)?);
+        written.extend(write_page(settings, &screen, &analysis, &knowledge, &record)?);
     }
+    written.extend(taken);
+    record.list(&written)?;
     clock.begin(None);
     record.timings = clock.timings;
     written.push(record.write(&settings.out)?);
@@ -153,6 +192,28 @@ pub fn run(settings: &Settings, extent: Extent, title: &str, observe: Observer<'
         return Err(nothing_usable(&record.counts, &analysis.rejected));
     }
     Ok(Finished { screen, analysis, record, files: written })
+}
+
+/// Writes what people read: the page, and the picture of the ranking where there is one.
+fn write_page(
+    settings: &Settings,
+    screen: &Screen,
+    analysis: &Analysis,
+    knowledge: &Knowledge,
+    record: &RunRecord,
+) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    if !analysis.pairs.is_empty() {
+        let picture = interval::ranking(&analysis.pairs, screen).document();
+        let path = settings.out.join("ranking.svg");
+        files::write_whole(&path, |out| out.write_all(picture.as_bytes()))?;
+        written.push(path);
+    }
+    let is_partner = |name: &str| screen.drugs.iter().any(|drug| canonical_name(drug) == canonical_name(name));
+    let clinic = knowledge.clinic_of(&settings.anchor, is_partner);
+    let clinic: Vec<String> = clinic.into_iter().map(ClinicalResponse::words).collect();
+    written.push(page::write(&page_of(screen, settings, analysis, record, &clinic), &settings.out)?);
+    Ok(written)
 }
 
 /// An input inside the output folder could be overwritten by the table of its name.
@@ -205,10 +266,11 @@ fn clear_previous(out: &Path) {
         "triples",
         "triple_surfaces",
         "triple_interactions",
+        "raw_wells",
     ];
     let written =
         tables.iter().chain(&synergy::table::OPTIONAL).flat_map(|t| [format!("{t}.parquet"), format!("{t}.csv")]);
-    for name in ["run.json", "report.html", "ranking.svg"].map(str::to_owned).into_iter().chain(written) {
+    for name in ["run.json", "report.html", "ranking.svg", stages::FILE].map(str::to_owned).into_iter().chain(written) {
         // What cannot be removed cannot be replaced either: writing will say so.
         let _ = std::fs::remove_file(out.join(name));
     }
@@ -253,34 +315,39 @@ fn counts(screen: &Screen, analysis: &Analysis) -> Counts {
     counts
 }
 
+/// The tables of a run, but for those that are not `wanted`.
 fn tables(
     screen: &Screen,
     settings: &Settings,
     analysis: &Analysis,
     knowledge: &Knowledge,
     extent: Extent,
+    wanted: &dyn Fn(&str) -> bool,
 ) -> Vec<Table> {
-    let mut tables = vec![
-        plate::table(&analysis.plates, screen),
-        plate::batches_table(&analysis.batches, screen),
-        plate::plate_curves_table(&analysis.plate_curves, screen),
-        rejected_table(&analysis.rejected, screen),
-    ];
-    tables.push(match extent {
-        Extent::Quality => plate::flagged_table(&analysis.wells, screen),
-        Extent::Normalised | Extent::Full => plate::wells_table(&analysis.wells, screen),
-    });
+    let mut tables = Vec::new();
+    let mut add = |name: &str, table: &dyn Fn() -> Table| tables.extend(wanted(name).then(table));
+    add("plates", &|| plate::table(&analysis.plates, screen));
+    add("batches", &|| plate::batches_table(&analysis.batches, screen));
+    add("plate_curves", &|| plate::plate_curves_table(&analysis.plate_curves, screen));
+    add("rejected", &|| rejected_table(&analysis.rejected, screen));
+    match extent {
+        Extent::Quality => add("flagged", &|| plate::flagged_table(&analysis.wells, screen)),
+        Extent::Normalised | Extent::Full => add("wells", &|| plate::wells_table(&analysis.wells, screen)),
+    }
     if extent != Extent::Quality {
-        tables.push(plate::normalization_table::table(&analysis.vehicle_noise, &analysis.spatial, screen));
+        add("normalization", &|| plate::normalization_table::table(&analysis.vehicle_noise, &analysis.spatial, screen));
     }
     if extent == Extent::Full {
         let Analysis { curves, fits, inferences, intervals, scores, resistances, pairs, .. } = analysis;
-        let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
-        tables.push(inference::append_intervals(curves_table, settings.ci, intervals, settings.model));
+        add("curves", &|| {
+            let curves_table = inference::table(curves, fits, inferences, screen, settings.model);
+            inference::append_intervals(curves_table, settings.ci, intervals, settings.model)
+        });
+        add("matrices", &|| matrices_table(analysis, screen));
+        add("raw_wells", &|| raw_wells_table(screen));
         let of_synergy = synergy::table::tables(scores, &analysis.matrices, settings, screen);
         tables.extend(of_synergy.into_iter().map(|table| table.table));
         tables.extend(triple_tables(analysis, screen));
-        tables.push(matrices_table(analysis, screen));
         let resistance_table = resistance::table(resistances, screen);
         tables.push(with_literature(resistance_table, resistances, screen, &settings.anchor, knowledge));
         tables.push(resistance::cross_resistance::table(&analysis.cross_resistances, screen));
@@ -341,10 +408,9 @@ fn page_of<'a>(
     analysis: &'a Analysis,
     record: &'a RunRecord,
     clinic: &'a [String],
-    title: &'a str,
 ) -> Page<'a> {
     Page {
-        title,
+        title: &record.title,
         screen,
         run: record,
         anchor: &settings.anchor,

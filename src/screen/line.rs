@@ -35,7 +35,7 @@ impl LineStatus {
 }
 
 /// What is known of one cell line before its data are looked at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LineAnnotation {
     /// The line that a resistant subline came from.
     pub parental: Option<NameId>,

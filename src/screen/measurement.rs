@@ -1,8 +1,10 @@
 //! Measurements of what may make a line resistant, as read: expression of a marker by Western blot or by qRT-PCR, or a
 //! fold that somebody has worked out.
 
+use crate::screen::code::{self, Code};
+
 /// What was read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Reading {
     /// Densitometry of a Western blot: intensities above background, in any unit, of the target's band and of the loading
     /// control's (GAPDH, beta-actin) in the same lane.
@@ -30,11 +32,11 @@ pub enum Reading {
         n: Option<u32>,
     },
     /// Nothing that can be used, and why.
-    Missing(&'static str),
+    Missing(#[serde(deserialize_with = "code::read")] Code),
 }
 
 /// One row of a table of evidence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measurement {
     /// The cell line.
     pub line: String,

@@ -1,5 +1,6 @@
 //! What a screen is: plates and wells, lines and their parents, drugs and doses, curves and dose matrices.
 
+pub mod code;
 pub mod column;
 pub mod dose;
 pub mod dose_matrix;

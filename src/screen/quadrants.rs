@@ -1,7 +1,9 @@
 //! Annexin V / PI quadrants of one sample, as read.
 
+use crate::screen::code::{self, Code};
+
 /// One sample of a flow cytometer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct QuadrantRow {
     /// The cell line.
     pub line: String,
@@ -18,7 +20,7 @@ pub struct QuadrantRow {
 }
 
 /// The four quadrants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Quadrants {
     /// Shares of all cells.
     Known {
@@ -35,5 +37,5 @@ pub enum Quadrants {
     },
     /// Nothing that can be used, and why: `missing_quadrant`, `negative_quadrant`, `quadrants_do_not_add_up`,
     /// `no_events`.
-    Missing(&'static str),
+    Missing(#[serde(deserialize_with = "code::read")] Code),
 }

@@ -48,6 +48,8 @@ pub struct Resampling<'a> {
     pub kind: ResamplingKind,
     /// Errors of vehicle means, one a matrix; empty where none are known.
     pub normalisation_errors: &'a [NormalisationError],
+    /// Whether each matrix is to be drawn; empty for all. Of some, q and the screen's null are of these alone.
+    pub only: &'a [bool],
     /// Each matrix's own wells, ascending by doses, for [`ResamplingKind::Replicates`]; else empty.
     pub wells: &'a [Vec<Observation>],
 }
@@ -112,7 +114,8 @@ pub fn add_intervals(
     let of_draws = Evaluator { fit: drawn_fit, ..of_data };
     let draws = resampling.draws.min(u32::MAX as usize);
     let mut waiting = Vec::new();
-    for (index, score) in scores.iter_mut().enumerate().take(matrices.len()) {
+    let wanted = |index: &usize| resampling.only.get(*index).is_none_or(|wanted| *wanted);
+    for (index, score) in scores.iter_mut().enumerate().take(matrices.len()).filter(|(index, _)| wanted(index)) {
         match score.sigma {
             Some(sigma) if sigma > ROUNDING => waiting.push((index, sigma)),
             sigma => {

@@ -55,6 +55,11 @@ impl Call {
             Call::None => "none",
         }
     }
+
+    /// The call with this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Call::Synergy, Call::Antagonism, Call::None].into_iter().find(|call| call.name() == text)
+    }
 }
 
 /// One cell's part in it.

@@ -88,6 +88,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// Every code that [`Sampler::flags`] may have.
+    pub const FLAGS: [&'static str; 2] = ["resampled_parametrically", "cells_resampled_parametrically"];
+
     /// For a matrix with the fits of its data. `wells` are its own wells, ascending by doses; they are needed for
     /// [`ResamplingKind::Replicates`] alone.
     #[expect(clippy::too_many_arguments, reason = "each is a separate thing that a draw depends on")]
@@ -178,7 +181,7 @@ impl Sampler {
                 let noisy = all.filter(|(source, _)| source.deviation > 0.0);
                 let residuals = standardised(noisy.map(|(source, seen)| (seen - source.centre) / source.deviation));
                 if residuals.is_empty() {
-                    flags.push("resampled_parametrically");
+                    flags.push(Self::FLAGS[0]);
                 }
                 residuals
             }
@@ -212,7 +215,7 @@ impl Sampler {
                 }
             }
             if few {
-                flags.push("cells_resampled_parametrically");
+                flags.push(Self::FLAGS[1]);
             }
         }
         Self { combinations, margins, plates: normalisation, residuals, flags, hash, seed }

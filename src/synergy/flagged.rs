@@ -63,6 +63,9 @@ pub fn add_unflagged(
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<()> {
+    if matrices.is_empty() {
+        return Ok(());
+    }
     let sound = wells.unflagged();
     let kept = if sound.len() == wells.len() { Vec::new() } else { gather(&sound).matrices };
     let kept: BTreeMap<Key, DoseMatrix> = kept.into_iter().map(|matrix| (key_of(&matrix.key), matrix)).collect();

@@ -43,7 +43,7 @@ pub fn normalisation_errors(
 ) -> Vec<NormalisationError> {
     let variances: HashMap<(NameId, Option<NameId>), f64> =
         noises.iter().filter_map(|n| Some(((n.plate, n.line), n.variance_of_mean?))).collect();
-    if variances.is_empty() {
+    if variances.is_empty() || matrices.is_empty() {
         return vec![NormalisationError::default(); matrices.len()];
     }
     let mut of_matrices: BTreeMap<_, Shares> = BTreeMap::new();

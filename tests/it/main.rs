@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop, and say where")]
 
 mod apoptosis;
+mod archive;
 mod backends;
 mod bench;
 mod calibration;

@@ -3,6 +3,7 @@
 use super::Inference;
 use crate::fit::{Fit, FitSettings, MAX_PARAMETERS};
 use crate::math::special::t_quantile;
+use crate::screen::code::{self, Code};
 use crate::screen::dose_matrix::Curve;
 use std::f64::consts::LN_10;
 
@@ -35,18 +36,19 @@ impl IntervalKind {
 }
 
 /// A 95 % confidence interval, in the units of the fit. An end that is missing has a reason.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
     /// Why an end is missing: `open_below`, `open_above`, `open_both`, or the reason of the standard error.
-    pub reason: Option<&'static str>,
+    #[serde(deserialize_with = "code::read")]
+    pub reason: Option<Code>,
 }
 
 /// The 95 % intervals of a curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Intervals {
     /// Of each parameter, in the model's order and units.
     pub parameters: [Interval; MAX_PARAMETERS],

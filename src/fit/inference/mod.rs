@@ -15,6 +15,7 @@ mod table;
 
 use super::{Fit, MAX_PARAMETERS, Status};
 use crate::model::ModelId;
+use crate::screen::code::{self, Code};
 use crate::screen::dose_matrix::{Curve, CurvePoint};
 use examine::Examiner;
 pub use intervals::{IntervalKind, Intervals, intervals};
@@ -36,7 +37,7 @@ const RISING: &str = "rising_curve";
 const BLOCK: usize = 1024;
 
 /// Whether a drug does something to a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ResponseClass {
     /// Significantly better than a flat line ([`RESPONSE_P`]) and falling by [`RESPONSE_EFFECT`] or more.
     Responder,
@@ -59,13 +60,14 @@ impl ResponseClass {
 }
 
 /// What may be said of one fitted curve. `None` always has its cause in one of the reasons.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Inference {
     /// How the fit ended.
     pub status: Status,
     /// Why statistics of a fitted curve are missing or restricted, beside the reason of `status`: `bad_value`,
     /// `no_degrees_of_freedom`, `constant_response`, `rising_curve`.
-    pub reason: Option<&'static str>,
+    #[serde(deserialize_with = "code::read")]
+    pub reason: Option<Code>,
     /// Wells behind the curve.
     pub n_points: u32,
     /// Distinct doses above zero.
@@ -89,7 +91,8 @@ pub struct Inference {
     /// Standard errors in the model's order and units.
     pub standard_errors: [Option<f64>; MAX_PARAMETERS],
     /// Why a standard error is missing: `at_bound`, `unidentified`, `no_degrees_of_freedom`.
-    pub standard_error_reasons: [Option<&'static str>; MAX_PARAMETERS],
+    #[serde(deserialize_with = "code::read")]
+    pub standard_error_reasons: [Option<Code>; MAX_PARAMETERS],
     /// F statistic of the curve against a flat line.
     pub f: Option<f64>,
     /// Its upper tail: from [`infer`] with `parameters - 1` and `wells - parameters` degrees of freedom, bounds
@@ -107,10 +110,12 @@ pub struct Inference {
     /// Its standard error (delta method).
     pub log10_ic50_se: Option<f64>,
     /// `none`, `above` or `below`.
-    pub ic50_censored: &'static str,
+    #[serde(deserialize_with = "code::read")]
+    pub ic50_censored: Code,
     /// Why the IC50 or its standard error is missing: `above_range`, `below_range`, `rising_curve`,
     /// `standard_error_unidentified`, `no_degrees_of_freedom`, or that of the curve.
-    pub ic50_reason: Option<&'static str>,
+    #[serde(deserialize_with = "code::read")]
+    pub ic50_reason: Option<Code>,
     /// Mean viability of the fitted curve over the log-dose range tested.
     pub auc: Option<f64>,
     /// Mean of the observed responses over the log-dose range tested, by trapezoids between the means of the doses above
@@ -123,7 +128,8 @@ pub struct Inference {
     /// The same by PharmacoGx's definitions (see [`potency::drug_sensitivity_pharmacogx`]), on its scale of 0 to 1.
     pub dss_pharmacogx: Option<[f64; 3]>,
     /// Why the area or the sensitivity scores are missing: `one_dose`, `not_a_hill_curve`, `not_a_dose`.
-    pub area_reason: Option<&'static str>,
+    #[serde(deserialize_with = "code::read")]
+    pub area_reason: Option<Code>,
 }
 
 impl Inference {

@@ -5,7 +5,9 @@ use crate::fit::{Bound, MAX_PARAMETERS};
 use crate::math::{Program, Recorded, Scalar};
 use crate::model::curve_model::{Axis, CurveModel, Description, POINT_INPUTS, Parameter, Starts, given};
 use crate::model::{LN_DOSE_ZERO, ModelId};
+use std::collections::BTreeMap;
 use std::f64::consts::LN_10;
+use std::sync::{Mutex, PoisonError};
 
 /// Shares of a box at which the search for a parameter begins that the file gives no start for.
 const PLACES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -18,9 +20,17 @@ const HARDLY_ANY_DOSE: f64 = 1e-200;
 
 impl FormulaFile {
     /// The model, for as long as the program runs: a process reads few files, and fits refer to their model from
-    /// everywhere.
+    /// everywhere. The same text is the same model, whether it comes from a file or from an archive.
     pub fn into_model(self) -> ModelId {
-        ModelId::Formula(Box::leak(Box::new(self.curve_model())))
+        static READ: Mutex<BTreeMap<String, &'static CurveModel>> = Mutex::new(BTreeMap::new());
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = read.get(&self.file_text) {
+            return ModelId::Formula(model);
+        }
+        let text = self.file_text.clone();
+        let model: &'static CurveModel = Box::leak(Box::new(self.curve_model()));
+        read.insert(text, model);
+        ModelId::Formula(model)
     }
 
     fn curve_model(self) -> CurveModel {

@@ -175,6 +175,7 @@ fn pairs(work: &Work<'_>, drugs: &[String], outcome: &mut PlainOutcome) -> Resul
         seed: settings.seed,
         kind: settings.resampling,
         normalisation_errors: &[],
+        only: &[],
         wells: &wells,
     };
     add_intervals(&mut scores, &matrices, &screen, &settings.synergy, settings.margins, &fit, resampling, backend)?;

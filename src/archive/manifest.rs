@@ -1,0 +1,107 @@
+//! Whether a folder is whole: the files that `run.json` lists, with the bytes that it lists.
+
+use crate::report::files;
+use crate::report::run_json::{InputFile, RunRecord, SCHEMA_VERSION, settings_sha256};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Reads `run.json`, if this program knows its layout.
+///
+/// # Errors
+/// [`Error::File`] where there is none, [`Error::Format`] for one of a newer layout or settings that were edited.
+pub fn record(dir: &Path) -> Result<RunRecord> {
+    let path = dir.join("run.json");
+    let text = std::fs::read(&path).map_err(|source| Error::File { action: "read", path: path.clone(), source })?;
+    let refuse = |problem: String, hint: &str| Error::Format {
+        path: path.clone(),
+        row_group: None,
+        column: None,
+        problem,
+        hint: Some(hint.into()),
+    };
+    // The version first: what else is in a newer one may not be what this program expects.
+    let version = |text: &[u8]| -> Option<(String, String)> {
+        let value: serde_json::Value = serde_json::from_slice(text).ok()?;
+        let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+        Some((text("schema_version")?, text("version").unwrap_or_default()))
+    };
+    if let Some((layout, program)) = version(&text) {
+        let newest: u32 = SCHEMA_VERSION.parse().unwrap_or(0);
+        if layout.parse::<u32>().map_or(true, |layout| layout > newest) {
+            return Err(refuse(
+                format!(
+                    "is of layout version {layout}, written by isobole {program}; this is isobole {}, which reads up to {newest}",
+                    env!("CARGO_PKG_VERSION")
+                ),
+                "use the newer isobole",
+            ));
+        }
+    }
+    let record = RunRecord::read(dir)?;
+    if settings_sha256(&record.settings) != record.settings_sha256 {
+        return Err(refuse(
+            "its settings are not those that its hash is of: the file was edited".into(),
+            "run the screen again, or bring back the original file",
+        ));
+    }
+    Ok(record)
+}
+
+/// What people read: made of the tables, and made again by `isobole report`. Nothing is computed from it.
+const PICTURES: [&str; 2] = ["report.html", "ranking.svg"];
+
+/// The same for the files that later stages begin with: a page that is lost or was edited keeps nobody from reading on.
+///
+/// # Errors
+/// As [`faults`].
+pub fn faults_of_data(dir: &Path, record: &RunRecord) -> Result<Vec<Error>> {
+    let mut data = record.clone();
+    data.files.retain(|name, _| !PICTURES.contains(&name.as_str()));
+    faults(dir, &data)
+}
+
+/// What is wrong with the files that the record lists, one fault a file, in the order of names.
+///
+/// # Errors
+/// Where files cannot be read though they are there.
+pub fn faults(dir: &Path, record: &RunRecord) -> Result<Vec<Error>> {
+    let listed: Vec<(&String, &String)> = record.files.iter().collect();
+    let found: Vec<Option<Error>> = listed.par_iter().map(|(name, hash)| fault(dir, record, name, hash)).collect();
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn fault(dir: &Path, record: &RunRecord, name: &str, hash: &str) -> Option<Error> {
+    let path = dir.join(name);
+    let broken = |problem: String, hint: &str| {
+        let (path, hint) = (path.clone(), Some(hint.into()));
+        Some(Error::Format { path, row_group: None, column: None, problem, hint })
+    };
+    // A name in an edited record could lead anywhere.
+    if Path::new(name).components().count() != 1 || Path::new(name).is_absolute() {
+        return broken("is no file of a result folder".into(), "the list of files in `run.json` was edited");
+    }
+    if !path.exists() {
+        return broken("is missing: `run.json` lists it".into(), "bring it back, or run the screen again");
+    }
+    if name.ends_with(".parquet") {
+        match files::read_identity(&path) {
+            Err(error) => return Some(error),
+            Ok(identity) if identity.settings_sha256 != record.settings_sha256 => {
+                return broken(
+                    "is a table of another run: its settings are not those in `run.json`".into(),
+                    "bring back the table of this run, or run the screen again",
+                );
+            }
+            Ok(_) => {}
+        }
+    }
+    match InputFile::of(&path) {
+        Err(error) => Some(error),
+        Ok(file) if file.sha256 != hash => broken(
+            "was changed after the run: its bytes are not those that `run.json` has the hash of".into(),
+            "bring back the original file, or run the screen again",
+        ),
+        Ok(_) => None,
+    }
+}

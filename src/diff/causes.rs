@@ -1,0 +1,139 @@
+//! What was done otherwise: settings by the stage that they touch, inputs, versions, back ends.
+
+use crate::analysis::Stage;
+use crate::report::run_json::RunRecord;
+use serde_json::Value;
+
+/// One thing that was done otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cause {
+    /// The first stage that it touches.
+    pub stage: Stage,
+    /// `settings`, `inputs`, `version` or `back end`.
+    pub kind: &'static str,
+    /// In words: `model: hill4 to hill3`.
+    pub detail: String,
+}
+
+/// Longest text of a value in words.
+const SHOWN: usize = 60;
+
+/// The first stage that a setting touches; `None` for one that changes no result.
+fn stage_of(key: &str) -> Option<Stage> {
+    Some(match key {
+        "inputs" | "lines_file" | "out" | "threads" | "csv" | "loss" | "weights" | "model_set" => return None,
+        "normalization" | "spatial" | "across_plates" | "force_b_score" | "low_control_blank" => Stage::Plates,
+        "vehicle_point" | "anchor" => Stage::Gather,
+        "model" | "bounds" | "ci" | "starts" => Stage::Curves,
+        "synergy" | "combination_index" | "dose_limits" | "margins" => Stage::Synergy,
+        "bootstrap" | "resampling" | "seed" => Stage::Intervals,
+        "rank_by" | "top_k" | "resistant_fold" => Stage::Rank,
+        // What columns mean, and what a later version has that this one does not know.
+        _ => Stage::Read,
+    })
+}
+
+/// What differs between two records, in the order of the stages.
+pub fn causes(before: &RunRecord, after: &RunRecord) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if before.version != after.version {
+        let detail = format!("isobole {} to {}", before.version, after.version);
+        causes.push(Cause { stage: Stage::Read, kind: "version", detail });
+    }
+    let hashes = |record: &RunRecord| record.inputs.iter().map(|input| input.sha256.clone()).collect::<Vec<_>>();
+    let (old, new) = (hashes(before), hashes(after));
+    let name = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+    for input in after.inputs.iter().filter(|input| !old.contains(&input.sha256)) {
+        let was = before.inputs.iter().find(|other| name(&other.path) == name(&input.path));
+        let what = if was.is_some() { "has other contents" } else { "is new" };
+        causes.push(Cause { stage: Stage::Read, kind: "inputs", detail: format!("`{}` {what}", name(&input.path)) });
+    }
+    for input in before.inputs.iter().filter(|input| !new.contains(&input.sha256)) {
+        if !after.inputs.iter().any(|other| name(&other.path) == name(&input.path)) {
+            let detail = format!("`{}` is gone", name(&input.path));
+            causes.push(Cause { stage: Stage::Read, kind: "inputs", detail });
+        }
+    }
+    if before.backend != after.backend {
+        let detail = format!("{} to {}", before.backend, after.backend);
+        causes.push(Cause { stage: Stage::Plates, kind: "back end", detail });
+    }
+    let empty = serde_json::Map::new();
+    let map = |record: &RunRecord| record.settings.as_object().cloned().unwrap_or_else(|| empty.clone());
+    let (old, new) = (map(before), map(after));
+    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in keys {
+        let (old, new) = (old.get(key), new.get(key));
+        // A choice of back end that came to the same one is no difference.
+        let Some(stage) = stage_of(key).filter(|_| old != new && key != "backend") else { continue };
+        let detail = format!("{key}: {} to {}", shown(old), shown(new));
+        causes.push(Cause { stage, kind: "settings", detail });
+    }
+    causes.sort_by_key(|cause| cause.stage as usize);
+    causes
+}
+
+/// A setting in words; a model from a file by its name.
+fn shown(value: Option<&Value>) -> String {
+    let text = match value {
+        None => "not there".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(values)) => values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(","),
+        Some(Value::Object(map)) if map.contains_key("file") => {
+            let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
+            let text = map.get("file").and_then(Value::as_str).unwrap_or_default();
+            let formula = text.lines().find(|line| line.trim_start().starts_with("formula")).unwrap_or_default();
+            format!("{name} ({})", formula.trim())
+        }
+        Some(other) => other.to_string(),
+    };
+    crate::report::quantity::clip(if text.is_empty() { "none" } else { &text }, SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn record(settings: Value, inputs: &[(&str, &str)]) -> RunRecord {
+        let mut record = RunRecord::new(settings, "cpu", "a processor", 1);
+        record.inputs = inputs
+            .iter()
+            .map(|(path, hash)| crate::report::run_json::InputFile {
+                path: (*path).into(),
+                bytes: 1,
+                sha256: (*hash).into(),
+            })
+            .collect();
+        record
+    }
+
+    #[test]
+    fn settings_inputs_and_versions_are_put_to_their_stages() {
+        let before = record(
+            json!({"model": "hill4", "top_k": 10, "threads": 0, "synergy": ["hsa"], "backend": "auto"}),
+            &[("a/x.parquet", "1"), ("y.parquet", "2")],
+        );
+        let mut after = record(
+            json!({"model": {"name": "mine", "file": "name = 'mine'\nformula = 'a'\n"}, "top_k": 5, "threads": 4,
+                "synergy": ["hsa", "zip"], "backend": "cpu"}),
+            &[("b/x.parquet", "3"), ("y.parquet", "2")],
+        );
+        after.version = "9.9.9".into();
+        let found = causes(&before, &after);
+        let said: Vec<String> =
+            found.iter().map(|cause| format!("{} {} {}", cause.stage.name(), cause.kind, cause.detail)).collect();
+        let version = format!("read version isobole {} to 9.9.9", env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            said,
+            [
+                version.as_str(),
+                "read inputs `x.parquet` has other contents",
+                "curves settings model: hill4 to mine (formula = 'a')",
+                "synergy settings synergy: hsa to hsa,zip",
+                "rank settings top_k: 10 to 5",
+            ]
+        );
+        assert_eq!(causes(&before, &before), []);
+    }
+}

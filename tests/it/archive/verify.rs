@@ -1,0 +1,89 @@
+//! A folder that is what it was verifies; one whose numbers were changed does not, though every hash be right.
+
+use super::ran;
+use isobole::config::BackendChoice;
+use isobole::report::files;
+use isobole::report::run_json::RunRecord;
+use isobole::report::table::Values;
+use isobole::run::verify::{Scope, Verification, verify};
+use std::path::Path;
+
+fn differing(found: &Verification) -> Vec<&str> {
+    found.checked.iter().filter(|one| !one.agrees).map(|one| one.what.as_str()).collect()
+}
+
+/// Changes one column of a table, and sets its hash right.
+fn forge(dir: &Path, table: &str, column: &str, change: impl Fn(f64) -> f64) {
+    let path = dir.join(format!("{table}.parquet"));
+    let mut record = RunRecord::read(dir).unwrap();
+    let mut forged = files::read(&path).unwrap();
+    for own in forged.columns.iter_mut().filter(|own| own.name == column) {
+        if let Values::Number(values) = &mut own.values {
+            values.iter_mut().flatten().for_each(|value| *value = change(*value));
+        }
+    }
+    files::write_parquet(&forged, &path, &record.identity()).unwrap();
+    record.list(&[path]).unwrap();
+    record.write(dir).unwrap();
+}
+
+#[test]
+fn numbers_are_computed_again_and_forged_ones_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, _) = ran(folder.path(), "run", "bootstrap = 20\nbackend = 'cpu'");
+    let check = |scope: Scope| verify(&dir, scope, None, &mut |_, _| {}).unwrap();
+    for scope in [Scope::All, Scope::Sample(3)] {
+        let found = check(scope);
+        assert!(found.is_sound(), "{:?}", differing(&found));
+        assert!(found.checked.len() >= 15 && found.notes.is_empty(), "{found:?}");
+    }
+    let intact = |name: &str| std::fs::read(dir.join(name)).unwrap();
+    let kept = ["synergy.parquet", "pairs.parquet", "run.json"].map(|name| (name, intact(name)));
+    let bring_back = || kept.iter().for_each(|(name, bytes)| std::fs::write(dir.join(name), bytes).unwrap());
+
+    forge(&dir, "pairs", "score", |score| score + 0.01);
+    let found = check(Scope::Sample(1));
+    assert_eq!(differing(&found), ["table `pairs`"]);
+    let detail = &found.checked.iter().find(|one| !one.agrees).unwrap().detail;
+    assert!(detail.starts_with("`score` of row 0 is "), "{detail}");
+    bring_back();
+
+    // A standard error is what only draws can tell: a sample of one matrix does.
+    forge(&dir, "synergy", "se_bliss", |error| 0.5 * error);
+    assert!(differing(&check(Scope::Sample(1))).contains(&"draws of bliss"));
+    assert!(differing(&check(Scope::All)).contains(&"table `synergy`"));
+    bring_back();
+    assert!(check(Scope::Sample(1)).is_sound());
+
+    // A hash that is wrong is told, and an input that has changed.
+    let mut bytes = intact("curves.parquet");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let curves = intact("curves.parquet");
+    std::fs::write(dir.join("curves.parquet"), &bytes).unwrap();
+    let found = check(Scope::Sample(1));
+    assert_eq!(differing(&found), ["files"]);
+    assert!(found.checked[0].detail.contains("curves.parquet"), "{:?}", found.checked[0]);
+    std::fs::write(dir.join("curves.parquet"), &curves).unwrap();
+    let lines = folder.path().join("input/lines.csv");
+    std::fs::write(&lines, std::fs::read_to_string(&lines).unwrap() + "\n").unwrap();
+    assert_eq!(differing(&check(Scope::Sample(1))), ["inputs"]);
+    std::fs::remove_file(&lines).unwrap();
+    let found = check(Scope::Sample(1));
+    assert!(found.is_sound() && found.notes[0].contains("lines.csv` is not there"), "{:?}", found.notes);
+}
+
+#[test]
+fn another_back_end_agrees_within_what_is_certified() {
+    if crate::gpu().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, _) = ran(folder.path(), "run", "bootstrap = 20\nbackend = 'cpu'");
+    let check = || verify(&dir, Scope::Sample(3), Some(BackendChoice::Gpu), &mut |_, _| {}).unwrap();
+    let found = check();
+    assert!(found.is_sound(), "{:?}", found.checked.iter().filter(|one| !one.agrees).collect::<Vec<_>>());
+    assert!(found.notes[0].contains("certified tolerance"));
+    forge(&dir, "synergy", "score_hsa", |score| score + 0.02);
+    assert!(differing(&check()).contains(&"table `synergy`"));
+}
