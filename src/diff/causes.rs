@@ -27,7 +27,8 @@ fn stage_of(key: &str) -> Option<Stage> {
         "model" | "bounds" | "ci" | "starts" => Stage::Curves,
         "synergy" | "combination_index" | "dose_limits" | "margins" => Stage::Synergy,
         "bootstrap" | "resampling" | "seed" => Stage::Intervals,
-        "rank_by" | "top_k" | "resistant_fold" => Stage::Rank,
+        "evidence_files" | "apoptosis_files" | "knowledge_folder" => return None,
+        "rank_by" | "score_model" | "rank_weights" | "rank_gates" | "top_k" | "resistant_fold" => Stage::Rank,
         // What columns mean, and what a later version has that this one does not know.
         _ => Stage::Read,
     })

@@ -45,7 +45,7 @@ impl RunIdentity {
 pub fn settings_sha256(settings: &serde_json::Value) -> String {
     let mut settings = settings.clone();
     if let Some(map) = settings.as_object_mut() {
-        for place in ["inputs", "lines_file", "out", "threads"] {
+        for place in ["inputs", "lines_file", "evidence_files", "apoptosis_files", "knowledge_folder", "out", "threads"] {
             map.remove(place);
         }
     }

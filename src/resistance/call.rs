@@ -222,6 +222,8 @@ fn relative_potency(fit: &Fit, inference: &Inference, model: ModelId) -> Relativ
 
 fn compare(line: NameId, drug: NameId, parental: Option<NameId>, own: &Response, reference: Potency) -> Resistance {
     let ratio = own.potency.minus(reference);
+    let is_vague = own.potency.log10().is_some() && own.potency.interval() == [None; 2];
+    let vague = is_vague.then_some("ic50_not_identified");
     let [fold_resistance, ci_low, ci_high] = ratio.fold();
     Resistance {
         log10_ic50: own.potency.log10(),
@@ -238,7 +240,7 @@ fn compare(line: NameId, drug: NameId, parental: Option<NameId>, own: &Response,
         ci_low,
         ci_high,
         p: ratio.p(),
-        reason: ratio.reason.or(own.reason),
+        reason: ratio.reason.or(own.reason).or(vague),
         ..Resistance::unknown(line, drug, "no_fold")
     }
 }

@@ -7,6 +7,8 @@ use std::f64::consts::LN_10;
 
 /// Probability below the upper end of a 95 % interval.
 const UPPER_TAIL: f64 = 0.975;
+/// Half a width of an interval beyond which it is none: from femtomolar to molar.
+const WIDEST_DECADES: f64 = 15.0;
 /// Standard error of a median over that of a mean, for normal values.
 const MEDIAN_EFFICIENCY: f64 = 1.253_314_137_315_500_3;
 
@@ -70,7 +72,8 @@ impl Potency {
     /// The 95 % interval; an end beyond the doses tested is the bound that they are.
     pub fn interval(self) -> [Option<f64>; 2] {
         match self {
-            Potency::Known { log10, .. } => match spread(&[self]) {
+            // Ends further away than concentrations are from each other say nothing.
+            Potency::Known { log10, .. } => match spread(&[self]).filter(|spread| spread.half_width <= WIDEST_DECADES) {
                 Some(spread) => [Some(log10 - spread.half_width), Some(log10 + spread.half_width)],
                 None => [None; 2],
             },
