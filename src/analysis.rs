@@ -363,7 +363,7 @@ pub fn analyse_again(
     analysis.apoptosis_synergy = apoptosis_synergy(&analysis.apoptosis, &viability, &settings.anchor);
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
     let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
-    let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(0.0)).collect();
+    let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(f64::NAN)).collect();
     let rank_settings = RankSettings {
         model: position(&settings.synergy, settings.score_model),
         score_model: settings.score_model,

@@ -151,8 +151,14 @@ impl Archive {
                 Err(_) => return Err(refuse(&path, format!("is not there any more, and {lacks}"))),
             }
         }
-        let lines = self.settings.lines_file.as_ref().and_then(|_| paths.pop());
-        let screen = ingest::read_screen(&paths, &self.settings.mapping, lines.as_deref())?;
+        // Plates, lines, evidence and apoptosis, in the order of [`Settings::files_read`].
+        let mut others = paths.split_off(self.settings.inputs.len().min(paths.len())).into_iter();
+        let lines = self.settings.lines_file.as_ref().and_then(|_| others.next());
+        let evidence: Vec<PathBuf> = others.by_ref().take(self.settings.evidence_files.len()).collect();
+        let apoptosis: Vec<PathBuf> = others.by_ref().take(self.settings.apoptosis_files.len()).collect();
+        let mut screen = ingest::read_screen(&paths, &self.settings.mapping, lines.as_deref())?;
+        screen.evidence = ingest::read_evidence(&evidence)?;
+        screen.apoptosis = ingest::read_apoptosis(&apoptosis, &self.settings.mapping)?;
         Ok(Restored { screen, plates: None, curves: None })
     }
 }

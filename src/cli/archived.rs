@@ -125,15 +125,7 @@ impl RankArgs {
     pub fn said(&self) -> Result<ScreenFile> {
         let Self { archive: _, rank_by, score_by, rank_weights, rank_gates, top_k, resistant_fold, pairs: _, out: _ } =
             self.clone();
-        AnalysisFlags {
-            rank_by,
-            score_by,
-            rank_weights,
-            rank_gates,
-            top_k,
-            resistant_fold,
-            ..AnalysisFlags::default()
-        }
-        .said()
+        AnalysisFlags { rank_by, score_by, rank_weights, rank_gates, top_k, resistant_fold, ..AnalysisFlags::default() }
+            .said()
     }
 }

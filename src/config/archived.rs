@@ -21,6 +21,7 @@ impl Settings {
             && let (Some(ranked), false) = (known.get("rank_by").cloned(), known.contains_key("score_model"))
         {
             known.insert("score_model".into(), ranked);
+            known.insert("rank_by".into(), RankBy::Score.name().into());
         }
         // What an older program did not know has the value that changes nothing: the usual one.
         let usual = Self::resolve(ScreenFile::default(), Vec::new(), PathBuf::new())?;
@@ -70,7 +71,7 @@ impl Settings {
         // What ranked or was pooled and is no longer computed gives way to the usual; so does one of the two that the other,
         // said anew, contradicts.
         let is_computed = |name: &String| synergy.iter().any(|model| model.name() == name);
-        let is_measure = |name: &String| RankBy::MEASURES.iter().any(|by| by.name() == name);
+        let is_measure = |name: &String| RankBy::MEASURES.iter().any(|by| by.name().eq_ignore_ascii_case(name.trim()));
         if ranks.is_none() {
             said.rank_by = said.rank_by.filter(|name| is_measure(name) || is_computed(name) && scores.is_none());
         }

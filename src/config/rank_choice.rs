@@ -21,6 +21,9 @@ pub(super) fn resolve(
     if let Some(by) = RankBy::MEASURES.into_iter().find(|by| by.name().eq_ignore_ascii_case(name.trim())) {
         return Ok((by, score.unwrap_or(usual)));
     }
+    if name.trim().eq_ignore_ascii_case(RankBy::Score.name()) {
+        return Ok((RankBy::Score, score.unwrap_or(usual)));
+    }
     let ranking = model("rank_by", name, models)?;
     match score.filter(|score| *score != ranking) {
         Some(score) => Err(Error::Setting {

@@ -57,6 +57,11 @@ fn number(table: &Table, column: &str, row: usize) -> Option<f64> {
 /// The pair of a row, and whether its drugs stand in reverse.
 fn pair_key(table: &Table, row: usize) -> (PairKey, bool) {
     let (a, b, schedule) = (text(table, "drug_a", row), text(table, "drug_b", row), text(table, "schedule", row));
+    // A third drug makes another combination of it, and has no name in tables of two.
+    let third = text(table, "drug_c", row);
+    if !third.is_empty() {
+        return (PairKey { drug_a: a, drug_b: format!("{b} + {third}"), schedule }, false);
+    }
     let reversed = b < a;
     let (drug_a, drug_b) = if reversed { (b, a) } else { (a, b) };
     (PairKey { drug_a, drug_b, schedule }, reversed)
@@ -65,11 +70,7 @@ fn pair_key(table: &Table, row: usize) -> (PairKey, bool) {
 impl Folder {
     pub(super) fn read(dir: &Path, record: &RunRecord) -> Result<Self> {
         let table = |name: &str| files::read(&dir.join(format!("{name}.parquet")));
-        let ranks = match record.settings.get("rank_by") {
-            Some(serde_json::Value::String(name)) => name.clone(),
-            Some(model) => model.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned(),
-            None => String::new(),
-        };
+        let ranks = record.score_model();
         let (synergy, surfaces) = (table("synergy")?, table("surfaces")?);
         let (score, excess) = (format!("score_{ranks}"), format!("excess_{ranks}"));
         let mut scores: BTreeMap<PairKey, BTreeMap<MatrixKey, Option<f64>>> = BTreeMap::new();

@@ -49,7 +49,7 @@ impl RankBy {
             RankBy::Score => pair.score,
             RankBy::Differential => pair.differential,
             RankBy::RescueFraction => pair.rescue_fraction,
-            RankBy::Efficacy => pair.efficacy,
+            RankBy::Efficacy => pair.peak_efficacy,
         }
     }
 }
@@ -208,10 +208,9 @@ impl Parts {
             let shares_own = if self.selectivity.value.is_some() { weights.selectivity } else { 0.0 };
             let of_scores = (weights.synergy + shares_own) * own;
             let mut variance = of_scores * of_scores + weights.selectivity * weights.selectivity * of_references;
-            // A value beyond the cut does not move with its error.
-            let moves = |part: &Part| part.value.is_some_and(|value| value.abs() < 1.0);
             for (part, weight) in [(&self.rescue, weights.rescue), (&self.efficacy, weights.efficacy)] {
-                let error = weight * part.standard_error.filter(|_| moves(part)).unwrap_or(0.0).min(1.0);
+                // Of what is known without an error, such as a bound, half of the whole way stands for it.
+                let error = part.value.map_or(0.0, |_| weight * part.standard_error.unwrap_or(0.5).min(1.0));
                 variance += error * error + 2.0 * SAME_WELLS * error * of_scores;
             }
             variance.sqrt()

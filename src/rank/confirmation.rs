@@ -14,6 +14,7 @@ use super::{RankSettings, RankedPair};
 use crate::math::special::normal_two_sided;
 use crate::report::table::Table;
 use crate::screen::Screen;
+use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::synergy::MatrixScore;
 
@@ -44,12 +45,13 @@ pub struct Confirmation {
     /// Replicates of every dose pair.
     pub n_replicates: u32,
     /// The mean excess that is to be found again.
-    pub expected_excess: f64,
+    pub expected_excess: Option<f64>,
     /// Its standard error with these replicates.
     pub standard_error: f64,
     /// Probability to find it.
-    pub power: f64,
-    /// `more_replicates_than_are_practical` where the power asked for is not reached.
+    pub power: Option<f64>,
+    /// `more_replicates_than_are_practical` where the power asked for is not reached; `comparison_line` for the parent, of
+    /// which nothing is expected.
     pub reason: Option<&'static str>,
 }
 
@@ -64,7 +66,11 @@ pub fn confirmations(
 ) -> Vec<Confirmation> {
     let mut found = Vec::new();
     let worth = |pair: &&RankedPair| pair.drug_c.is_none() && pair.score.is_some_and(|score| score > 0.0);
-    for pair in pairs.iter().filter(worth).take(PAIRS) {
+    let mut confirmed = 0;
+    for pair in pairs.iter().filter(worth) {
+        if confirmed == PAIRS {
+            break;
+        }
         let of_pair = |m: &&MatrixScore| {
             (m.key.drug_a, m.key.drug_b, m.key.schedule) == (pair.drug_a, pair.drug_b, pair.schedule)
         };
@@ -75,6 +81,7 @@ pub fn confirmations(
             .iter()
             .filter(of_pair)
             .filter(|m| !any_resistant || is_resistant(m.key.line))
+            .filter(|m| screen.annotation(m.key.line).status != Some(LineStatus::Normal))
             .filter_map(|m| Some((peak(m)?, m)))
             .max_by(|x, y| x.0.total_cmp(&y.0).then_with(|| name(y.1).cmp(&name(x.1))));
         let Some((peak, matrix)) = best else { continue };
@@ -84,9 +91,8 @@ pub fn confirmations(
             continue;
         };
         let doses = [0, 1].map(|k| about(centre[k], &matrix.levels[k]));
-        let drawn =
-            |(estimate, drawn): (f64, f64)| if estimate > 0.0 { (drawn / estimate).clamp(0.0, 1.0) } else { 0.0 };
-        let expected = peak * settings.by.value(pair).zip(pair.shrunken).map_or(1.0, drawn);
+        let drawn = |(score, drawn): (f64, f64)| (drawn / score).clamp(0.0, 1.0);
+        let expected = peak * pair.score.zip(pair.shrunken_score).map_or(1.0, drawn);
         if expected <= 0.0 {
             continue;
         }
@@ -101,7 +107,9 @@ pub fn confirmations(
         let enough = (REPLICATES[0]..=REPLICATES[1]).find(|r| power(*r) >= POWER);
         let n_replicates = enough.unwrap_or(REPLICATES[1]);
         let parent = screen.annotation(matrix.key.line).parental.filter(|parent| *parent != matrix.key.line);
+        confirmed += 1;
         for line in std::iter::once(matrix.key.line).chain(parent) {
+            let is_target = line == matrix.key.line;
             found.push(Confirmation {
                 rank: pair.rank,
                 drugs: [pair.drug_a, pair.drug_b],
@@ -109,10 +117,14 @@ pub fn confirmations(
                 line,
                 doses: doses.clone(),
                 n_replicates,
-                expected_excess: expected,
+                expected_excess: is_target.then_some(expected),
                 standard_error: error(n_replicates),
-                power: power(n_replicates),
-                reason: enough.is_none().then_some("more_replicates_than_are_practical"),
+                power: is_target.then(|| power(n_replicates)),
+                reason: match (is_target, enough) {
+                    (false, _) => Some("comparison_line"),
+                    (true, None) => Some("more_replicates_than_are_practical"),
+                    (true, Some(_)) => None,
+                },
             });
         }
     }
@@ -147,8 +159,8 @@ pub fn table(rows: &[Confirmation], screen: &Screen) -> Table {
         .number("log10_dose_b_high", end(1, true))
         .integer("n_doses", all().map(|_| Some(DOSES as i64)))
         .integer("n_replicates", all().map(|c| Some(i64::from(c.n_replicates))))
-        .number("expected_excess", all().map(|c| Some(c.expected_excess)))
+        .number("expected_excess", all().map(|c| c.expected_excess))
         .number("se", all().map(|c| Some(c.standard_error)))
-        .number("power", all().map(|c| Some(c.power)))
+        .number("power", all().map(|c| c.power))
         .text("reason", all().map(|c| c.reason))
 }

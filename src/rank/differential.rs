@@ -23,6 +23,8 @@ pub struct Differential {
     pub drug_a: NameId,
     /// The second drug.
     pub drug_b: NameId,
+    /// The third drug, where there is one.
+    pub drug_c: Option<NameId>,
     /// The schedule, where the screen names any.
     pub schedule: Option<NameId>,
     /// The resistant line.
@@ -77,7 +79,8 @@ fn reference(line: &LineScore, references: &[LineScore], screen: &Screen) -> Opt
         return Some((parent, references[at].estimate, at));
     }
     let pooled = pool(&references.iter().map(|r| r.estimate).collect::<Vec<_>>())?;
-    Some((None, (pooled.mean, pooled.standard_error), references.len()))
+    let error = pooled.standard_error.filter(|_| pooled.is_weighted);
+    Some((None, (pooled.mean, error), references.len()))
 }
 
 /// A row for each resistant line of each pair, in the order of `drafts` and of the lines' names.
@@ -102,6 +105,7 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
             rows.push(Differential {
                 drug_a: draft.pair.drug_a,
                 drug_b: draft.pair.drug_b,
+                drug_c: draft.pair.drug_c,
                 schedule: draft.pair.schedule,
                 line: line.line,
                 parental: found.and_then(|(parent, ..)| parent),
@@ -125,8 +129,8 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
                 class: "none",
                 reason: match difference {
                     None => Some("no_parental_matrix"),
-                    Some((_, None)) => Some("no_standard_error"),
-                    Some((_, Some(_))) => None,
+                    Some((_, error)) if error.is_none_or(|error| error <= 0.0) => Some("no_standard_error"),
+                    Some(_) => None,
                 },
             });
         }
@@ -143,7 +147,11 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
     }
     for (i, row) in rows.iter_mut().enumerate() {
         (row.score_q, row.score_parental_q, row.q) = (q[0][i], q[1][i], q[2][i]);
-        let Some((value, Some(error))) = statistics[i].estimates[2] else { continue };
+        let scores = [Some(row.score), row.score_parental, row.differential];
+        row.class = class(scores, [row.score_q, row.score_parental_q, row.q]);
+        let Some((value, Some(error))) = statistics[i].estimates[2].filter(|(_, e)| e.is_some_and(|e| e > 0.0)) else {
+            continue;
+        };
         let width = super::meta_analysis::NORMAL_975 * scales[2] * error;
         (row.ci_low, row.ci_high) = (Some(value - width), Some(value + width));
         if let Some((value, error)) = pooled[i].and_then(|p| p.shrunken(value, scales[2] * error)) {
@@ -151,8 +159,6 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
             row.shrunken = Some(value);
             (row.shrunken_ci_low, row.shrunken_ci_high) = (Some(value - width), Some(value + width));
         }
-        let scores = [Some(row.score), row.score_parental, row.differential];
-        row.class = class(scores, [row.score_q, row.score_parental_q, row.q]);
     }
     rows
 }
@@ -192,6 +198,7 @@ pub fn table(rows: &[Differential], screen: &Screen) -> Table {
     let mut table = Table::new("differential")
         .text("drug_a", all().map(|d| Some(screen.drugs.name(d.drug_a))))
         .text("drug_b", all().map(|d| Some(screen.drugs.name(d.drug_b))))
+        .text("drug_c", all().map(|d| d.drug_c.map(|drug| screen.drugs.name(drug))))
         .text("schedule", all().map(|d| d.schedule.map(|s| screen.schedules.name(s))))
         .text("cell_line", all().map(|d| Some(screen.lines.name(d.line))))
         .text("parental", all().map(|d| d.parental.map(|line| screen.lines.name(line))))

@@ -22,18 +22,23 @@ pub struct Pooled {
     pub cochran: Option<(f64, usize)>,
     /// How many lines.
     pub n: usize,
+    /// Lines that the law of the statistic is of: 1 (a normal law) where lines share a reference, whose error does not show
+    /// between them.
+    law: usize,
     /// Whether each line had a standard error of its own.
     pub is_weighted: bool,
 }
 
 impl Pooled {
-    /// 95 % interval: outside of it lie the means that [`Pooled::p`] rejects at 5 %.
+    /// 95 % interval of the mean over these lines: outside of it lie the means that [`Pooled::p`] rejects at 5 %. Where
+    /// lines differ it is wide for these, and too narrow for lines in general, of which two or three tell little: tau says
+    /// how far they differ.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let error = self.standard_error?;
         let quantile = if self.degrees_of_freedom.is_finite() {
             t_quantile(0.975, self.degrees_of_freedom)?
         } else {
-            statistic_975(self.n)
+            statistic_975(self.law)
         };
         Some((self.mean - quantile * error, self.mean + quantile * error))
     }
@@ -45,7 +50,7 @@ impl Pooled {
         Some(if self.degrees_of_freedom.is_finite() {
             f_upper_tail(z * z, 1.0, self.degrees_of_freedom)
         } else {
-            two_sided(z, self.n)
+            two_sided(z, self.law)
         })
     }
 
@@ -71,7 +76,7 @@ impl Pooled {
     /// is noise (the best linear prediction of a random effect), and the error of that.
     pub fn shrunken(&self, value: f64, error: f64) -> Option<(f64, f64)> {
         let own = error * error;
-        let of_mean = self.standard_error?;
+        let of_mean = self.standard_error.filter(|_| self.is_weighted && own > 0.0)?;
         let share = self.between_variance / (self.between_variance + own);
         let variance = share * own + (1.0 - share) * (1.0 - share) * of_mean * of_mean;
         Some((self.mean + share * (value - self.mean), variance.sqrt()))
@@ -164,6 +169,8 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
         return None;
     }
     let count = n as f64;
+    let distinct: std::collections::BTreeSet<usize> = couples.iter().map(|couple| couple.group).collect();
+    let shares_references = distinct.len() < n;
     let differences: Vec<Estimate> = couples.iter().map(Couple::difference).collect();
     let errors: Option<Vec<f64>> = differences.iter().map(|(_, e)| e.filter(|e| *e > 0.0 && e.is_finite())).collect();
     let Some(errors) = errors else {
@@ -172,7 +179,9 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
         let error = (squares / (count - 1.0) / count).sqrt();
         return Some(Pooled {
             mean,
-            standard_error: Some(error).filter(|e| *e > 0.0),
+            // What lines share does not show in their spread.
+            standard_error: Some(error).filter(|e| *e > 0.0 && !shares_references),
+            law: 1,
             degrees_of_freedom: count - 1.0,
             between_variance: 0.0,
             cochran: None,
@@ -196,11 +205,14 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
     let between = if n > 1 && spread > 0.0 { ((q - (count - 1.0)) / spread).max(0.0) } else { 0.0 };
     let random: Vec<f64> = weights.iter().map(|w| 1.0 / (1.0 / w + between)).collect();
     let (mean, total) = weighted_mean(&random);
-    let shared: f64 = (0..n)
-        .flat_map(|i| (0..n).filter(move |j| *j != i).map(move |j| (i, j)))
-        .filter(|(i, j)| couples[*i].group == couples[*j].group)
-        .map(|(i, j)| random[i] * random[j] * couples[i].reference.1.map_or(0.0, |e| (e / smallest) * (e / smallest)))
-        .sum();
+    let mut of_group: std::collections::BTreeMap<usize, [f64; 3]> = std::collections::BTreeMap::new();
+    for (couple, weight) in couples.iter().zip(&random) {
+        let [sum, squares, variance] = of_group.entry(couple.group).or_default();
+        *sum += weight;
+        *squares += weight * weight;
+        *variance = couple.reference.1.map_or(0.0, |error| (error / smallest) * (error / smallest));
+    }
+    let shared: f64 = of_group.values().map(|[sum, squares, variance]| (sum * sum - squares).max(0.0) * variance).sum();
     Some(Pooled {
         mean,
         standard_error: Some(smallest * (1.0 / total + shared / (total * total)).sqrt()),
@@ -208,6 +220,7 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
         between_variance: between * unit,
         cochran: (n > 1).then_some((q, n - 1)),
         n,
+        law: if shares_references { 1 } else { n },
         is_weighted: true,
     })
 }

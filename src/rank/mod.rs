@@ -88,8 +88,8 @@ pub struct RankedPair {
     pub composite_parts: [f64; 5],
     /// Probability that the pair is among the best `k` (see `Settings::top_k`).
     pub p_top_k: Option<f64>,
-    /// What ranks, drawn towards the other pairs by its noise; `None` where its noise is not known.
-    pub shrunken: Option<f64>,
+    /// The score, drawn towards those of the other pairs by its noise; `None` where its noise is not known.
+    pub shrunken_score: Option<f64>,
     /// 90 % interval of the rank ([`posterior`]).
     pub rank_low: Option<usize>,
     /// 90 % interval of the rank.
@@ -109,6 +109,12 @@ pub struct RankedPair {
     pub differential_ci_low: Option<f64>,
     /// 95 % interval.
     pub differential_ci_high: Option<f64>,
+    /// Standard deviation between the lines' true differentials; `None` for a single line.
+    pub differential_tau: Option<f64>,
+    /// p of no difference between the lines in that.
+    pub differential_heterogeneity_p: Option<f64>,
+    /// Lowest differential that is left without one of the lines; `None` for a single line.
+    pub differential_leave_one_out_low: Option<f64>,
     /// Its two-sided p.
     pub differential_p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.
@@ -126,8 +132,8 @@ pub struct RankedPair {
     /// Its two-sided p.
     pub over_normal_p: Option<f64>,
     /// Where the pair is synergistic (score above 0 with q below [`DISCOVERY_Q`]): `resistant_selective` in resistant
-    /// lines and there significantly more than in parental ones; `shared` in resistant lines, without a significant
-    /// difference in their favour; `parental_only` in parental lines alone; `none` in neither, or not to be told
+    /// lines, there significantly more than in parental ones, and in those not significantly at all; `shared` in resistant
+    /// lines otherwise; `parental_only` in parental lines alone; `none` in neither, or not to be told
     /// (flags `no_parental_matrix`, `no_resistant_line`, `no_standard_error`).
     pub selectivity: &'static str,
     /// IC50 of the anchor alone over its IC50 with the partner, resistant lines (geometric mean); pairs with the anchor
@@ -304,15 +310,26 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
         }
     };
     let competing: Vec<Contender> = contenders.iter().map(contender).collect();
-    if let Some(places) = places(&competing, settings.top_k, settings.seed, settings.draws) {
-        for (&i, place) in contenders.iter().zip(places) {
+    // Pairs that pass the gates have the first places among themselves, the others those behind.
+    let passing = contenders.iter().filter(|&&i| !ranked[i].is_gated).count();
+    for (is_gated, ahead) in [(false, 0), (true, passing)] {
+        let of: Vec<usize> = (0..contenders.len()).filter(|&c| ranked[contenders[c]].is_gated == is_gated).collect();
+        let competing: Vec<Contender> = of.iter().map(|&c| competing[c]).collect();
+        let top_k = settings.top_k.saturating_sub(ahead);
+        let Some(places) = places(&competing, top_k, settings.seed, settings.draws) else { continue };
+        for (i, place) in of.iter().map(|&c| contenders[c]).zip(places) {
             // Without a standard error the pair competed with its bare number: no place of its own is known.
             if ranked[i].part.standard_error.is_some() {
                 drafts[i].pair.p_top_k = Some(place.p_top_k);
-                drafts[i].pair.shrunken = Some(place.shrunken);
-                (drafts[i].pair.rank_low, drafts[i].pair.rank_high) = (Some(place.rank_low), Some(place.rank_high));
+                drafts[i].pair.rank_low = Some(ahead + place.rank_low);
+                drafts[i].pair.rank_high = Some(ahead + place.rank_high);
             }
         }
+    }
+    let scores: Vec<Option<(f64, Option<f64>)>> =
+        drafts.iter().map(|d| d.score.map(|score| (score.mean, score.standard_error))).collect();
+    for (draft, shrunken) in drafts.iter_mut().zip(posterior::shrunken(&scores)) {
+        draft.pair.shrunken_score = shrunken;
     }
     let mut order: Vec<usize> = (0..drafts.len()).collect();
     order.sort_by(|&x, &y| {
@@ -355,7 +372,7 @@ fn is_tied(first: &Ranked, second: &Ranked) -> bool {
         return first.part.value.is_none() && second.part.value.is_none();
     };
     match first.part.standard_error.zip(second.part.standard_error) {
-        Some((x, y)) => a - b < NORMAL_95 * x.hypot(y),
+        Some((x, y)) => a - b <= NORMAL_95 * x.hypot(y),
         None => a == b,
     }
 }
@@ -378,7 +395,7 @@ fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
     let (q, parental_q, differential_q) =
         (benjamini_hochberg(&own), benjamini_hochberg(&parental), benjamini_hochberg(&differential));
     for (i, draft) in drafts.iter_mut().enumerate() {
-        leave_one_out(draft);
+        leave_one_out(draft, of_score, of_differential);
         let (score, differential) =
             (draft.score.and_then(|s| s.interval()), draft.differential.and_then(|d| d.interval()));
         let pair = &mut draft.pair;
@@ -404,14 +421,22 @@ fn normal_statistic(p: f64) -> Option<f64> {
 }
 
 /// The score without each of its lines.
-fn leave_one_out(draft: &mut Draft) {
+fn leave_one_out(draft: &mut Draft, of_score: f64, of_differential: f64) {
+    let couples = &draft.couples;
+    let without = |left_out: usize| {
+        let rest: Vec<_> = (0..couples.len()).filter(|i| *i != left_out).map(|i| couples[i]).collect();
+        meta_analysis::pool_differences(&rest).map(|pooled| pooled.scaled(of_differential).mean)
+    };
+    if couples.len() > 1 {
+        draft.pair.differential_leave_one_out_low = (0..couples.len()).filter_map(without).reduce(f64::min);
+    }
     let lines = &draft.lines;
     if lines.len() < 2 {
         return;
     }
     let without = |left_out: usize| {
         let rest: Vec<_> = (0..lines.len()).filter(|i| *i != left_out).map(|i| lines[i].estimate).collect();
-        pool(&rest)
+        pool(&rest).map(|pooled| pooled.scaled(of_score))
     };
     let all: Vec<Pooled> = (0..lines.len()).filter_map(without).collect();
     let Some(lowest) = (0..all.len()).min_by(|x, y| all[*x].mean.total_cmp(&all[*y].mean)) else { return };
@@ -419,7 +444,7 @@ fn leave_one_out(draft: &mut Draft) {
     draft.pair.leave_one_out_high = all.iter().map(|p| p.mean).reduce(f64::max);
     draft.pair.leave_one_out_line = Some(lines[lowest].line);
     let is_shown = |pooled: Option<Pooled>| pooled.and_then(|p| p.interval()).is_some_and(|(low, _)| low > 0.0);
-    if is_shown(draft.score) && !is_shown(Some(all[lowest])) {
+    if is_shown(draft.score) && all.iter().any(|pooled| !is_shown(Some(*pooled))) {
         draft.raise("rests_on_one_line");
     }
 }
@@ -446,9 +471,11 @@ fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
     let part = match settings.by {
         RankBy::Composite => composite,
         RankBy::Score => parts.synergy,
-        RankBy::Differential => parts.selectivity,
+        RankBy::Differential => {
+            Part { value: draft.pair.differential, standard_error: draft.differential.and_then(|d| d.standard_error) }
+        }
         RankBy::RescueFraction => parts.rescue,
-        RankBy::Efficacy => Part { value: draft.pair.efficacy, standard_error: parts.efficacy.standard_error },
+        RankBy::Efficacy => parts.efficacy,
     };
     let low = match settings.by {
         RankBy::Score => draft.pair.ci_low,

@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub score: Option<Pooled>,
     pub parental: Option<Pooled>,
     pub differential: Option<Pooled>,
+    /// What that is pooled from.
+    pub couples: Vec<Couple>,
     pub normal: Option<Pooled>,
     /// The score less that of healthy cells.
     pub over_normal: Option<Pooled>,
@@ -88,7 +90,9 @@ impl Input<'_> {
                 .filter_map(|s| s.score.filter(|v| v.is_finite()).map(|value| (value, s.standard_error)))
                 .collect();
             let pooled = pool(&values)?;
-            Some(LineScore { line: line(&matrices[0]), estimate: (pooled.mean, pooled.standard_error) })
+            // An error from the spread of two blocks is not known as those of resampling are.
+            let error = pooled.standard_error.filter(|_| pooled.is_weighted);
+            Some(LineScore { line: line(&matrices[0]), estimate: (pooled.mean, error) })
         };
         matrices.chunk_by(|x, y| line(x) == line(y)).filter_map(of_line).collect()
     }
@@ -145,6 +149,11 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
     flags.raise("discordant_models", is_discordant(ranked.iter().map(|&i| &scores[i])));
     let without_reference = input.has_resistant_line && !parental.is_empty() && !lines.is_empty();
     flags.raise("no_parental_score", couples.is_empty() && without_reference);
+    let lacks_parent = |line: &LineScore| {
+        let parent = screen.annotation(line.line).parental.filter(|parent| *parent != line.line);
+        parent.is_some_and(|parent| !references.iter().any(|reference| reference.line == parent))
+    };
+    flags.raise("parent_without_score", differential.is_some() && lines.iter().any(lacks_parent));
     flags.raise("no_differential_error", differential.is_some_and(|d| d.standard_error.is_none()));
 
     let efficacies: Vec<f64> = ranked.iter().filter_map(|&i| scores[i].efficacy).filter(|e| e.is_finite()).collect();
@@ -181,6 +190,7 @@ pub(super) fn draft(input: &Input, key: PairKey, mut matrices: Vec<usize>) -> Dr
         score: pooled,
         parental: pooled_parental,
         differential,
+        couples,
         normal: pooled_normal,
         over_normal,
         lines,
@@ -200,6 +210,9 @@ impl Draft {
         pair.differential = self.differential.map(|d| d.mean);
         pair.score_normal = self.normal.map(|p| p.mean);
         pair.over_normal = self.over_normal.map(|d| d.mean);
+        let more = self.differential.filter(|d| d.cochran.is_some());
+        pair.differential_tau = more.map(|d| d.between_variance.sqrt());
+        pair.differential_heterogeneity_p = more.and_then(|d| d.heterogeneity_p());
         pair.tau = score.filter(|p| p.cochran.is_some()).map(|p| p.between_variance.sqrt());
         pair.i_squared = score.and_then(|p| p.i_squared());
         pair.heterogeneity_p = score.and_then(|p| p.heterogeneity_p());

@@ -35,8 +35,6 @@ pub struct Place {
     pub rank_low: usize,
     /// 90 % interval of its rank.
     pub rank_high: usize,
-    /// Its value, drawn towards the others by its noise.
-    pub shrunken: f64,
 }
 
 /// How the true values of all contenders are distributed.
@@ -118,6 +116,20 @@ fn responsibilities(components: &[(f64, f64)], away: f64, noise: f64, shares: &m
     shares.iter_mut().for_each(|share| *share /= total);
 }
 
+/// Each value drawn towards the others by its noise: the mean of its posterior; `None` for a value without an error.
+pub fn shrunken(values: &[Option<(f64, Option<f64>)>]) -> Vec<Option<f64>> {
+    let contender = |value: &Option<(f64, Option<f64>)>| {
+        value.map(|(value, standard_error)| Contender { value, standard_error, unit: 0 })
+    };
+    let known: Vec<Contender> = values.iter().filter_map(contender).collect();
+    let Some(mixture) = Mixture::fit(&known) else { return vec![None; values.len()] };
+    let drawn = |value: &Option<(f64, Option<f64>)>| {
+        let contender = contender(value).filter(|c| c.standard_error.is_some())?;
+        Some(mixture.posterior(&contender).iter().map(|(share, mean, _)| share * mean).sum())
+    };
+    values.iter().map(drawn).collect()
+}
+
 /// The places of the contenders, in their order: from `draws` of all of them from their posteriors. Equal draws are put in
 /// order by lot. The same for any number of threads; 0 draws give `None`.
 pub fn places(contenders: &[Contender], k: usize, seed: u64, draws: u32) -> Option<Vec<Place>> {
@@ -164,7 +176,6 @@ pub fn places(contenders: &[Contender], k: usize, seed: u64, draws: u32) -> Opti
             p_top_k: own.partition_point(|rank| *rank as usize <= k) as f64 / own.len() as f64,
             rank_low: at(TAIL),
             rank_high: at(1.0 - TAIL),
-            shrunken: posteriors[i].iter().map(|(share, mean, _)| share * mean).sum(),
         }
     };
     Some((0..n).into_par_iter().map(place).collect())

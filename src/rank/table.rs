@@ -4,7 +4,7 @@ use super::RankedPair;
 use crate::report::table::Table;
 use crate::screen::Screen;
 
-/// The `pairs` table, in the order of `pairs`. Every null has its cause among `flags`.
+/// The `pairs` table, in the order of `pairs`. Every null has its cause among `flags`, or in a count of lines that is 0 or 1.
 pub fn table(pairs: &[RankedPair], screen: &Screen) -> Table {
     let rows = || pairs.iter();
     Table::new("pairs")
@@ -33,7 +33,7 @@ pub fn table(pairs: &[RankedPair], screen: &Screen) -> Table {
         .number("composite_efficacy", rows().map(|p| Some(p.composite_parts[3])))
         .number("composite_qc", rows().map(|p| Some(p.composite_parts[4])))
         .number("p_top_k", rows().map(|p| p.p_top_k))
-        .number("shrunken", rows().map(|p| p.shrunken))
+        .number("shrunken_score", rows().map(|p| p.shrunken_score))
         .integer("rank_low", rows().map(|p| p.rank_low.map(|rank| rank as i64)))
         .integer("rank_high", rows().map(|p| p.rank_high.map(|rank| rank as i64)))
         .integer("tie_group", rows().map(|p| Some(p.tie_group as i64)))
@@ -43,6 +43,9 @@ pub fn table(pairs: &[RankedPair], screen: &Screen) -> Table {
         .number("differential", rows().map(|p| p.differential))
         .number("differential_ci_low", rows().map(|p| p.differential_ci_low))
         .number("differential_ci_high", rows().map(|p| p.differential_ci_high))
+        .number("differential_tau", rows().map(|p| p.differential_tau))
+        .number("differential_heterogeneity_p", rows().map(|p| p.differential_heterogeneity_p))
+        .number("differential_leave_one_out_low", rows().map(|p| p.differential_leave_one_out_low))
         .number("differential_p", rows().map(|p| p.differential_p))
         .number("differential_q", rows().map(|p| p.differential_q))
         .integer("n_normal", rows().map(|p| Some(p.n_normal as i64)))

@@ -65,15 +65,16 @@ pub(super) fn drafts(
                     .filter_map(|s| Some((s.score.filter(|value| value.is_finite())?, s.standard_error)))
                     .collect();
                 let pooled = pool(&values)?;
-                Some(LineScore { line: line(&members[0]), estimate: (pooled.mean, pooled.standard_error) })
+                let error = pooled.standard_error.filter(|_| pooled.is_weighted);
+                Some(LineScore { line: line(&members[0]), estimate: (pooled.mean, error) })
             };
             members.chunk_by(|x, y| line(x) == line(y)).filter_map(score).collect()
         };
         let pooled = |lines: &[LineScore]| pool(&lines.iter().map(|line| line.estimate).collect::<Vec<_>>());
         let (own, references) = (lines(ranked, reference), lines(&parental, reference));
         let score: Option<Pooled> = pooled(&own);
-        let differential =
-            if has_resistant_line { pool_differences(&couples(&own, &references, screen)) } else { None };
+        let couples = if has_resistant_line { couples(&own, &references, screen) } else { Vec::new() };
+        let differential = pool_differences(&couples);
         let pooled_normal = pooled(&lines(&normal, reference));
         let added = pooled(&lines(ranked, Reference::BestPair));
         let added_interval = added.and_then(|added| added.interval());
@@ -85,6 +86,12 @@ pub(super) fn drafts(
         flags.raise("no_resistant_matrix", has_resistant_line && resistant.is_empty());
         flags.raise("no_parental_matrix", parental.is_empty());
         flags.raise("no_plate_quality", true);
+        flags.raise("one_line", own.len() == 1);
+        flags.raise("no_parental_score", has_resistant_line && !parental.is_empty() && references.is_empty());
+        flags.raise("no_differential_error", differential.is_some_and(|d| d.standard_error.is_none()));
+        flags.raise("heterogeneous", score.is_some_and(|p| p.between_variance.sqrt() > p.mean.abs()));
+        flags.raise("no_pairs_to_add_to", added.is_none());
+        flags.raise("anchor_not_in_pair", settings.anchor.is_none_or(|anchor| !drugs.contains(&anchor)));
         flags.raise("no_standard_error", score.is_some_and(|s| s.standard_error.is_none()));
         for &i in ranked {
             if let Some(none) = scores[i].scores.get(reference as usize).filter(|s| s.score.is_none()) {
@@ -126,6 +133,7 @@ pub(super) fn drafts(
             score,
             parental: pooled(&references),
             differential,
+            couples,
             normal: pooled_normal,
             over_normal: over_normal(&own, pooled_normal),
             lines: own,

@@ -1,7 +1,6 @@
 //! One pair of a result folder as text: its place, its scores by line, its dose matrices.
 
 use super::files;
-use super::run_json::RunRecord;
 use super::table::Table;
 use crate::config::choice::nearest;
 use crate::{Error, Result};
@@ -31,12 +30,13 @@ pub fn pair_text(dir: &Path, pair: &str, line: Option<&str>, model: Option<&str>
     let is_pair = |table: &Table, row: usize| {
         let drugs = ["drug_a", "drug_b"].map(|column| text(table, column, row));
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-        (same(drugs[0], wanted[0]) && same(drugs[1], wanted[1]))
-            || (same(drugs[0], wanted[1]) && same(drugs[1], wanted[0]))
+        text(table, "drug_c", row).is_empty()
+            && ((same(drugs[0], wanted[0]) && same(drugs[1], wanted[1]))
+                || (same(drugs[0], wanted[1]) && same(drugs[1], wanted[0])))
     };
     let model = match model {
         Some(model) => model.to_owned(),
-        None => ranks(&record),
+        None => record.score_model(),
     };
     if synergy.column(&format!("score_{model}")).is_none() {
         let known: Vec<&str> =
@@ -109,12 +109,6 @@ fn number(table: &Table, column: &str, row: usize) -> Option<f64> {
 
 fn signed(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:+.3}"))
-}
-
-/// The model that ranks, by name.
-fn ranks(record: &RunRecord) -> String {
-    let model = &record.settings["rank_by"];
-    model.as_str().or_else(|| model["name"].as_str()).unwrap_or("bliss").to_owned()
 }
 
 fn ranked(pairs: &Table, row: usize, out: &mut String) {

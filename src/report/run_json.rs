@@ -45,7 +45,8 @@ impl RunIdentity {
 pub fn settings_sha256(settings: &serde_json::Value) -> String {
     let mut settings = settings.clone();
     if let Some(map) = settings.as_object_mut() {
-        for place in ["inputs", "lines_file", "evidence_files", "apoptosis_files", "knowledge_folder", "out", "threads"] {
+        for place in ["inputs", "lines_file", "evidence_files", "apoptosis_files", "knowledge_folder", "out", "threads"]
+        {
             map.remove(place);
         }
     }
@@ -221,6 +222,15 @@ pub struct RescoredFrom {
 }
 
 impl RunRecord {
+    /// The name of the synergy model whose score was pooled over lines; before there was a composite, the one that ranked.
+    pub fn score_model(&self) -> String {
+        let model = self.settings.get("score_model").or_else(|| self.settings.get("rank_by"));
+        let name = |model: &serde_json::Value| {
+            Some(model.as_str().or_else(|| model.get("name").and_then(|name| name.as_str()))?.to_owned())
+        };
+        model.and_then(name).unwrap_or_else(|| "bliss".into())
+    }
+
     /// A record of a run with these settings, on this back end, that has not counted anything yet.
     pub fn new(settings: serde_json::Value, backend: &str, device: &str, seed: u64) -> Self {
         let identity = RunIdentity::new(&settings);

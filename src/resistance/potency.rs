@@ -73,10 +73,12 @@ impl Potency {
     pub fn interval(self) -> [Option<f64>; 2] {
         match self {
             // Ends further away than concentrations are from each other say nothing.
-            Potency::Known { log10, .. } => match spread(&[self]).filter(|spread| spread.half_width <= WIDEST_DECADES) {
-                Some(spread) => [Some(log10 - spread.half_width), Some(log10 + spread.half_width)],
-                None => [None; 2],
-            },
+            Potency::Known { log10, .. } => {
+                match spread(&[self]).filter(|spread| spread.half_width <= WIDEST_DECADES) {
+                    Some(spread) => [Some(log10 - spread.half_width), Some(log10 + spread.half_width)],
+                    None => [None; 2],
+                }
+            }
             Potency::Above(bound) => [Some(bound), None],
             Potency::Below(bound) => [None, Some(bound)],
             Potency::Unknown(_) => [None; 2],

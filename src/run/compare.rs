@@ -184,10 +184,10 @@ fn classes(models: &[ModelId], compared: &[Vec<Compared>], inferences: &[Inferen
     all
 }
 
-type PairKey = (NameId, NameId, Option<NameId>);
+type PairKey = (NameId, NameId, Option<NameId>, Option<NameId>);
 
 fn by_pair(pairs: &[RankedPair]) -> BTreeMap<PairKey, &RankedPair> {
-    pairs.iter().map(|pair| ((pair.drug_a, pair.drug_b, pair.schedule), pair)).collect()
+    pairs.iter().map(|pair| ((pair.drug_a, pair.drug_b, pair.drug_c, pair.schedule), pair)).collect()
 }
 
 fn ranking_summary(model: ModelId, first: &[RankedPair], now: &[RankedPair]) -> RankingSummary {
@@ -276,10 +276,12 @@ fn pairs_table(models: &[ModelId], rescored: &[Rescored]) -> Table {
         rescored.iter().map(|one| by_pair(&one.finished.analysis.pairs)).collect();
     let first = &rescored[0].finished;
     let pairs = &first.analysis.pairs;
-    let of = |m: usize, pair: &RankedPair| rankings[m].get(&(pair.drug_a, pair.drug_b, pair.schedule)).copied();
+    let of =
+        |m: usize, pair: &RankedPair| rankings[m].get(&(pair.drug_a, pair.drug_b, pair.drug_c, pair.schedule)).copied();
     let mut table = Table::new("model_pairs")
         .named("drug_a", &first.screen.drugs, pairs.iter().map(|pair| Some(pair.drug_a)))
         .named("drug_b", &first.screen.drugs, pairs.iter().map(|pair| Some(pair.drug_b)))
+        .named("drug_c", &first.screen.drugs, pairs.iter().map(|pair| pair.drug_c))
         .named("schedule", &first.screen.schedules, pairs.iter().map(|pair| pair.schedule));
     for (m, model) in models.iter().enumerate() {
         table = table

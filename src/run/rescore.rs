@@ -8,7 +8,8 @@ use crate::backend::choose::choose;
 use crate::config::{ScreenFile, Settings};
 use crate::plate::PlateSettings;
 use crate::report::files;
-use crate::report::run_json::{RescoredFrom, RunIdentity, RunRecord};
+use crate::report::run_json::{InputFile, RescoredFrom, RunIdentity, RunRecord};
+use crate::resistance::knowledge::Knowledge;
 use crate::synergy::SynergyModel;
 use crate::synergy::margins::{hill4_settings, margin_settings};
 use crate::{Error, Result};
@@ -109,7 +110,7 @@ pub fn analyse_archive(
 ) -> Result<(crate::screen::Screen, crate::analysis::Analysis, Kept)> {
     let mut kept = Kept::of(&archive.settings, &archive.record.backend, settings, backend.name());
     // Only where wells are normalised anew, or written by another version, does anyone look at them as they were read.
-    let raw_wells = !(kept.plates && is_of_this_version(archive));
+    let raw_wells = !(kept.plates && is_of_this_version(archive)) || settings.csv;
     let Restored { screen, plates, curves } = archive.restore(raw_wells)?;
     if plates.is_none() {
         kept = Kept { plates: false, curves: false, drawn: Vec::new(), matrices: false };
@@ -126,8 +127,31 @@ pub fn analyse_archive(
         drawn: (!models.is_empty()).then_some(&drawn),
     };
     let mut analysis = analyse_again(&screen, settings, backend, known, observe)?;
-    know(&mut analysis, &screen, settings, &knowledge_of(settings)?);
+    know(&mut analysis, &screen, settings, &archived_knowledge(archive, settings)?);
     Ok((screen, analysis, kept))
+}
+
+/// What is known, for the reading of an archive: tables of the user's own lie where they lay, and must be as they were.
+///
+/// # Errors
+/// [`Error::Format`] naming the table that changed since; those of reading.
+pub(super) fn archived_knowledge(archive: &Archive, settings: &Settings) -> Result<Knowledge> {
+    let Some(folder) = settings.knowledge_folder.as_deref() else { return knowledge_of(settings) };
+    if archive.settings.knowledge_folder.as_deref() == Some(folder) {
+        for path in Knowledge::files(folder) {
+            let now = InputFile::of(&path)?;
+            if !archive.record.inputs.iter().any(|input| input.sha256 == now.sha256) {
+                return Err(Error::Format {
+                    path,
+                    row_group: None,
+                    column: None,
+                    problem: "has changed since the archive was made".into(),
+                    hint: Some("say --knowledge DIR to use other tables".into()),
+                });
+            }
+        }
+    }
+    knowledge_of(settings)
 }
 
 fn is_of_this_version(archive: &Archive) -> bool {
@@ -206,7 +230,8 @@ fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> 
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
     let taken = take_over(archive, &kept, settings, &record.identity())?;
-    let found = Found { screen, analysis, knowledge: knowledge_of(settings)?, taken };
+    let knowledge = archived_knowledge(archive, settings)?;
+    let found = Found { screen, analysis, knowledge, taken };
     let finished = write(settings, Extent::Full, found, record, clock, chosen.backend.as_ref())?;
     let before = archive.record.timings.iter().map(|timing| timing.seconds).sum();
     Ok(Rescored { finished, kept, seconds: (before, begun.elapsed().as_secs_f64()) })
@@ -221,8 +246,9 @@ pub fn rewrite_report(dir: &Path, observe: Observer<'_>) -> Result<Vec<PathBuf>>
     let settings = Settings { out: dir.to_owned(), ..archive.settings.clone() };
     let backend = archive.backend()?;
     let (screen, analysis, _) = analyse_archive(&archive, &settings, backend.as_ref(), observe)?;
+    let knowledge = archived_knowledge(&archive, &settings)?;
     let mut record = archive.record;
-    let written = write_page(&settings, &screen, &analysis, &knowledge_of(&settings)?, &record)?;
+    let written = write_page(&settings, &screen, &analysis, &knowledge, &record)?;
     record.list(&written)?;
     record.write(dir)?;
     Ok(written)

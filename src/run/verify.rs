@@ -4,7 +4,8 @@
 //! what is certified between back ends: fits within 0.01 standard errors ([`crate::bench::agreement::CLOSE`]), on 99 of 100
 //! curves at least, as some curves have several minima that are as deep. Draws are compared on the same back end alone.
 
-use super::{Extent, know, knowledge_of, tables};
+use super::rescore::archived_knowledge;
+use super::{Extent, know, tables};
 use crate::analysis::{Analysis, Observer, Reuse, analyse_again, draw};
 use crate::archive::{Archive, manifest};
 use crate::backend::choose::choose;
@@ -101,7 +102,7 @@ pub fn verify(dir: &Path, scope: Scope, backend: Option<BackendChoice>, observe:
         |matrices: &[crate::screen::dose_matrix::DoseMatrix]| archive.drawn(matrices, &settings.synergy, screen);
     let known = Reuse { drawn: (!all).then_some(&drawn), ..Reuse::default() };
     let mut analysis = analyse_again(screen, settings, backend.as_ref(), known, observe)?;
-    let knowledge = knowledge_of(settings)?;
+    let knowledge = archived_knowledge(&archive, settings)?;
     know(&mut analysis, screen, settings, &knowledge);
     let same_backend = backend.name() == record.backend;
     let computed = tables(screen, settings, &analysis, &knowledge, Extent::Full, &|_| true);
