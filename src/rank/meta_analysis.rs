@@ -4,16 +4,16 @@ use crate::math::special::{chi_square_upper_tail, f_upper_tail, normal_two_sided
 
 /// The 97.5 % quantile of the standard normal distribution.
 pub(super) const NORMAL_975: f64 = 1.959_963_984_540_054;
-/// Lines beyond which the law of the random-effects statistic is that of so many.
-const MOST_LINES: usize = 64;
 
 /// A mean over lines, with what is known of its precision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooled {
     /// The mean.
     pub mean: f64,
-    /// Its standard error, where there is any to be had.
+    /// Its standard error as the mean of these lines, where there is any to be had: the noise of their scores.
     pub standard_error: Option<f64>,
+    /// Its standard error as the mean of all such lines, of which these are a few: that noise, and tau.
+    pub population_standard_error: Option<f64>,
     /// Degrees of freedom of the standard error; infinite where the lines brought their own errors.
     pub degrees_of_freedom: f64,
     /// Variance between lines (tau², DerSimonian–Laird); 0 for one line or a plain mean.
@@ -22,24 +22,17 @@ pub struct Pooled {
     pub cochran: Option<(f64, usize)>,
     /// How many lines.
     pub n: usize,
-    /// Lines that the law of the statistic is of: 1 (a normal law) where lines share a reference, whose error does not show
-    /// between them.
-    law: usize,
     /// Whether each line had a standard error of its own.
     pub is_weighted: bool,
 }
 
 impl Pooled {
-    /// 95 % interval of the mean over these lines: outside of it lie the means that [`Pooled::p`] rejects at 5 %. Where
-    /// lines differ it is wide for these, and too narrow for lines in general, of which two or three tell little: tau says
-    /// how far they differ.
+    /// 95 % interval of the mean over these lines. Of lines in general two or three tell little: tau says how far they
+    /// differ.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let error = self.standard_error?;
-        let quantile = if self.degrees_of_freedom.is_finite() {
-            t_quantile(0.975, self.degrees_of_freedom)?
-        } else {
-            statistic_975(self.law)
-        };
+        let quantile =
+            if self.degrees_of_freedom.is_finite() { t_quantile(0.975, self.degrees_of_freedom)? } else { NORMAL_975 };
         Some((self.mean - quantile * error, self.mean + quantile * error))
     }
 
@@ -50,7 +43,7 @@ impl Pooled {
         Some(if self.degrees_of_freedom.is_finite() {
             f_upper_tail(z * z, 1.0, self.degrees_of_freedom)
         } else {
-            two_sided(z, self.law)
+            normal_two_sided(z)
         })
     }
 
@@ -76,53 +69,11 @@ impl Pooled {
     /// is noise (the best linear prediction of a random effect), and the error of that.
     pub fn shrunken(&self, value: f64, error: f64) -> Option<(f64, f64)> {
         let own = error * error;
-        let of_mean = self.standard_error.filter(|_| self.is_weighted && own > 0.0)?;
+        let of_mean = self.population_standard_error.filter(|_| self.is_weighted && own > 0.0)?;
         let share = self.between_variance / (self.between_variance + own);
         let variance = share * own + (1.0 - share) * (1.0 - share) * of_mean * of_mean;
         Some((self.mean + share * (value - self.mean), variance.sqrt()))
     }
-}
-
-/// P(|T| > |t|) for the random-effects statistic T of `n` lines that do not differ.
-///
-/// With equal errors T = Z / sqrt(max(1, Q / (n - 1))), Z standard normal and Q chi-square, independent: the variance
-/// between lines is estimated, and never below zero, so T is narrower than Z. A normal p would be too large in most
-/// screens, and not uniform where nothing is planted. The integral over s = sqrt(Q / (n - 1)) is by Simpson's rule.
-fn two_sided(t: f64, n: usize) -> f64 {
-    let t = t.abs();
-    if n < 2 || !t.is_finite() {
-        return normal_two_sided(t);
-    }
-    let degrees = (n.min(MOST_LINES) - 1) as f64;
-    let within = 1.0 - chi_square_upper_tail(degrees, degrees);
-    let log_constant = libm::log(2.0 * degrees) + (0.5 * degrees - 1.0) * libm::log(degrees)
-        - 0.5 * degrees * libm::log(2.0)
-        - libm::lgamma(0.5 * degrees);
-    let density = |s: f64| libm::exp(log_constant + (degrees - 1.0) * libm::log(s) - 0.5 * degrees * s * s);
-    let integrand = |s: f64| density(s) * normal_two_sided(t * s);
-    // Beyond, the density is below e-40 of its largest.
-    let width = 10.0 / degrees.sqrt();
-    const STEPS: usize = 200;
-    let h = width / STEPS as f64;
-    let inner: f64 = (1..STEPS).map(|i| (if i % 2 == 1 { 4.0 } else { 2.0 }) * integrand(1.0 + h * i as f64)).sum();
-    within * normal_two_sided(t) + h / 3.0 * (integrand(1.0) + inner + integrand(1.0 + width))
-}
-
-/// The 97.5 % quantile of the same statistic.
-fn statistic_975(n: usize) -> f64 {
-    static QUANTILES: [std::sync::OnceLock<f64>; MOST_LINES + 1] =
-        [const { std::sync::OnceLock::new() }; MOST_LINES + 1];
-    if n < 2 {
-        return NORMAL_975;
-    }
-    *QUANTILES[n.min(MOST_LINES)].get_or_init(|| {
-        let (mut low, mut high) = (1.0, NORMAL_975);
-        for _ in 0..52 {
-            let middle = 0.5 * (low + high);
-            if two_sided(middle, n) > 0.05 { low = middle } else { high = middle }
-        }
-        0.5 * (low + high)
-    })
 }
 
 /// A value with its standard error, where it has one.
@@ -130,9 +81,10 @@ pub type Estimate = (f64, Option<f64>);
 
 /// Pools estimates in the order given; `None` for none.
 ///
-/// Where every one has a standard error above zero: random effects after DerSimonian and Laird 1986
-/// (doi 10.1016/0197-2456(86)90046-2), tested by the law that the statistic has where lines do not differ. Else the plain
-/// mean with the standard error of the spread (Student's t), and none at all for a single one.
+/// Where every one has a standard error above zero: the mean by random effects after DerSimonian and Laird 1986
+/// (doi 10.1016/0197-2456(86)90046-2), which lets lines count alike where they differ more than their noise; its error is of
+/// these lines, so that a pair that helps one of three is not taken for noise. Else the plain mean with the standard error
+/// of the spread (Student's t), and none at all for a single one.
 pub fn pool(estimates: &[Estimate]) -> Option<Pooled> {
     let each_its_own: Vec<Couple> = estimates
         .iter()
@@ -181,7 +133,7 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
             mean,
             // What lines share does not show in their spread.
             standard_error: Some(error).filter(|e| *e > 0.0 && !shares_references),
-            law: 1,
+            population_standard_error: None,
             degrees_of_freedom: count - 1.0,
             between_variance: 0.0,
             cochran: None,
@@ -213,14 +165,16 @@ pub fn pool_differences(couples: &[Couple]) -> Option<Pooled> {
         *variance = couple.reference.1.map_or(0.0, |error| (error / smallest) * (error / smallest));
     }
     let shared: f64 = of_group.values().map(|[sum, squares, variance]| (sum * sum - squares).max(0.0) * variance).sum();
+    // Each line's own noise; what is shared comes once more for every two couples.
+    let own: f64 = random.iter().zip(&weights).map(|(random, own)| random * random / own).sum();
     Some(Pooled {
         mean,
-        standard_error: Some(smallest * (1.0 / total + shared / (total * total)).sqrt()),
+        standard_error: Some(smallest * ((own + shared) / (total * total)).sqrt()),
+        population_standard_error: Some(smallest * (1.0 / total + shared / (total * total)).sqrt()),
         degrees_of_freedom: f64::INFINITY,
         between_variance: between * unit,
         cochran: (n > 1).then_some((q, n - 1)),
         n,
-        law: if shares_references { 1 } else { n },
         is_weighted: true,
     })
 }
@@ -241,13 +195,13 @@ mod tests {
         let pooled = pool(&[(0.1, Some(0.1)), (0.3, Some(0.1)), (0.5, Some(0.2))]).expect("scores");
         assert!(close(pooled.between_variance, 0.015), "{pooled:?}");
         assert!(close(pooled.mean, 276.0 / 1080.0), "{pooled:?}");
-        assert!(close(pooled.standard_error.unwrap_or(0.0), (11.0f64 / 1080.0).sqrt()));
+        assert!(close(pooled.population_standard_error.unwrap_or(0.0), (11.0f64 / 1080.0).sqrt()));
+        // Of these lines: (40² 0.01 + 40² 0.01 + (200/11)² 0.04) / (1080/11)².
+        let of_these = ((32.0 + 40_000.0 / 121.0 * 0.04) / (1080.0f64 / 11.0).powi(2)).sqrt();
+        assert!(close(pooled.standard_error.unwrap_or(0.0), of_these));
         assert!(!close(pooled.mean, 7.0 / 30.0), "the fixed-effect mean is another number");
         let (low, high) = pooled.interval().expect("an error");
-        assert!(
-            close(low + high, 2.0 * pooled.mean)
-                && close(high - low, 2.0 * statistic_975(3) * (11.0f64 / 1080.0).sqrt())
-        );
+        assert!(close(low + high, 2.0 * pooled.mean) && close(high - low, 2.0 * NORMAL_975 * of_these));
     }
 
     #[test]
@@ -290,32 +244,33 @@ mod tests {
     }
 
     #[test]
-    fn the_test_is_exact_where_lines_do_not_differ() {
+    fn p_and_intervals_are_exact_whether_lines_differ_or_not() {
         use crate::math::random::standard_normal;
-        // Closed form: two lines, t = 0 always exceeds; and a million cannot.
-        assert!((two_sided(0.0, 3) - 1.0).abs() < 1e-6 && two_sided(40.0, 3) < 1e-200);
-        for n in [2usize, 3, 6] {
+        for (n, tau) in [(2usize, 0.0), (3, 0.0), (6, 0.0), (3, 0.2)] {
             let draws = 40_000u32;
-            let (mut below, mut normal) = ([0u32; 3], 0);
+            let (mut below, mut covered) = ([0u32; 3], 0);
             for draw in 0..draws {
-                let lines: Vec<Estimate> =
-                    (0..n).map(|i| (0.1 * standard_normal(7, n as u64, draw, i as u32), Some(0.1))).collect();
-                let pooled = pool(&lines).expect("lines");
+                // True values, and scores about them with errors that are not all the same.
+                let normal = |place: usize| standard_normal(7, n as u64, draw, place as u32);
+                let truth: Vec<f64> = (0..n).map(|i| tau * normal(100 + i)).collect();
+                let of = |i: usize| (truth[i] + 0.1 * normal(i), Some(0.1));
+                let pooled = pool(&(0..n).map(of).collect::<Vec<_>>()).expect("lines");
                 let p = pooled.p().expect("an error");
                 for (count, level) in below.iter_mut().zip([0.01, 0.05, 0.5]) {
                     *count += u32::from(p < level);
                 }
-                let z = pooled.mean / pooled.standard_error.expect("an error");
-                normal += u32::from(normal_two_sided(z) < 0.05);
                 let (low, high) = pooled.interval().expect("an error");
                 assert_eq!(p < 0.05, low > 0.0 || high < 0.0, "{pooled:?}");
+                let mean = truth.iter().sum::<f64>() / n as f64;
+                covered += u32::from(low < mean && mean < high);
             }
-            for (count, level) in below.iter().zip([0.01f64, 0.05, 0.5]) {
-                let share = f64::from(*count) / f64::from(draws);
+            let share = |count: u32| f64::from(count) / f64::from(draws);
+            assert!((share(covered) - 0.95).abs() < 0.005, "{n} lines, tau {tau}: {}", share(covered));
+            for (count, level) in below.iter().zip([0.01f64, 0.05, 0.5]).filter(|_| tau == 0.0) {
                 let error = (level * (1.0 - level) / f64::from(draws)).sqrt();
-                assert!((share - level).abs() < 4.0 * error, "{n} lines at {level}: {share}");
+                assert!((share(*count) - level).abs() < 4.0 * error, "{n} lines at {level}: {}", share(*count));
             }
-            assert!(f64::from(normal) / f64::from(draws) < 0.042, "a normal p of {n} lines is too large: {normal}");
+            assert!(tau == 0.0 || share(below[1]) > 0.1, "a mean that is not nothing is found");
         }
     }
 

@@ -221,7 +221,7 @@ impl Draft {
 
     /// What the composite is made of; only after the standard errors have been scaled.
     pub fn parts(&self) -> Parts {
-        // The interval is of a statistic narrower than a normal one: what goes on as normal has the error that fits it.
+        // An interval of Student's t goes on as a normal one as wide.
         let of = |pooled: Option<Pooled>| Part {
             value: pooled.map(|p| p.mean),
             standard_error: pooled.and_then(|p| p.interval()).map(|(low, high)| (high - low) / (2.0 * NORMAL_975)),

@@ -376,14 +376,18 @@ fn every_strategy_has_a_partner_a_cause_and_a_reason() {
     assert_eq!(rows.next(), Some("partner,cause,rationale,reference"));
     let mut partners = Vec::new();
     for row in rows {
+        // Fields may be quoted; none has a quote within.
+        let parts: Vec<&str> = row.split('"').collect();
+        let outside = |(i, part): (usize, &&str)| if i % 2 == 0 { (*part).to_owned() } else { part.replace(',', ";") };
+        let row: String = parts.iter().enumerate().map(outside).collect();
         let fields: Vec<&str> = row.split(',').collect();
-        let [partner, cause, rationale, reference] = fields[..] else { panic!("{row}: four fields, none quoted") };
+        let [partner, cause, rationale, reference] = fields[..] else { panic!("{row}: four fields") };
         assert!(!partner.is_empty() && !cause.is_empty() && !rationale.is_empty(), "{row}");
         assert!(reference.is_empty() || reference.starts_with("doi:10."), "{row}");
-        partners.push(partner);
+        partners.push(partner.to_owned());
     }
     for partner in ["cytarabine", "bortezomib", "venetoclax", "melatonin", "Ko143", "ABT-737"] {
-        assert_eq!(partners.iter().filter(|p| **p == partner).count(), 1, "{partner}");
+        assert!(partners.iter().any(|p| p.split('|').any(|name| name == partner)), "{partner}");
     }
 }
 

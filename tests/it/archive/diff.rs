@@ -68,7 +68,15 @@ fn another_model_is_named_as_the_cause_and_the_ranks_that_moved_are_told() {
     let found = diff(&before, &after).unwrap();
     let causes: Vec<String> =
         found.causes.iter().map(|cause| format!("{} {}", cause.stage.name(), cause.detail)).collect();
-    assert_eq!(causes, ["curves model: hill4 to hill2", "rank rank_by: bliss to loewe", "rank top_k: 10 to 3"]);
+    assert_eq!(
+        causes,
+        [
+            "curves model: hill4 to hill2",
+            "rank rank_by: composite to score",
+            "rank score_model: bliss to loewe",
+            "rank top_k: 10 to 3"
+        ]
+    );
     let changed = |unit: &str| found.stages.iter().find(|stage| stage.unit == unit).unwrap().changed;
     assert_eq!(changed("wells"), 0);
     assert!(changed("curves") > 0 && changed("matrices") > 0);

@@ -32,7 +32,7 @@ fn lines_are_annotated_and_their_mistakes_named_by_line() {
     assert_eq!(message("line,status\n"), "line 1: no column `cell_line`; it has `line`, `status`");
     assert_eq!(
         message("cell_line,status\nA,\nB,resistent\n"),
-        "line 3: unknown status `resistent`, expected one of `parental`, `resistant`, `sensitive`"
+        "line 3: unknown status `resistent`, expected one of `parental`, `resistant`, `sensitive`, `normal`"
     );
     assert_eq!(message("cell_line,status\nA,\n,resistant\n"), "line 3: no cell line");
     assert_eq!(message("cell_line,status\nA,\nA,\n"), "line 3: `A` is named twice");

@@ -24,8 +24,8 @@ fn names_are_shortened_to_the_width_and_numbers_never() {
         "\u{1b}[31mred\n",
     ]);
     made.pairs.truncate(3);
-    let text = ranking_text(&made.pairs, &made.screen, 100, 10);
-    assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
+    let text = ranking_text(&made.pairs, &made.screen, 110, 10);
+    assert!(text.lines().all(|l| l.chars().count() <= 110), "{text}");
     assert!(text.contains('…') && text.contains("+0.119 to +0.169"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
     let narrow = ranking_text(&made.pairs, &made.screen, 10, 10);
