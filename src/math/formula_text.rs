@@ -101,7 +101,7 @@ mod tests {
         });
         let text = lines(&program, &["x", "k"], &["f".into(), "df/dk".into()]);
         assert!(text.contains("t1 = exp("), "{text}");
-        assert!(text.contains("f = t1\n") && text.contains("df/dk = t1 * x"), "{text}");
+        assert!(text.contains("f = t1\n") && text.contains("df/dk = x * t1"), "{text}");
         assert_eq!((bare("(a + b)"), bare("(a) + (b)"), bare("a")), ("a + b".into(), "(a) + (b)".into(), "a".into()));
     }
 }

@@ -106,6 +106,11 @@ pub fn verify(dir: &Path, scope: Scope, backend: Option<BackendChoice>, observe:
     know(&mut analysis, screen, settings, &knowledge);
     let same_backend = backend.name() == record.backend;
     let computed = tables(screen, settings, &analysis, &knowledge, Extent::Full, &|_| true);
+    for name in record.files.keys().filter_map(|file| file.strip_suffix(".parquet")) {
+        if !computed.iter().any(|table| table.name == name) {
+            found.add(format!("table `{name}`"), false, "is in the archive, and does not come out now");
+        }
+    }
     if same_backend {
         for table in &computed {
             byte_for_byte(&archive, table, &mut found)?;
