@@ -178,10 +178,13 @@ pub(super) fn class(scores: [Option<f64>; 3], q: [Option<f64>; 3]) -> &'static s
     }
 }
 
+/// A number of a row.
+type Value = fn(&Differential) -> Option<f64>;
+
 /// The `differential` table, in the order of `rows`.
 pub fn table(rows: &[Differential], screen: &Screen) -> Table {
     let all = || rows.iter();
-    let numbers: [(&str, fn(&Differential) -> Option<f64>); 12] = [
+    let numbers: [(&str, Value); 12] = [
         ("score", |d| Some(d.score)),
         ("score_q", |d| d.score_q),
         ("score_parental", |d| d.score_parental),
