@@ -170,7 +170,9 @@ pub(super) fn class(scores: [Option<f64>; 3], q: [Option<f64>; 3]) -> &'static s
     if scores[0].is_none() || scores[1].is_none() {
         "none"
     } else if own {
-        if more && !parental { "resistant_selective" } else { "shared" }
+        // Where parents have some of it too, most of it must be beyond theirs.
+        let is_most = scores[2] > scores[1];
+        if more && (!parental || is_most) { "resistant_selective" } else { "shared" }
     } else if parental {
         "parental_only"
     } else {

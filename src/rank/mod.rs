@@ -132,8 +132,8 @@ pub struct RankedPair {
     /// Its two-sided p.
     pub over_normal_p: Option<f64>,
     /// Where the pair is synergistic (score above 0 with q below [`DISCOVERY_Q`]): `resistant_selective` in resistant
-    /// lines, there significantly more than in parental ones, and in those not significantly at all; `shared` in resistant
-    /// lines otherwise; `parental_only` in parental lines alone; `none` in neither, or not to be told
+    /// lines, there significantly more than in parental ones, and in those either not significantly or less than half as
+    /// much; `shared` in resistant lines otherwise; `parental_only` in parental lines alone; `none` in neither, or not to be told
     /// (flags `no_parental_matrix`, `no_resistant_line`, `no_standard_error`).
     pub selectivity: &'static str,
     /// IC50 of the anchor alone over its IC50 with the partner, resistant lines (geometric mean); pairs with the anchor

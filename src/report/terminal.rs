@@ -4,10 +4,9 @@ use super::quantity;
 use crate::rank::RankedPair;
 use crate::screen::Screen;
 
-const HEADS: [&str; 9] =
-    ["rank", "pair", "places", "excess", "95 % interval", "q", "parental", "difference", "selectivity"];
+const HEADS: [&str; 8] = ["rank", "pair", "places", "excess", "95 % interval", "q", "over parents", "selectivity"];
 /// Columns that are read as words; the rest are numbers and end flush.
-const WORDS: [usize; 2] = [1, 8];
+const WORDS: [usize; 2] = [1, 7];
 const PAIR: usize = 1;
 const NARROWEST_PAIR: usize = 16;
 const GAP: &str = "  ";
@@ -19,17 +18,17 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
         return "no pairs to rank\n".into();
     }
     let shown = &pairs[..pairs.len().min(limit)];
-    let mut rows: Vec<[String; 9]> = shown.iter().map(|pair| row(pair, screen)).collect();
-    let wide = |column: usize, rows: &[[String; 9]]| {
+    let mut rows: Vec<[String; 8]> = shown.iter().map(|pair| row(pair, screen)).collect();
+    let wide = |column: usize, rows: &[[String; 8]]| {
         let cells = rows.iter().map(|r| columns(&r[column])).max().unwrap_or(0);
         cells.max(columns(HEADS[column]))
     };
-    let others: usize = (0..9).filter(|c| *c != PAIR).map(|c| wide(c, &rows) + GAP.len()).sum();
+    let others: usize = (0..8).filter(|c| *c != PAIR).map(|c| wide(c, &rows) + GAP.len()).sum();
     let room = width.saturating_sub(others).max(NARROWEST_PAIR);
     for row in &mut rows {
         row[PAIR] = fit(&row[PAIR], room);
     }
-    let widths: [usize; 9] = std::array::from_fn(|c| wide(c, &rows));
+    let widths: [usize; 8] = std::array::from_fn(|c| wide(c, &rows));
     let mut text = String::new();
     let heads = HEADS.map(str::to_owned);
     for row in std::iter::once(&heads).chain(&rows) {
@@ -48,7 +47,7 @@ pub fn ranking_text(pairs: &[RankedPair], screen: &Screen, width: usize, limit: 
     text
 }
 
-fn row(pair: &RankedPair, screen: &Screen) -> [String; 9] {
+fn row(pair: &RankedPair, screen: &Screen) -> [String; 8] {
     let name = |id| quantity::clip(screen.drugs.name(id), 80);
     let schedule = screen.unusual_schedule(pair.schedule).map(|s| format!(" ({})", quantity::clip(s, 40)));
     let third = pair.drug_c.map(|third| format!(" + {}", name(third))).unwrap_or_default();
@@ -68,7 +67,6 @@ fn row(pair: &RankedPair, screen: &Screen) -> [String; 9] {
         signed(pair.score),
         interval,
         q,
-        signed(pair.score_parental),
         signed(pair.differential),
         pair.selectivity.replace('_', " "),
     ]
