@@ -1,7 +1,8 @@
 //! The flow: a screen as read goes in, every result comes out. Nothing here touches a file.
 
 use crate::Result;
-use crate::apoptosis::synergy::{ApoptosisSynergy, ViabilitySynergy, synergy as apoptosis_synergy};
+use crate::apoptosis::synergy::{ApoptosisSynergy, synergy as apoptosis_synergy};
+use crate::apoptosis::viability::viability_of;
 use crate::apoptosis::{ApoptosisSample, correct};
 use crate::backend::Backend;
 use crate::config::Settings;
@@ -39,7 +40,7 @@ use crate::synergy::summary::add_box_scores;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
-use crate::synergy::{MatrixScore, SurfaceCell, SynergyModel};
+use crate::synergy::{MatrixScore, SynergyModel};
 use std::collections::{BTreeSet, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
@@ -405,34 +406,6 @@ pub fn analyse_again(
         analysis.warnings.push("no line is resistant to the anchor: pairs are ranked over all lines".into());
     }
     Ok(analysis)
-}
-
-/// The scores of the lines that have apoptosis too. Of several matrices of a line and pair, the one with most wells.
-fn viability_of(
-    screen: &Screen,
-    samples: &[ApoptosisSample],
-    scores: &[MatrixScore],
-    model: usize,
-) -> Vec<ViabilitySynergy> {
-    let lines: BTreeSet<String> = samples.iter().map(|sample| sample.row.line.to_lowercase()).collect();
-    let mut largest: Vec<&MatrixScore> = scores.iter().collect();
-    largest.sort_by_key(|score| std::cmp::Reverse(score.n_wells));
-    largest
-        .into_iter()
-        .filter(|score| lines.contains(&screen.lines.name(score.key.line).to_lowercase()))
-        .map(|score| {
-            let own = score.scores.get(model);
-            let excess = |cell: &SurfaceCell| cell.excess.get(model).copied().flatten();
-            ViabilitySynergy {
-                line: screen.lines.name(score.key.line).to_owned(),
-                drugs: [score.key.drug_a, score.key.drug_b].map(|drug| screen.drugs.name(drug).to_owned()),
-                schedule: score.key.schedule.map(|schedule| screen.schedules.name(schedule).to_owned()),
-                score: own.and_then(|own| own.score),
-                interval: own.map_or([None; 2], |own| [own.ci_low, own.ci_high]),
-                cells: score.cells.iter().filter_map(|c| Some((c.dose_a, c.dose_b, excess(c)?))).collect(),
-            }
-        })
-        .collect()
 }
 
 /// Lines with evidence and without wells: most likely another spelling.

@@ -7,6 +7,7 @@
 
 pub mod synergy;
 pub mod table;
+pub mod viability;
 
 use crate::screen::dose::DoseLevels;
 use crate::screen::quadrants::{QuadrantRow, Quadrants};

@@ -11,10 +11,10 @@ pub mod picklist;
 pub mod posterior;
 pub mod schedule;
 pub mod screen_scale;
+mod significance;
 mod table;
 mod triple;
 
-use crate::math::special::benjamini_hochberg;
 use crate::resistance::Resistance;
 use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
@@ -25,12 +25,11 @@ use crate::synergy::noise::hash_of_names;
 use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{CompositeWeights, Gates, Part, RankBy};
-use differential::{Differential, class, differentials};
-use meta_analysis::{NORMAL_975, Pooled, pool};
+use differential::{Differential, differentials};
+use meta_analysis::NORMAL_975;
 use pair::{Draft, PairKey, draft};
 use posterior::{Contender, places};
 use schedule::ScheduleComparison;
-use screen_scale::scale;
 use std::collections::BTreeMap;
 pub use table::table;
 
@@ -296,7 +295,7 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
     drafts.sort_by(|x, y| names(&x.pair).cmp(&names(&y.pair)));
     let differentials = if has_resistant_line { differentials(&drafts, screen) } else { Vec::new() };
     let schedules = schedule::compare(&drafts);
-    let error_scale = test(&mut drafts, has_resistant_line);
+    let error_scale = significance::test(&mut drafts, has_resistant_line);
 
     let mut ranked: Vec<Ranked> = drafts.iter_mut().map(|draft| ranked(draft, settings)).collect();
     let contenders: Vec<usize> = (0..drafts.len()).filter(|&i| ranked[i].part.value.is_some()).collect();
@@ -374,78 +373,6 @@ fn is_tied(first: &Ranked, second: &Ranked) -> bool {
     match first.part.standard_error.zip(second.part.standard_error) {
         Some((x, y)) => a - b <= NORMAL_95 * x.hypot(y),
         None => a == b,
-    }
-}
-
-/// Tests of every pair, with standard errors as the screen bears them out; gives the factor on those of the scores.
-fn test(drafts: &mut [Draft], has_resistant_line: bool) -> f64 {
-    let statistic = |pooled: Option<Pooled>| normal_statistic(pooled?.p()?);
-    let of_score = scale(drafts.iter().filter_map(|d| statistic(d.score)));
-    let of_parental = scale(drafts.iter().filter_map(|d| statistic(d.parental)));
-    let of_differential = scale(drafts.iter().filter_map(|d| statistic(d.differential)));
-    let of_normal = scale(drafts.iter().filter_map(|d| statistic(d.over_normal)));
-    for draft in drafts.iter_mut() {
-        draft.score = draft.score.map(|p| p.scaled(of_score));
-        draft.parental = draft.parental.map(|p| p.scaled(of_parental));
-        draft.differential = draft.differential.map(|p| p.scaled(of_differential));
-        draft.over_normal = draft.over_normal.map(|p| p.scaled(of_normal));
-    }
-    let p = |of: fn(&Draft) -> Option<Pooled>| drafts.iter().map(|d| of(d)?.p()).collect::<Vec<_>>();
-    let (own, parental, differential) = (p(|d| d.score), p(|d| d.parental), p(|d| d.differential));
-    let (q, parental_q, differential_q) =
-        (benjamini_hochberg(&own), benjamini_hochberg(&parental), benjamini_hochberg(&differential));
-    for (i, draft) in drafts.iter_mut().enumerate() {
-        leave_one_out(draft, of_score, of_differential);
-        let (score, differential) =
-            (draft.score.and_then(|s| s.interval()), draft.differential.and_then(|d| d.interval()));
-        let pair = &mut draft.pair;
-        (pair.ci_low, pair.ci_high) = (score.map(|i| i.0), score.map(|i| i.1));
-        (pair.differential_ci_low, pair.differential_ci_high) = (differential.map(|i| i.0), differential.map(|i| i.1));
-        let over_normal = draft.over_normal.and_then(|d| d.interval());
-        (pair.over_normal_ci_low, pair.over_normal_ci_high) = (over_normal.map(|i| i.0), over_normal.map(|i| i.1));
-        pair.over_normal_p = draft.over_normal.and_then(|d| d.p());
-        (pair.p, pair.q) = (own[i], q[i]);
-        (pair.differential_p, pair.differential_q) = (draft.differential.and_then(|d| d.p()), differential_q[i]);
-        if has_resistant_line {
-            let scores = [pair.score, pair.score_parental, pair.differential];
-            pair.selectivity = class(scores, [pair.q, parental_q[i], pair.differential_q]);
-        }
-    }
-    of_score
-}
-
-/// The absolute standard normal statistic of a two-sided p.
-fn normal_statistic(p: f64) -> Option<f64> {
-    // Beyond the smallest positive number any large statistic will do.
-    Some(crate::math::special::normal_quantile(1.0 - 0.5 * p.max(1e-15)).abs())
-}
-
-/// The score without each of its lines.
-fn leave_one_out(draft: &mut Draft, of_score: f64, of_differential: f64) {
-    let couples = &draft.couples;
-    let without = |left_out: usize| {
-        let rest: Vec<_> = (0..couples.len()).filter(|i| *i != left_out).map(|i| couples[i]).collect();
-        meta_analysis::pool_differences(&rest).map(|pooled| pooled.scaled(of_differential).mean)
-    };
-    if couples.len() > 1 {
-        draft.pair.differential_leave_one_out_low = (0..couples.len()).filter_map(without).reduce(f64::min);
-    }
-    let lines = &draft.lines;
-    if lines.len() < 2 {
-        return;
-    }
-    let without = |left_out: usize| {
-        let rest: Vec<_> = (0..lines.len()).filter(|i| *i != left_out).map(|i| lines[i].estimate).collect();
-        pool(&rest).map(|pooled| pooled.scaled(of_score))
-    };
-    let all: Vec<Pooled> = (0..lines.len()).filter_map(without).collect();
-    let Some(lowest) = (0..all.len()).min_by(|x, y| all[*x].mean.total_cmp(&all[*y].mean)) else { return };
-    draft.pair.leave_one_out_low = Some(all[lowest].mean);
-    draft.pair.leave_one_out_high = all.iter().map(|p| p.mean).reduce(f64::max);
-    draft.pair.leave_one_out_line = Some(lines[lowest].line);
-    let is_shown = |pooled: Option<Pooled>| pooled.and_then(|p| p.interval()).is_some_and(|(low, _)| low > 0.0);
-    if is_shown(draft.score) && all.iter().any(|pooled| !is_shown(Some(*pooled))) {
-        draft.raise("rests_on_one_line");
     }
 }
 

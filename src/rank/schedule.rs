@@ -71,7 +71,7 @@ pub(super) fn compare(drafts: &[Draft]) -> Vec<ScheduleComparison> {
             }
         }
     }
-    let factor = scale(pooled.iter().filter_map(|d| super::normal_statistic((*d)?.p()?)));
+    let factor = scale(pooled.iter().filter_map(|d| super::significance::normal_statistic((*d)?.p()?)));
     let scaled: Vec<_> = pooled.into_iter().map(|d| d.map(|d| d.scaled(factor))).collect();
     let p: Vec<Option<f64>> = scaled.iter().map(|d| (*d)?.p()).collect();
     for (i, (row, q)) in rows.iter_mut().zip(benjamini_hochberg(&p)).enumerate() {
