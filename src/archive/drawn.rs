@@ -32,7 +32,9 @@ impl Archive {
             );
         }
         let mut drawn = Drawn { models: Vec::new(), flags: Vec::new() };
-        for model in models.iter().filter(|model| self.settings.synergy.contains(model)) {
+        // Degrees of freedom were not kept at first: without them a model is drawn anew.
+        let is_whole = |model: &&SynergyModel| synergy.table.column(&format!("df_{}", model.name())).is_some();
+        for model in models.iter().filter(|model| self.settings.synergy.contains(model)).filter(is_whole) {
             drawn.models.push((*model, of_model(&synergy, &surfaces, matrices, *model)?));
         }
         let flags = synergy.column("flags")?;
@@ -81,7 +83,7 @@ fn of_model(
 ) -> Result<Vec<DrawnScore>> {
     let number = |table: &'_ Reading, name: &str| table.numbers(&format!("{name}_{}", model.name())).map(<[_]>::to_vec);
     let of_score = |name: &str| number(synergy, name);
-    let (se, p, q) = (of_score("se")?, of_score("p")?, of_score("q")?);
+    let (se, df, p, q) = (of_score("se")?, of_score("df")?, of_score("p")?, of_score("q")?);
     let (low, high) = (of_score("ci_low")?, of_score("ci_high")?);
     let (p_null, q_null) = (of_score("p_null")?, of_score("q_null")?);
     let reason = synergy.column(&format!("reason_{}", model.name()))?;
@@ -97,6 +99,7 @@ fn of_model(
     let of = |(row, matrix): (usize, &DoseMatrix)| {
         let score = Score {
             standard_error: se[row],
+            degrees_of_freedom: df[row],
             p: p[row],
             q: q[row],
             ci_low: low[row],

@@ -16,7 +16,7 @@ use crate::fit::{CurveSet, FitSettings};
 use crate::math::instructions::{InstructionSet, Instructions, Vectorisable};
 use crate::math::{Lanes, Scalar};
 use crate::model::{Model, ModelId, hill::Hill4};
-use crate::rank::meta_analysis::{Pooled, pool};
+use crate::rank::meta_analysis::{Estimate, Pooled, pool};
 use crate::screen::code::{self, Code};
 use crate::screen::names::NameId;
 use std::array;
@@ -227,8 +227,8 @@ fn judge(curves: &mut [PlateCurve], line: u32, wrong: &mut Vec<(NameId, u32, Nam
     };
     // Those that may be a step off must not widen the spread that they are judged by.
     let is_near = |c: &PlateCurve| c.shift.is_some_and(|s| (s - middle).abs() < SHARE_OF_STEP * c.dilution_step);
-    let near: Vec<(f64, Option<f64>)> =
-        curves.iter().filter(|c| is_near(c)).filter_map(|c| Some((c.shift?, c.shift_se))).collect();
+    let near: Vec<Estimate> =
+        curves.iter().filter(|c| is_near(c)).filter_map(|c| Some(Estimate::exact(c.shift?, c.shift_se))).collect();
     let Some(Pooled { mean, between_variance: between, .. }) = pool(&near) else { return };
     for c in curves.iter_mut() {
         let (Some(shift), Some(error)) = (c.shift, c.shift_se) else { continue };
@@ -255,14 +255,14 @@ fn judge(curves: &mut [PlateCurve], line: u32, wrong: &mut Vec<(NameId, u32, Nam
 /// Names each curve's batch, and says by how much batches of the same line and drug lie apart.
 pub(super) fn add_batches(curves: &mut [PlateCurve], plates: &[PlateQuality]) {
     let batch_of: BTreeMap<NameId, NameId> = plates.iter().filter_map(|p| Some((p.plate, p.batch?))).collect();
-    type Shifts = Vec<(f64, Option<f64>)>;
-    let mut of_drug: BTreeMap<(Option<NameId>, NameId), Shifts> = BTreeMap::new();
-    let mut of_batch: BTreeMap<(Option<NameId>, NameId, NameId), Shifts> = BTreeMap::new();
+    let mut of_drug: BTreeMap<(Option<NameId>, NameId), Vec<Estimate>> = BTreeMap::new();
+    let mut of_batch: BTreeMap<(Option<NameId>, NameId, NameId), Vec<Estimate>> = BTreeMap::new();
     for c in curves.iter_mut() {
         c.batch = batch_of.get(&c.plate).copied();
         if let (Some(batch), Some(shift), 0) = (c.batch, c.shift, c.steps_off) {
-            of_drug.entry((c.line, c.drug)).or_default().push((shift, c.shift_se));
-            of_batch.entry((c.line, c.drug, batch)).or_default().push((shift, c.shift_se));
+            let shift = Estimate::exact(shift, c.shift_se);
+            of_drug.entry((c.line, c.drug)).or_default().push(shift);
+            of_batch.entry((c.line, c.drug, batch)).or_default().push(shift);
         }
     }
     for c in curves.iter_mut() {

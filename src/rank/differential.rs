@@ -1,10 +1,11 @@
 //! Differential synergy: what a pair does in each resistant line more than in the line it is compared with.
 
 use super::DISCOVERY_Q;
-use super::meta_analysis::{Couple, Estimate, Pooled, pool};
+use super::meta_analysis::{Couple, Estimate, NORMAL_975, Pooled, pool};
 use super::pair::Draft;
 use super::screen_scale::scale;
-use crate::math::special::{benjamini_hochberg, normal_two_sided};
+use super::significance::normal_statistic;
+use crate::math::special::benjamini_hochberg;
 use crate::report::table::Table;
 use crate::screen::Screen;
 use crate::screen::names::NameId;
@@ -79,28 +80,22 @@ fn reference(line: &LineScore, references: &[LineScore], screen: &Screen) -> Opt
         return Some((parent, references[at].estimate, at));
     }
     let pooled = pool(&references.iter().map(|r| r.estimate).collect::<Vec<_>>())?;
-    let error = pooled.standard_error.filter(|_| pooled.is_weighted);
-    Some((None, (pooled.mean, error), references.len()))
+    Some((None, Estimate::of_line(pooled), references.len()))
 }
 
 /// A row for each resistant line of each pair, in the order of `drafts` and of the lines' names.
 pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differential> {
-    struct Statistic {
-        z: [Option<f64>; 3],
-        estimates: [Option<Estimate>; 3],
-    }
-    let (mut rows, mut statistics) = (Vec::new(), Vec::new());
+    // Of the line, of its reference, of their difference.
+    let mut estimates: Vec<[Option<Estimate>; 3]> = Vec::new();
+    let mut rows = Vec::new();
     let mut pooled: Vec<Option<Pooled>> = Vec::new();
     for draft in drafts {
         for line in &draft.lines {
             let found = reference(line, &draft.references, screen);
             let difference =
                 found.map(|(_, reference, group)| Couple { own: line.estimate, reference, group }.difference());
-            let estimates = [Some(line.estimate), found.map(|(_, reference, _)| reference), difference];
-            let z = |estimate: Option<Estimate>| {
-                estimate.and_then(|(value, error)| Some(value / error.filter(|error| *error > 0.0)?))
-            };
-            statistics.push(Statistic { z: estimates.map(z), estimates });
+            let parental = found.map(|(_, reference, _)| reference);
+            estimates.push([Some(line.estimate), parental, difference]);
             pooled.push(draft.differential);
             rows.push(Differential {
                 drug_a: draft.pair.drug_a,
@@ -114,11 +109,11 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
                     Some((None, ..)) => "panel",
                     None => "none",
                 },
-                score: line.estimate.0,
+                score: line.estimate.value,
                 score_q: None,
-                score_parental: estimates[1].map(|(value, _)| value),
+                score_parental: parental.map(|parental| parental.value),
                 score_parental_q: None,
-                differential: difference.map(|(value, _)| value),
+                differential: difference.map(|difference| difference.value),
                 ci_low: None,
                 ci_high: None,
                 p: None,
@@ -129,7 +124,7 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
                 class: "none",
                 reason: match difference {
                     None => Some("no_parental_matrix"),
-                    Some((_, error)) if error.is_none_or(|error| error <= 0.0) => Some("no_standard_error"),
+                    Some(difference) if difference.p(1.0).is_none() => Some("no_standard_error"),
                     Some(_) => None,
                 },
             });
@@ -138,8 +133,8 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
     let mut q = [const { Vec::new() }; 3];
     let mut scales = [1.0; 3];
     for k in 0..3 {
-        scales[k] = scale(statistics.iter().filter_map(|s| s.z[k]));
-        let p: Vec<Option<f64>> = statistics.iter().map(|s| Some(normal_two_sided(s.z[k]? / scales[k]))).collect();
+        scales[k] = scale(estimates.iter().filter_map(|of| normal_statistic(of[k]?.p(1.0)?)));
+        let p: Vec<Option<f64>> = estimates.iter().map(|of| of[k]?.p(scales[k])).collect();
         q[k] = benjamini_hochberg(&p);
         if k == 2 {
             rows.iter_mut().zip(p).for_each(|(row, p)| row.p = p);
@@ -149,13 +144,13 @@ pub(super) fn differentials(drafts: &[Draft], screen: &Screen) -> Vec<Differenti
         (row.score_q, row.score_parental_q, row.q) = (q[0][i], q[1][i], q[2][i]);
         let scores = [Some(row.score), row.score_parental, row.differential];
         row.class = class(scores, [row.score_q, row.score_parental_q, row.q]);
-        let Some((value, Some(error))) = statistics[i].estimates[2].filter(|(_, e)| e.is_some_and(|e| e > 0.0)) else {
-            continue;
-        };
-        let width = super::meta_analysis::NORMAL_975 * scales[2] * error;
-        (row.ci_low, row.ci_high) = (Some(value - width), Some(value + width));
-        if let Some((value, error)) = pooled[i].and_then(|p| p.shrunken(value, scales[2] * error)) {
-            let width = super::meta_analysis::NORMAL_975 * error;
+        let Some(difference) = estimates[i][2].filter(|difference| difference.p(1.0).is_some()) else { continue };
+        let (value, width) = (difference.value, difference.half_width().map(|width| scales[2] * width));
+        (row.ci_low, row.ci_high) = (width.map(|width| value - width), width.map(|width| value + width));
+        // As a normal error that is as wide.
+        let error = width.map(|width| width / NORMAL_975);
+        if let Some((value, error)) = pooled[i].zip(error).and_then(|(p, error)| p.shrunken(value, error)) {
+            let width = NORMAL_975 * error;
             row.shrunken = Some(value);
             (row.shrunken_ci_low, row.shrunken_ci_high) = (Some(value - width), Some(value + width));
         }

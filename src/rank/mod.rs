@@ -11,6 +11,7 @@ pub mod picklist;
 pub mod posterior;
 pub mod schedule;
 pub mod screen_scale;
+pub mod screen_tails;
 mod significance;
 mod table;
 mod triple;
@@ -276,6 +277,11 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
         let key = PairKey { drug_a: score.key.drug_a, drug_b: score.key.drug_b, schedule: score.key.schedule };
         groups.entry(key).or_default().push(i);
     }
+    let statistic = |matrix: &MatrixScore| {
+        let score = matrix.scores.get(settings.model)?;
+        Some(score.score? / score.standard_error.filter(|error| *error > 0.0)?)
+    };
+    let tails = screen_tails::degrees_of_freedom(scores.iter().filter_map(statistic));
     let of_pairs = pair::Input {
         resensitised: &resensitised,
         scores,
@@ -284,9 +290,10 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
         plate_burden: input.burden,
         statuses: &statuses,
         has_resistant_line,
+        tails,
     };
     let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&of_pairs, key, matrices)).collect();
-    drafts.extend(triple::drafts(triple_keys, triple_scores, screen, settings, &statuses, has_resistant_line));
+    drafts.extend(triple::drafts(triple_keys, triple_scores, screen, settings, &statuses, has_resistant_line, tails));
     // Sums over pairs and equal numbers must not depend on the input's order.
     let names = |p: &RankedPair| {
         let schedule = p.schedule.map(|s| screen.schedules.name(s));
@@ -399,7 +406,7 @@ fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
         RankBy::Composite => composite,
         RankBy::Score => parts.synergy,
         RankBy::Differential => {
-            Part { value: draft.pair.differential, standard_error: draft.differential.and_then(|d| d.standard_error) }
+            Part { value: draft.pair.differential, standard_error: draft.differential.and_then(|d| d.normal_error()) }
         }
         RankBy::RescueFraction => parts.rescue,
         RankBy::Efficacy => parts.efficacy,

@@ -2,7 +2,7 @@
 
 use super::composite::{Part, Parts};
 use super::differential::{LineScore, couples};
-use super::meta_analysis::{Couple, NORMAL_975, Pooled, pool, pool_differences};
+use super::meta_analysis::{Couple, Estimate, NORMAL_975, Pooled, pool, pool_differences};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
 use crate::resistance::potency::LogRatio;
@@ -11,7 +11,7 @@ use crate::screen::Screen;
 use crate::screen::dose_matrix::MatrixKey;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
-use crate::synergy::MatrixScore;
+use crate::synergy::{MatrixScore, Score};
 use std::collections::BTreeMap;
 
 /// Mean scores of two models beyond this, with opposite signs, are discordant (viability fraction).
@@ -38,6 +38,8 @@ pub(super) struct Input<'a> {
     /// The row of each matrix that speaks for it.
     pub resensitised: &'a BTreeMap<MatrixKey, &'a Resensitisation>,
     pub has_resistant_line: bool,
+    /// Degrees of freedom that the tails of the screen's scores leave to each ([`super::screen_tails`]).
+    pub tails: f64,
 }
 
 /// A row and what the comparison with other rows needs beside it.
@@ -86,13 +88,13 @@ impl Input<'_> {
         let line = |i: &usize| self.scores[*i].key.line;
         let of_line = |matrices: &[usize]| {
             let scores = matrices.iter().filter_map(|&i| self.scores[i].scores.get(self.settings.model));
-            let values: Vec<(f64, Option<f64>)> = scores
-                .filter_map(|s| s.score.filter(|v| v.is_finite()).map(|value| (value, s.standard_error)))
-                .collect();
-            let pooled = pool(&values)?;
-            // An error from the spread of two blocks is not known as those of resampling are.
-            let error = pooled.standard_error.filter(|_| pooled.is_weighted);
-            Some(LineScore { line: line(&matrices[0]), estimate: (pooled.mean, error) })
+            let estimate = |s: &Score| {
+                let degrees_of_freedom = s.degrees_of_freedom.unwrap_or(f64::INFINITY).min(self.tails);
+                let value = s.score.filter(|value| value.is_finite())?;
+                Some(Estimate { value, standard_error: s.standard_error, degrees_of_freedom })
+            };
+            let values: Vec<Estimate> = scores.filter_map(estimate).collect();
+            Some(LineScore { line: line(&matrices[0]), estimate: Estimate::of_line(pool(&values)?) })
         };
         matrices.chunk_by(|x, y| line(x) == line(y)).filter_map(of_line).collect()
     }
@@ -224,7 +226,7 @@ impl Draft {
         // An interval of Student's t goes on as a normal one as wide.
         let of = |pooled: Option<Pooled>| Part {
             value: pooled.map(|p| p.mean),
-            standard_error: pooled.and_then(|p| p.interval()).map(|(low, high)| (high - low) / (2.0 * NORMAL_975)),
+            standard_error: pooled.and_then(|p| p.normal_error()),
         };
         Parts {
             synergy: of(self.score),
@@ -251,8 +253,12 @@ impl Draft {
 /// The scores of lines less that of healthy cells, which all of them share.
 pub(super) fn over_normal(lines: &[LineScore], normal: Option<Pooled>) -> Option<Pooled> {
     let normal = normal?;
-    let couple =
-        |line: &LineScore| Couple { own: line.estimate, reference: (normal.mean, normal.standard_error), group: 0 };
+    let reference = Estimate {
+        value: normal.mean,
+        standard_error: normal.standard_error,
+        degrees_of_freedom: normal.degrees_of_freedom,
+    };
+    let couple = |line: &LineScore| Couple { own: line.estimate, reference, group: 0 };
     pool_differences(&lines.iter().map(couple).collect::<Vec<_>>())
 }
 

@@ -35,6 +35,7 @@ pub(super) fn drafts(
     settings: &RankSettings,
     statuses: &BTreeMap<NameId, LineStatus>,
     has_resistant_line: bool,
+    tails: f64,
 ) -> Vec<Draft> {
     let mut groups: BTreeMap<([NameId; 3], Option<NameId>), Vec<usize>> = BTreeMap::new();
     for (i, key) in keys.iter().enumerate().take(scores.len()) {
@@ -59,14 +60,14 @@ pub(super) fn drafts(
         let lines = |members: &[usize], of: Reference| -> Vec<LineScore> {
             let line = |i: &usize| keys[*i].line;
             let score = |members: &[usize]| {
-                let values: Vec<Estimate> = members
-                    .iter()
-                    .filter_map(|i| scores[*i].scores.get(of as usize))
-                    .filter_map(|s| Some((s.score.filter(|value| value.is_finite())?, s.standard_error)))
-                    .collect();
-                let pooled = pool(&values)?;
-                let error = pooled.standard_error.filter(|_| pooled.is_weighted);
-                Some(LineScore { line: line(&members[0]), estimate: (pooled.mean, error) })
+                let estimate = |i: &usize| {
+                    let score = scores[*i].scores.get(of as usize)?;
+                    let value = score.score.filter(|value| value.is_finite())?;
+                    let degrees_of_freedom = (scores[*i].degrees_of_freedom as f64).min(tails);
+                    Some(Estimate { value, standard_error: score.standard_error, degrees_of_freedom })
+                };
+                let values: Vec<Estimate> = members.iter().filter_map(estimate).collect();
+                Some(LineScore { line: line(&members[0]), estimate: Estimate::of_line(pool(&values)?) })
             };
             members.chunk_by(|x, y| line(x) == line(y)).filter_map(score).collect()
         };

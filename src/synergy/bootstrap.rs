@@ -321,6 +321,7 @@ impl Job<'_> {
             let t = value / error;
             let quantile = t_quantile(0.975, of_score).unwrap_or(f64::INFINITY);
             score.standard_error = Some(error);
+            score.degrees_of_freedom = Some(of_score);
             score.ci_low = Some(value - quantile * error);
             score.ci_high = Some(value + quantile * error);
             score.p = Some(f_upper_tail(t * t, 1.0, of_score));

@@ -99,6 +99,7 @@ pub fn add_drawn(scores: &mut [MatrixScore], models: &[SynergyModel], drawn: &Dr
 /// Takes over what draws say, and leaves what the data say.
 fn take(score: &mut Score, drawn: &Score) {
     score.standard_error = drawn.standard_error;
+    score.degrees_of_freedom = drawn.degrees_of_freedom;
     score.p = drawn.p;
     score.q = drawn.q;
     score.ci_low = drawn.ci_low;

@@ -242,6 +242,8 @@ pub struct Score {
     pub peak_dose_b: Option<f64>,
     /// Standard error of `score`, from resampled matrices with margins fitted anew.
     pub standard_error: Option<f64>,
+    /// Degrees of freedom of that.
+    pub degrees_of_freedom: Option<f64>,
     /// Two-sided p of no departure of the mean, by Student's t.
     pub p: Option<f64>,
     /// Benjamini–Hochberg q over all matrices of the run.

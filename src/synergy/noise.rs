@@ -42,10 +42,12 @@ fn own_cells(matrix: &DoseMatrix) -> impl Iterator<Item = &Cell> {
     matrix.cells.iter().filter(own)
 }
 
-/// The points of one pooled margin; none of one that is not.
+/// The points of one pooled margin; none of one that is not. The untreated one is among them where it has no more wells
+/// than the others: one bad well of two bends the curve there as it does elsewhere.
 fn pooled_points(matrix: &DoseMatrix, k: usize) -> impl Iterator<Item = &CurvePoint> {
     let margin = if k == 0 { &matrix.margin_a } else { &matrix.margin_b };
-    margin.iter().filter(move |point| matrix.origins[k].pooled && point.dose > 0.0)
+    let most = margin.iter().filter(|point| point.dose > 0.0).map(|point| point.n).max().unwrap_or(0);
+    margin.iter().filter(move |point| matrix.origins[k].pooled && (point.dose > 0.0 || point.n <= most))
 }
 
 /// Sum of squares and degrees of freedom.

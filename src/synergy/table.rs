@@ -93,7 +93,7 @@ fn synergy_table(
         .number("sigma", scores.iter().map(|matrix| matrix.sigma))
         .number("qc_burden", scores.iter().map(|matrix| matrix.qc_burden));
     for (m, model) in models.iter().enumerate() {
-        let columns: [(&str, Value); 12] = [
+        let columns: [(&str, Value); 13] = [
             ("score", |s| s.score),
             ("top_decile", |s| s.top_decile),
             ("volume", |s| s.volume),
@@ -102,6 +102,7 @@ fn synergy_table(
             ("peak_dose_a_molar", |s| s.peak_dose_a),
             ("peak_dose_b_molar", |s| s.peak_dose_b),
             ("se", |s| s.standard_error),
+            ("df", |s| s.degrees_of_freedom),
             ("p", |s| s.p),
             ("q", |s| s.q),
             ("ci_low", |s| s.ci_low),

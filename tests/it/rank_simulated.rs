@@ -238,5 +238,6 @@ fn ranking_at_large() {
     );
     assert!(shown.precision() >= 0.9 && (0.87..=0.93).contains(&shown.coverage()));
     assert!((0.03..=0.07).contains(&shown.false_discovery_rate(0)));
+    assert!((0.03..=0.07).contains(&shown.false_discovery_rate(1)));
     assert!(null.null.iter().all(|p| distance(p) < ONE_PERCENT));
 }
