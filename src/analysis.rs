@@ -32,7 +32,7 @@ use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::drawn::{Drawn, add_drawn, restricted};
 use crate::synergy::draws::{ResamplingKind, wells_of};
-use crate::synergy::flagged::{add_burden, add_unflagged};
+use crate::synergy::flagged::{add_burden, add_triple_burden, add_unflagged};
 use crate::synergy::noise::triple_hash;
 use crate::synergy::normalisation_error::normalisation_errors;
 use crate::synergy::score::score_matrices;
@@ -334,6 +334,7 @@ pub fn analyse_again(
         score_triples(&analysis.triples, settings.synergy.contains(&SynergyModel::Musyc), &fit, backend)?;
     let units: Vec<u64> = analysis.triple_keys.iter().map(|key| triple_hash(key, screen)).collect();
     let (draws, seed) = (settings.bootstrap, settings.seed);
+    add_triple_burden(&mut analysis.triple_scores, &analysis.triple_keys, &analysis.wells, &analysis.plates);
     add_triple_intervals(&mut analysis.triple_scores, &analysis.triples, &units, &fit, draws, seed, backend)?;
 
     observe(Stage::Rank, "");
@@ -349,8 +350,14 @@ pub fn analyse_again(
     );
     analysis.warnings.extend(anchor.and_then(|anchor| plausibility::warning(&analysis.resistances, screen, anchor)));
     analysis.cross_resistances = cross_resistance(&analysis.resistances, screen, anchor, settings.resistant_fold);
-    analysis.resensitisations =
-        resensitisation(&analysis.matrices, &analysis.scores, &analysis.resistances, anchor, backend)?;
+    analysis.resensitisations = resensitisation(
+        &analysis.matrices,
+        &analysis.scores,
+        &analysis.triple_keys.iter().copied().zip(&analysis.triples).collect::<Vec<_>>(),
+        &analysis.resistances,
+        anchor,
+        backend,
+    )?;
     analysis.mechanisms =
         of_screen(screen, anchor, &analysis.resistances, &analysis.cross_resistances, &analysis.resensitisations);
     analysis.warnings.extend(unknown_lines(screen));
@@ -363,8 +370,8 @@ pub fn analyse_again(
     let viability = viability_of(screen, &analysis.apoptosis, &analysis.scores, compared.unwrap_or(0));
     analysis.apoptosis_synergy = apoptosis_synergy(&analysis.apoptosis, &viability, &settings.anchor);
     // A drug with itself is a control of the method, not a pair to choose: it stays in `synergy`.
-    let pairs: Vec<MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).cloned().collect();
-    let burden: Vec<f64> = pairs.iter().map(|s| s.qc_burden.unwrap_or(f64::NAN)).collect();
+    let pairs: Vec<&MatrixScore> = analysis.scores.iter().filter(|s| s.key.drug_a != s.key.drug_b).collect();
+    let triples: Vec<_> = analysis.triple_keys.iter().copied().zip(&analysis.triple_scores).collect();
     let rank_settings = RankSettings {
         model: position(&settings.synergy, settings.score_model),
         score_model: settings.score_model,
@@ -378,9 +385,7 @@ pub fn analyse_again(
     };
     let input = RankInput {
         scores: &pairs,
-        burden: &burden,
-        triple_keys: &analysis.triple_keys,
-        triple_scores: &analysis.triple_scores,
+        triples: &triples,
         resistances: &analysis.resistances,
         resensitised: &analysis.resensitisations,
         screen: &named,

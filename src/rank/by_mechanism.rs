@@ -24,9 +24,9 @@ pub struct MechanismRanking {
 /// of other mechanisms are left out; the parents of those that stay are kept, and all parental and sensitive lines where
 /// one of those has no parent. Inputs as for [`rank()`].
 pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankSettings) -> Vec<MechanismRanking> {
-    let RankInput { scores, burden, triple_keys, triple_scores, resistances, screen, .. } = *input;
+    let RankInput { scores, triples, resistances, screen, .. } = *input;
     let statuses = line_statuses(resistances, screen, settings.anchor);
-    let of_triples = triple_keys.iter().map(|key| key.line);
+    let of_triples = triples.iter().map(|(key, _)| key.line);
     let measured: BTreeSet<NameId> = scores.iter().map(|score| score.key.line).chain(of_triples).collect();
     let mut rankings = Vec::new();
     for mechanism in Mechanism::ALL {
@@ -45,14 +45,9 @@ pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankS
         };
         let is_normal = |line: NameId| statuses.get(&line) == Some(&LineStatus::Normal);
         let is_kept = |line: NameId| lines.contains(&line) || is_compared(line) || is_normal(line);
-        let kept: Vec<usize> = (0..scores.len()).filter(|&i| is_kept(scores[i].key.line)).collect();
-        let triples: Vec<usize> =
-            (0..triple_keys.len().min(triple_scores.len())).filter(|&i| is_kept(triple_keys[i].line)).collect();
         let of_lines = RankInput {
-            scores: &kept.iter().map(|&i| scores[i].clone()).collect::<Vec<_>>(),
-            burden: &kept.iter().map(|&i| burden.get(i).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>(),
-            triple_keys: &triples.iter().map(|&i| triple_keys[i]).collect::<Vec<_>>(),
-            triple_scores: &triples.iter().map(|&i| triple_scores[i].clone()).collect::<Vec<_>>(),
+            scores: &scores.iter().copied().filter(|matrix| is_kept(matrix.key.line)).collect::<Vec<_>>(),
+            triples: &triples.iter().copied().filter(|(key, _)| is_kept(key.line)).collect::<Vec<_>>(),
             ..*input
         };
         let pairs = rank(&of_lines, settings).pairs;

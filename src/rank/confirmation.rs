@@ -29,6 +29,9 @@ const POWER: f64 = 0.9;
 /// Steps finer than this are below what dispensers and cells tell apart, natural log.
 const FINEST_STEP: f64 = 0.346_573_590_279_972_65;
 
+/// The reason of a line that is measured for comparison, of which nothing is expected.
+pub const COMPARISON: &str = "comparison_line";
+
 /// One pair to be confirmed in one line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirmation {
@@ -121,7 +124,7 @@ pub fn confirmations(
                 standard_error: error(n_replicates),
                 power: is_target.then(|| power(n_replicates)),
                 reason: match (is_target, enough) {
-                    (false, _) => Some("comparison_line"),
+                    (false, _) => Some(COMPARISON),
                     (true, None) => Some("more_replicates_than_are_practical"),
                     (true, Some(_)) => None,
                 },

@@ -1,8 +1,8 @@
 //! Differential synergy: what a pair does in each resistant line more than in the line it is compared with.
 
 use super::DISCOVERY_Q;
+use super::draft::Draft;
 use super::meta_analysis::{Couple, Estimate, NORMAL_975, Pooled, pool};
-use super::pair::Draft;
 use super::screen_scale::scale;
 use super::significance::normal_statistic;
 use crate::math::special::benjamini_hochberg;

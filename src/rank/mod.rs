@@ -4,21 +4,23 @@ pub mod by_mechanism;
 pub mod composite;
 pub mod confirmation;
 pub mod differential;
+mod draft;
 pub mod known;
+mod matrix;
 pub mod meta_analysis;
-mod pair;
 pub mod picklist;
 pub mod posterior;
+mod rescue;
 pub mod schedule;
 pub mod screen_scale;
 pub mod screen_tails;
 mod significance;
 mod table;
-mod triple;
 
 use crate::resistance::Resistance;
 use crate::resistance::resensitisation::Resensitisation;
 use crate::screen::Screen;
+use crate::screen::dose_matrix::MatrixKey;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::screen::triple_matrix::TripleKey;
@@ -27,8 +29,9 @@ use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, differentials};
+use draft::{Draft, draft};
+use matrix::{Combination, RankedMatrix};
 use meta_analysis::NORMAL_975;
-use pair::{Draft, PairKey, draft};
 use posterior::{Contender, places};
 use schedule::ScheduleComparison;
 use std::collections::BTreeMap;
@@ -238,17 +241,13 @@ pub struct Ranking {
     pub error_scale: f64,
 }
 
-/// What is ranked. Slices stand side by side.
+/// What is ranked.
 #[derive(Debug, Clone, Copy)]
 pub struct RankInput<'a> {
     /// Scored matrices of two drugs.
-    pub scores: &'a [MatrixScore],
-    /// Share of the doubtful wells of each.
-    pub burden: &'a [f64],
-    /// What names each matrix of three drugs.
-    pub triple_keys: &'a [TripleKey],
-    /// Their scores.
-    pub triple_scores: &'a [TripleMatrixScore],
+    pub scores: &'a [&'a MatrixScore],
+    /// Scored matrices of three drugs.
+    pub triples: &'a [(TripleKey, &'a TripleMatrixScore)],
     /// What the lines are.
     pub resistances: &'a [Resistance],
     /// What partners do to the anchor's potency.
@@ -267,33 +266,32 @@ pub struct RankInput<'a> {
 /// above a sure one; numbers without an interval after those, descending; then names; pairs without a number last, with the
 /// cause among their flags. The order of the inputs makes no difference.
 pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
-    let RankInput { scores, resistances, screen, triple_keys, triple_scores, .. } = *input;
+    let RankInput { scores, triples, resistances, screen, .. } = *input;
     let statuses = line_statuses(resistances, screen, settings.anchor);
-    let mut lines = scores.iter().map(|s| s.key.line).chain(triple_keys.iter().map(|key| key.line));
+    let mut lines = scores.iter().map(|s| s.key.line).chain(triples.iter().map(|(key, _)| key.line));
     let has_resistant_line = lines.any(|line| statuses.get(&line) == Some(&LineStatus::Resistant));
-    let resensitised = input.resensitised.iter().filter(|row| row.is_ranked).map(|row| (row.key, row)).collect();
-    let mut groups: BTreeMap<PairKey, Vec<usize>> = BTreeMap::new();
-    for (i, score) in scores.iter().enumerate() {
-        let key = PairKey { drug_a: score.key.drug_a, drug_b: score.key.drug_b, schedule: score.key.schedule };
-        groups.entry(key).or_default().push(i);
-    }
-    let statistic = |matrix: &MatrixScore| {
+    let speaking = input.resensitised.iter().filter(|row| row.is_ranked);
+    let resensitised: BTreeMap<(MatrixKey, Option<NameId>), &Resensitisation> =
+        speaking.map(|row| ((row.key, row.second_partner.map(|(drug, _)| drug)), row)).collect();
+    let statistic = |matrix: &&MatrixScore| {
         let score = matrix.scores.get(settings.model)?;
         Some(score.score? / score.standard_error.filter(|error| *error > 0.0)?)
     };
     let tails = screen_tails::degrees_of_freedom(scores.iter().filter_map(statistic));
-    let of_pairs = pair::Input {
-        resensitised: &resensitised,
-        scores,
-        screen,
-        settings,
-        plate_burden: input.burden,
-        statuses: &statuses,
-        has_resistant_line,
-        tails,
-    };
-    let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&of_pairs, key, matrices)).collect();
-    drafts.extend(triple::drafts(triple_keys, triple_scores, screen, settings, &statuses, has_resistant_line, tails));
+    let of_pairs = scores
+        .iter()
+        .map(|matrix| RankedMatrix::of_pair(matrix, settings, tails, resensitised.get(&(matrix.key, None)).copied()));
+    let of_triples = triples.iter().map(|(key, matrix)| {
+        let TripleKey { block, line, drugs: [drug_a, drug_b, drug_c], schedule } = *key;
+        let pair = MatrixKey { block, line, drug_a, drug_b, schedule };
+        RankedMatrix::of_triple(*key, matrix, settings, tails, resensitised.get(&(pair, Some(drug_c))).copied())
+    });
+    let mut groups: BTreeMap<Combination, Vec<RankedMatrix>> = BTreeMap::new();
+    for matrix in of_pairs.chain(of_triples) {
+        groups.entry(matrix.combination).or_default().push(matrix);
+    }
+    let by = draft::Input { screen, settings, statuses: &statuses, has_resistant_line };
+    let mut drafts: Vec<Draft> = groups.into_iter().map(|(key, matrices)| draft(&by, key, matrices)).collect();
     // Sums over pairs and equal numbers must not depend on the input's order.
     let names = |p: &RankedPair| {
         let schedule = p.schedule.map(|s| screen.schedules.name(s));

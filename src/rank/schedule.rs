@@ -1,8 +1,8 @@
 //! Schedules of one combination against each other: pre-treatment is another experiment than giving both drugs at once,
 //! so they are ranked apart and compared here, line by line.
 
+use super::draft::Draft;
 use super::meta_analysis::{Couple, pool_differences};
-use super::pair::Draft;
 use super::screen_scale::scale;
 use crate::math::special::benjamini_hochberg;
 use crate::report::table::Table;

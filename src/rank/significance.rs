@@ -2,8 +2,8 @@
 //! each line.
 
 use super::differential::class;
+use super::draft::Draft;
 use super::meta_analysis::{Pooled, pool, pool_differences};
-use super::pair::Draft;
 use super::screen_scale::scale;
 use crate::math::special::{benjamini_hochberg, normal_quantile};
 

@@ -1,9 +1,10 @@
 //! What each dose of a partner does to the anchor's potency: fold change, dose-reduction index, rescue, and whether a
-//! resistant line is brought back to its parent.
+//! resistant line is brought back to its parent. Of three drugs, what each pair of doses of the two partners does.
 //!
 //! The dose that speaks for a matrix in the ranking is chosen without a look at the combination: the highest one that alone
 //! leaves viability at one half or more, by the partner's fitted curve. Taking the best of all partner doses instead would
-//! reward noise.
+//! reward noise. Of two partners, the doses whose places in their series add up to most, the more even of those that add
+//! up to the same, among those that together leave one half or more of what was not given the anchor.
 
 use super::Resistance;
 use super::potency::{LogRatio, Potency};
@@ -18,6 +19,7 @@ use crate::screen::dose::DOSE_TOLERANCE;
 use crate::screen::dose_matrix::{CurvePoint, DoseMatrix, MatrixKey};
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
+use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
 use crate::synergy::MatrixScore;
 use crate::synergy::interaction::Surface;
 use crate::synergy::margins::response;
@@ -41,14 +43,17 @@ pub struct Alpha {
     pub reason: Option<&'static str>,
 }
 
-/// One matrix with the anchor at one dose of the partner. Potencies are of the anchor.
+/// One matrix with the anchor at one dose of the partner, or of both partners. Potencies are of the anchor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resensitisation {
     /// The matrix: the anchor is drug a.
     pub key: MatrixKey,
     /// The partner's dose, molar.
     pub partner_dose: f64,
-    /// What the partner leaves alone at that dose, by its fitted curve; as observed where there is no curve.
+    /// Of three drugs, the second partner and its dose, molar.
+    pub second_partner: Option<(NameId, f64)>,
+    /// What the partner leaves alone at that dose, by its fitted curve; as observed where there is no curve, and of two
+    /// partners.
     pub partner_viability: Option<f64>,
     /// Alone, by the matrix's own margin.
     pub alone: Potency,
@@ -74,15 +79,25 @@ pub struct Resensitisation {
     pub is_ranked: bool,
 }
 
-/// The anchor's curves of one matrix: alone, and at each partner dose that has enough of them.
+/// The anchor's curve at one dose of the partner, or of both partners.
+struct Slice {
+    partner_dose: f64,
+    second_partner: Option<(NameId, f64)>,
+    partner_viability: Option<f64>,
+    points: Vec<CurvePoint>,
+}
+
+/// The anchor's curves of one matrix: alone, and at each partner dose.
 struct Slices {
+    key: MatrixKey,
     alone: Vec<CurvePoint>,
-    with_partner: Vec<(f64, Vec<CurvePoint>)>,
+    with_partner: Vec<Slice>,
+    alpha: Alpha,
 }
 
 impl Slices {
-    fn new(matrix: &DoseMatrix) -> Self {
-        let mut with_partner: Vec<(f64, Vec<CurvePoint>)> = Vec::new();
+    fn of_pair(matrix: &DoseMatrix, score: &MatrixScore) -> Self {
+        let mut with_partner: Vec<Slice> = Vec::new();
         let mut cells: Vec<_> = matrix.cells.iter().filter(|c| c.dose_a > 0.0 && c.dose_b > 0.0).collect();
         cells.sort_by(|x, y| x.dose_b.total_cmp(&y.dose_b).then(x.dose_a.total_cmp(&y.dose_a)));
         for level in cells.chunk_by(|x, y| x.dose_b == y.dose_b) {
@@ -97,13 +112,67 @@ impl Slices {
                 n: c.n,
                 sum_of_squares: c.sum_of_squares,
             });
-            with_partner.push((dose, without.into_iter().chain(points).collect()));
+            let fitted = score.curves[1].map(|curve| response(curve, libm::log(dose)));
+            with_partner.push(Slice {
+                partner_dose: dose,
+                second_partner: None,
+                partner_viability: fitted.or(without.map(|point| point.response)),
+                points: without.into_iter().chain(points).collect(),
+            });
         }
-        Self { alone: matrix.margin_a.clone(), with_partner }
+        Self { key: matrix.key, alone: matrix.margin_a.clone(), with_partner, alpha: alpha(score) }
+    }
+
+    fn of_triple(key: &TripleKey, matrix: &TripleMatrix) -> Self {
+        let mut partners: Vec<[f64; 2]> = matrix.combinations().map(|(_, cell)| [cell.dose[1], cell.dose[2]]).collect();
+        partners.sort_by(|x, y| x[0].total_cmp(&y[0]).then(x[1].total_cmp(&y[1])));
+        partners.dedup();
+        let slice = |[b, c]: [f64; 2]| {
+            let at = matrix.cells.iter().filter(|cell| cell.dose[1] == b && cell.dose[2] == c);
+            let points: Vec<CurvePoint> = at
+                .map(|cell| CurvePoint {
+                    dose: cell.dose[0],
+                    response: cell.response,
+                    weight: cell.weight,
+                    n: cell.n,
+                    sum_of_squares: cell.sum_of_squares,
+                })
+                .collect();
+            Slice {
+                partner_dose: b,
+                second_partner: Some((key.drugs[2], c)),
+                partner_viability: points.first().filter(|point| point.dose == 0.0).map(|point| point.response),
+                points,
+            }
+        };
+        let TripleKey { block, line, drugs, schedule } = *key;
+        Self {
+            key: MatrixKey { block, line, drug_a: drugs[0], drug_b: drugs[1], schedule },
+            alone: matrix.margins[0].clone(),
+            with_partner: partners.into_iter().map(slice).collect(),
+            alpha: Alpha { reason: Some("three_drugs"), ..Alpha::default() },
+        }
     }
 
     fn curves(&self) -> impl Iterator<Item = &[CurvePoint]> {
-        std::iter::once(self.alone.as_slice()).chain(self.with_partner.iter().map(|(_, points)| points.as_slice()))
+        std::iter::once(self.alone.as_slice()).chain(self.with_partner.iter().map(|slice| slice.points.as_slice()))
+    }
+
+    /// The slice that speaks for the matrix. Designs need not be full: only doses at which the anchor was titrated count.
+    fn ranked(&self) -> Option<usize> {
+        let may_speak = |slice: &Slice| {
+            slice.partner_viability.is_some_and(|v| v >= TOLERATED) && doses(&slice.points) >= FEWEST_DOSES
+        };
+        let places = |dose: fn(&Slice) -> f64| {
+            let mut levels: Vec<f64> = self.with_partner.iter().map(dose).collect();
+            levels.sort_by(f64::total_cmp);
+            levels.dedup();
+            self.with_partner.iter().map(move |slice| levels.partition_point(|level| *level < dose(slice)))
+        };
+        let second = |slice: &Slice| slice.second_partner.map_or(0.0, |(_, dose)| dose);
+        let places: Vec<(usize, usize)> = places(|slice| slice.partner_dose).zip(places(second)).collect();
+        let height = |i: usize| (places[i].0 + places[i].1, std::cmp::Reverse(places[i].0.abs_diff(places[i].1)));
+        (0..self.with_partner.len()).filter(|&i| may_speak(&self.with_partner[i])).max_by_key(|&i| height(i))
     }
 }
 
@@ -120,14 +189,16 @@ fn potency(points: &[CurvePoint], fit: Option<&Fit>, half: Half) -> Potency {
     }
 }
 
-/// A row for each partner dose of each matrix with the anchor, matrices in their order, doses ascending. `scores` stand
-/// side by side with `matrices`; `resistances` has the lines' references and calls.
+/// A row for each partner dose of each matrix with the anchor, matrices in their order, doses ascending; those of three
+/// drugs after those of two. `scores` stand side by side with `matrices`; `resistances` has the lines' references and
+/// calls.
 ///
 /// # Errors
 /// Those of the back end.
 pub fn resensitisation(
     matrices: &[DoseMatrix],
     scores: &[MatrixScore],
+    triples: &[(TripleKey, &TripleMatrix)],
     resistances: &[Resistance],
     anchor: Option<NameId>,
     backend: &dyn Backend,
@@ -135,43 +206,44 @@ pub fn resensitisation(
     let of_anchor = |key: &MatrixKey| Some(key.drug_a) == anchor && Some(key.drug_b) != anchor;
     let pairs: Vec<(&DoseMatrix, &MatrixScore)> =
         matrices.iter().zip(scores).filter(|(matrix, _)| of_anchor(&matrix.key)).collect();
+    let triples: Vec<_> = triples.iter().filter(|(key, _)| Some(key.drugs[0]) == anchor).collect();
     let lines: BTreeMap<NameId, &Resistance> =
         resistances.iter().filter(|r| Some(r.drug) == anchor).map(|r| (r.line, r)).collect();
+    let of_pairs =
+        pairs.chunks(BATCH).map(|batch| batch.iter().map(|(m, s)| Slices::of_pair(m, s)).collect::<Vec<Slices>>());
+    let of_triples = triples.chunks(BATCH).map(|batch| batch.iter().map(|(k, m)| Slices::of_triple(k, m)).collect());
     let mut rows = Vec::new();
-    for batch in pairs.chunks(BATCH) {
-        let slices: Vec<Slices> = batch.iter().map(|(matrix, _)| Slices::new(matrix)).collect();
+    for batch in of_pairs.chain(of_triples) {
         let mut set = CurveSet::new();
-        for points in slices.iter().flat_map(Slices::curves) {
+        for points in batch.iter().flat_map(Slices::curves) {
             set.push(None, points.iter().map(|p| (p.dose, p.response, p.weight)));
         }
         let fits = if set.is_empty() { Vec::new() } else { backend.fit(&slice_settings(), &set)? };
         let mut fits = fits.as_slice();
-        for (slices, (_, score)) in slices.iter().zip(batch) {
+        for slices in &batch {
             let (own, rest) = fits.split_at(fits.len().min(1 + slices.with_partner.len()));
             fits = rest;
-            rows.extend(of_matrix(score, slices, own, lines.get(&score.key.line).copied()));
+            rows.extend(of_matrix(slices, own, lines.get(&slices.key.line).copied()));
         }
     }
     Ok(rows)
 }
 
-fn of_matrix(score: &MatrixScore, slices: &Slices, fits: &[Fit], line: Option<&Resistance>) -> Vec<Resensitisation> {
+fn of_matrix(slices: &Slices, fits: &[Fit], line: Option<&Resistance>) -> Vec<Resensitisation> {
     let alone = potency(&slices.alone, fits.first(), Half::OfUntreated);
     let reference = line.map_or(Potency::Unknown("no_anchor_curve"), |line| line.reference);
     let is_resistant =
         line.is_some_and(|line| line.status == Some(LineStatus::Resistant) || line.ci_low.is_some_and(|low| low > 1.0));
-    let alpha = alpha(score);
-    let mut rows: Vec<Resensitisation> = Vec::with_capacity(slices.with_partner.len());
-    for (i, (dose, points)) in slices.with_partner.iter().enumerate() {
+    let ranked = slices.ranked();
+    let row = |(i, slice): (usize, &Slice)| {
         let [with_partner, half_viability] =
-            [Half::OfPartnerAlone, Half::OfUntreated].map(|half| potency(points, fits.get(i + 1), half));
+            [Half::OfPartnerAlone, Half::OfUntreated].map(|half| potency(&slice.points, fits.get(i + 1), half));
         let fold_resistance = with_partner.minus(reference);
-        let observed = || points.first().filter(|p| p.dose == 0.0).map(|p| p.response);
-        let fitted = score.curves[1].map(|curve| response(curve, libm::log(*dose)));
-        rows.push(Resensitisation {
-            key: score.key,
-            partner_dose: *dose,
-            partner_viability: fitted.or_else(observed),
+        Resensitisation {
+            key: slices.key,
+            partner_dose: slice.partner_dose,
+            second_partner: slice.second_partner,
+            partner_viability: slice.partner_viability,
             alone,
             with_partner,
             half_viability,
@@ -180,18 +252,11 @@ fn of_matrix(score: &MatrixScore, slices: &Slices, fits: &[Fit], line: Option<&R
             fold_resistance,
             rescue: if is_resistant { rescue(alone, with_partner, reference) } else { Rescue::none("not_resistant") },
             equivalence: is_resistant.then(|| equivalence(&fold_resistance)),
-            alpha,
-            is_ranked: false,
-        });
-    }
-    // Designs need not be full: only doses at which the anchor was titrated count.
-    let may_speak = |row: &Resensitisation, points: &[CurvePoint]| {
-        row.partner_viability.is_some_and(|v| v >= TOLERATED) && doses(points) >= FEWEST_DOSES
+            alpha: slices.alpha,
+            is_ranked: ranked == Some(i),
+        }
     };
-    if let Some(i) = (0..rows.len()).rev().find(|&i| may_speak(&rows[i], &slices.with_partner[i].1)) {
-        rows[i].is_ranked = true;
-    }
-    rows
+    slices.with_partner.iter().enumerate().map(row).collect()
 }
 
 /// What a fitted MuSyC surface says of the anchor's potency: `alpha21`, the change of drug a's by drug b.
@@ -221,6 +286,8 @@ pub fn table(rows: &[Resensitisation], screen: &Screen, resistances: &[Resistanc
         .text("partner", all().map(|r| Some(screen.drugs.name(r.key.drug_b))))
         .text("schedule", all().map(|r| r.key.schedule.map(|s| screen.schedules.name(s))))
         .number("partner_dose_molar", all().map(|r| Some(r.partner_dose)))
+        .text("second_partner", all().map(|r| r.second_partner.map(|(drug, _)| screen.drugs.name(drug))))
+        .number("second_partner_dose_molar", all().map(|r| r.second_partner.map(|(_, dose)| dose)))
         .number("partner_viability", all().map(|r| r.partner_viability))
         .flag("is_ranked", all().map(|r| Some(r.is_ranked)));
     type Of<T> = fn(&Resensitisation) -> T;

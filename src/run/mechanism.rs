@@ -124,7 +124,8 @@ fn read_efflux_tests(result: &Path) -> Result<Vec<EffluxTest>> {
         let (Some(line), Some(partner)) = (text(&table, "cell_line", row), text(&table, "partner", row)) else {
             continue;
         };
-        if !EffluxTest::is_inhibitor(partner) {
+        // With a third drug the inhibitor is not alone in what it does.
+        if !EffluxTest::is_inhibitor(partner) || text(&table, "second_partner", row).is_some() {
             continue;
         }
         let value = log10("fold_change", row);

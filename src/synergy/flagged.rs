@@ -9,6 +9,9 @@ use crate::fit::FitSettings;
 use crate::plate::{NormalisedWells, PlateQuality, Verdict};
 use crate::screen::dose_matrix::{DoseMatrix, Gathered, MatrixKey};
 use crate::screen::names::NameId;
+use crate::screen::triple_matrix::TripleKey;
+use crate::screen::well::Well;
+use crate::synergy::three::TripleMatrixScore;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What makes a matrix one, whatever the order of its drugs.
@@ -22,28 +25,63 @@ pub(super) fn key_of(key: &MatrixKey) -> Key {
 /// Fills `qc_burden`: the share of a matrix's wells (those naming both drugs) that are flagged, or on a plate whose
 /// verdict is not good.
 pub fn add_burden(scores: &mut [MatrixScore], wells: &NormalisedWells, plates: &[PlateQuality]) {
+    let shares = doubtful_shares(wells, plates, |well| {
+        let mut named = well.named().map(|t| t.drug);
+        let (Some(a), Some(b), None) = (named.next(), named.next(), named.next()) else { return None };
+        Some((well.block, well.line.unwrap_or(0), [a.min(b), a.max(b)], well.schedule))
+    });
+    for score in scores {
+        score.qc_burden = shares.get(&key_of(&score.key)).copied();
+    }
+}
+
+/// The same for matrices of three drugs, which `keys` name, by the wells with a dose of each.
+pub fn add_triple_burden(
+    scores: &mut [TripleMatrixScore],
+    keys: &[TripleKey],
+    wells: &NormalisedWells,
+    plates: &[PlateQuality],
+) {
+    if scores.is_empty() {
+        return;
+    }
+    let in_order = |mut drugs: [NameId; 3]| {
+        drugs.sort_unstable();
+        drugs
+    };
+    let shares = doubtful_shares(wells, plates, |well| {
+        let mut active = well.active().map(|t| t.drug);
+        let drugs = [active.next()?, active.next()?, active.next()?];
+        Some((well.block, well.line.unwrap_or(0), in_order(drugs), well.schedule))
+    });
+    for (score, key) in scores.iter_mut().zip(keys) {
+        score.qc_burden = shares.get(&(key.block, key.line, in_order(key.drugs), key.schedule)).copied();
+    }
+}
+
+/// Of the wells that `key` puts together, the share that is flagged or on a plate whose verdict is not good.
+fn doubtful_shares<K: Ord>(
+    wells: &NormalisedWells,
+    plates: &[PlateQuality],
+    key: impl Fn(&Well) -> Option<K>,
+) -> BTreeMap<K, f64> {
     // A plate that holds several lines has a verdict for each; one that names no line has one for all.
     let doubtful: BTreeSet<(NameId, Option<NameId>)> = plates
         .iter()
         .filter(|p| !matches!(p.verdict, Verdict::Good | Verdict::NotJudged))
         .map(|p| (p.plate, p.line))
         .collect();
-    let mut shares: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<K, (usize, usize)> = BTreeMap::new();
     for well in wells.iter() {
-        let mut named = well.well.named().map(|t| t.drug);
-        let (Some(a), Some(b), None) = (named.next(), named.next(), named.next()) else { continue };
+        let Some(key) = key(&well.well) else { continue };
         let (plate, line) = (well.well.plate, well.well.line);
         let is_doubtful = well.flags.any()
             || !doubtful.is_empty() && (doubtful.contains(&(plate, line)) || doubtful.contains(&(plate, None)));
-        let key = (well.well.block, line.unwrap_or(0), [a.min(b), a.max(b)], well.well.schedule);
-        let share = shares.entry(key).or_default();
-        share.0 += usize::from(is_doubtful);
-        share.1 += 1;
+        let count = counts.entry(key).or_default();
+        count.0 += usize::from(is_doubtful);
+        count.1 += 1;
     }
-    for score in scores {
-        let share = shares.get(&key_of(&score.key));
-        score.qc_burden = share.map(|(doubtful, all)| *doubtful as f64 / *all as f64);
-    }
+    counts.into_iter().map(|(key, (doubtful, all))| (key, doubtful as f64 / all as f64)).collect()
 }
 
 /// Fills [`super::Score::unflagged`]: the score from the wells without any flag, margins fitted anew. `gather` makes

@@ -57,6 +57,15 @@ impl Read {
         array.is_valid(row).then(|| array.value(row).to_owned())
     }
 
+    pub fn rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    pub fn flag(&self, column: &str, row: usize) -> bool {
+        let array = self.0.column_by_name(column).expect(column).as_boolean();
+        array.is_valid(row) && array.value(row)
+    }
+
     /// Rows with a null that no reason explains, or a number that is none.
     pub fn unexplained(&self) -> Vec<String> {
         let mut found = Vec::new();

@@ -29,6 +29,7 @@ mod plate;
 mod rank;
 mod rank_designs;
 mod rank_simulated;
+mod rank_triples;
 mod report;
 mod resistance;
 mod simulate;

@@ -97,7 +97,7 @@ fn ko143(line: &str, gain: f64, noise: &mut Noise) -> EffluxTest {
     let matrix = matrix(0, &[1e-8, 1e-7, 1e-6], response, || 0.05 * noise.normal());
     let scores = [MatrixScore::unscored(matrix.key)];
     let unknown = [Resistance::unknown(matrix.key.line, 0, "test")];
-    let rows = resensitisation(&[matrix], &scores, &unknown, Some(0), &Cpu).expect("rows");
+    let rows = resensitisation(&[matrix], &scores, &[], &unknown, Some(0), &Cpu).expect("rows");
     let fold_change = rows.iter().find(|row| row.is_ranked).expect("a tolerated dose").fold_change;
     EffluxTest { line: line.into(), inhibitor: "Ko143".into(), fold_change }
 }

@@ -13,6 +13,8 @@ use isobole::screen::Screen;
 use isobole::screen::dose_matrix::{Curve, CurveKey, MatrixKey};
 use isobole::screen::line::{LineAnnotation, LineStatus};
 use isobole::screen::names::NameId;
+use isobole::screen::triple_matrix::TripleKey;
+use isobole::synergy::three::TripleMatrixScore;
 use isobole::synergy::{MatrixScore, Score};
 
 /// A small deterministic source of nearly normal numbers.
@@ -147,7 +149,6 @@ pub struct Scene {
     pub scores: Vec<MatrixScore>,
     pub resistances: Vec<Resistance>,
     pub resensitised: Vec<Resensitisation>,
-    pub burden: Vec<f64>,
     pub settings: RankSettings,
 }
 
@@ -167,6 +168,7 @@ fn resensitised_row(key: MatrixKey, partner_dose: f64, log10_fold: f64, rescue: 
     Resensitisation {
         key,
         partner_dose,
+        second_partner: None,
         partner_viability: Some(0.9),
         alone: Potency::Unknown("test"),
         with_partner: Potency::Unknown("test"),
@@ -209,7 +211,7 @@ pub fn scene(reversed: bool, with_resistant: bool) -> Scene {
             };
         }
     }
-    let (mut scores, mut burden, mut resensitised) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scores, mut resensitised) = (Vec::new(), Vec::new());
     for (a, b, values) in &truth {
         for name in &lines {
             let column = ["HL-60", "R20", "R80"].iter().position(|l| l == name).expect("a line");
@@ -225,9 +227,9 @@ pub fn scene(reversed: bool, with_resistant: bool) -> Scene {
                 n_wells: if *name == "R80" { 200 } else { 100 },
                 scores: vec![Score::default(), score],
                 efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
+                qc_burden: Some(if *name == "R80" { 0.5 } else { 0.0 }),
                 ..MatrixScore::unscored(key)
             });
-            burden.push(if *name == "R80" { 0.5 } else { 0.0 });
             // Two doses, of which the second speaks: the anchor ten times as potent, of a 100-fold resistance.
             resensitised.extend([(1e-7, 4.0, false), (1e-6, 10.0, true)].map(|(dose, fold, is_ranked)| {
                 let log10 = f64::log10(fold);
@@ -262,7 +264,7 @@ pub fn scene(reversed: bool, with_resistant: bool) -> Scene {
         ..RankSettings::default()
     };
     screen.annotations = annotations;
-    Scene { screen, scores, resistances, resensitised, burden, settings }
+    Scene { screen, scores, resistances, resensitised, settings }
 }
 
 impl Scene {
@@ -271,15 +273,13 @@ impl Scene {
     }
 
     pub fn ranking(&self) -> Ranking {
-        self.of(&self.scores, &self.burden)
+        self.with_triples(&[])
     }
 
-    pub fn of(&self, scores: &[MatrixScore], burden: &[f64]) -> Ranking {
+    pub fn with_triples(&self, triples: &[(TripleKey, &TripleMatrixScore)]) -> Ranking {
         let input = RankInput {
-            scores,
-            burden,
-            triple_keys: &[],
-            triple_scores: &[],
+            scores: &self.scores.iter().collect::<Vec<_>>(),
+            triples,
             resistances: &self.resistances,
             resensitised: &self.resensitised,
             screen: &self.screen,
@@ -345,8 +345,7 @@ fn the_order_of_the_input_changes_no_bit() {
     other.settings.top_k = 3;
     assert_ne!(told(&straight), told(&other));
     let mut shifted = scene(true, true);
-    shifted.burden.rotate_left(1);
-    shifted.burden[0] = 0.9;
+    shifted.scores[0].qc_burden = Some(0.9);
     assert_ne!(told(&straight), told(&shifted));
     // Any number of threads.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
@@ -373,13 +372,15 @@ fn without_a_resistant_line_all_lines_rank() {
     let mut bare = self::scene(false, true);
     bare.scores.retain(|s| bare.screen.lines.name(s.key.line) == "R20");
     bare.scores.iter_mut().for_each(|s| s.scores[1].standard_error = None);
-    let pairs = bare.of(&bare.scores, &[]).pairs;
+    bare.scores.iter_mut().for_each(|s| s.qc_burden = None);
+    let pairs = bare.rank();
     let best = &pairs[0];
     assert_eq!((best.score, best.ci_low, best.p, best.p_top_k), (Some(0.20), None, None, None));
     for flag in ["one_line", "no_standard_error", "no_parental_matrix", "no_plate_quality"] {
         assert!(best.flags.contains(flag), "{flag} in {}", best.flags);
     }
-    assert_eq!(bare.of(&[], &[]).pairs, vec![]);
+    bare.scores.clear();
+    assert_eq!(bare.rank(), vec![]);
 }
 
 #[test]

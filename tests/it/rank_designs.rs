@@ -2,26 +2,19 @@
 
 use crate::rank::{Scene, scene};
 use isobole::math::special::normal_two_sided;
+use isobole::rank::composite::RankBy;
 use isobole::rank::confirmation::{DOSES, confirmations};
-use isobole::rank::{RankInput, Ranking, picklist, rank, schedule};
+use isobole::rank::{Ranking, picklist, schedule};
 use isobole::report::table::Table;
 use isobole::screen::names::NameId;
 use isobole::screen::triple_matrix::TripleKey;
+use isobole::synergy::MatrixScore;
 use isobole::synergy::three::reference::Reference;
 use isobole::synergy::three::{TripleMatrixScore, TripleScore};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn with_triples(scene: &Scene, keys: &[TripleKey], scores: &[TripleMatrixScore]) -> Ranking {
-    let input = RankInput {
-        scores: &scene.scores,
-        burden: &scene.burden,
-        triple_keys: keys,
-        triple_scores: scores,
-        resistances: &scene.resistances,
-        resensitised: &scene.resensitised,
-        screen: &scene.screen,
-    };
-    rank(&input, &scene.settings)
+    scene.with_triples(&keys.iter().copied().zip(scores).collect::<Vec<_>>())
 }
 
 fn triple(bliss: f64, beyond_best_pair: f64) -> TripleMatrixScore {
@@ -38,6 +31,7 @@ fn triple(bliss: f64, beyond_best_pair: f64) -> TripleMatrixScore {
         efficacy: Some(0.95),
         sigma: Some(0.05),
         degrees_of_freedom: 27,
+        qc_burden: Some(0.0),
         flags: String::new(),
         musyc: None,
         musyc_score: TripleScore::default(),
@@ -76,6 +70,59 @@ fn three_drugs_stand_among_the_pairs() {
     assert!(row.score.is_none() && row.flags.contains("no_margins"), "{row:?}");
 }
 
+#[test]
+fn three_drugs_have_the_composite_of_a_pair_that_does_as_much() {
+    let mut scene = scene(false, true);
+    scene.settings.by = RankBy::Composite;
+    let drug = |name: &str| scene.screen.drugs.id(name).expect("drug");
+    let drugs = [drug("clofarabine"), drug("idarubicin"), drug("venetoclax")];
+    let venetoclax: Vec<MatrixScore> = scene.scores.iter().filter(|s| s.key.drug_b == drugs[2]).cloned().collect();
+    for score in scene.scores.iter_mut().filter(|s| s.key.drug_b == drugs[2]) {
+        (score.sigma, score.scores[1].peak_efficacy) = (Some(0.05), Some(0.8));
+    }
+    // The same score, kill and burden in each line, and what both partners do to the anchor.
+    let rows: Vec<_> = scene.resensitised.iter().filter(|row| row.key.drug_b == drugs[2]).cloned().collect();
+    scene.resensitised.extend(rows.into_iter().map(|mut row| {
+        row.second_partner = Some((row.key.drug_b, row.partner_dose));
+        row.key.drug_b = drugs[1];
+        row
+    }));
+    let of_three = |matrix: &MatrixScore, peak: Option<f64>, qc_burden: Option<f64>| {
+        let key = TripleKey { block: None, line: matrix.key.line, drugs, schedule: None };
+        let mut score = triple(matrix.scores[1].score.expect("score"), 0.0);
+        score.scores.iter_mut().for_each(|s| s.peak_efficacy = peak);
+        // As many wells a window as the pair has.
+        (score.n_cells, score.n_wells, score.qc_burden) = (300, matrix.n_wells, qc_burden);
+        (key, score)
+    };
+    let composites = |peak: Option<f64>, burden: &dyn Fn(&MatrixScore) -> Option<f64>| {
+        let all: Vec<_> = venetoclax.iter().map(|matrix| of_three(matrix, peak, burden(matrix))).collect();
+        let ranking = scene.with_triples(&all.iter().map(|(key, score)| (*key, score)).collect::<Vec<_>>());
+        let find = |third: Option<NameId>, second: NameId| {
+            ranking.pairs.iter().find(|p| p.drug_c == third && p.drug_b == second).expect("a row").clone()
+        };
+        [find(None, drugs[2]), find(Some(drugs[2]), drugs[1])]
+    };
+    let [pair, triple] = composites(Some(0.8), &|matrix| matrix.qc_burden);
+    let ends =
+        |row: &isobole::rank::RankedPair| [row.composite, row.composite_ci_low, row.rescue_fraction, row.fold_change];
+    assert_eq!((pair.composite_parts, ends(&pair)), (triple.composite_parts, ends(&triple)));
+    assert!(triple.composite_parts.iter().all(|part| *part != 0.0), "{:?}", triple.composite_parts);
+    assert_eq!(pair.tie_group, triple.tie_group);
+    // What is not known counts nothing, and the flags say so; a burden counts.
+    let [pair, bare] = composites(None, &|_| None);
+    assert!(
+        (pair.composite.expect("a composite") - 0.05 * 0.8 - 0.05 * 0.25 - bare.composite.expect("one")).abs() > 0.02
+    );
+    assert!(
+        bare.flags.contains("composite_without_efficacy") && bare.flags.contains("no_plate_quality"),
+        "{}",
+        bare.flags
+    );
+    let [_, flagged] = composites(Some(0.8), &|_| Some(1.0));
+    assert!((flagged.composite_parts[4] + 0.05).abs() < 1e-12 && flagged.composite < triple.composite);
+}
+
 /// The scene's venetoclax matrices in two schedules, the second weaker by `less` in every line.
 fn in_two_schedules(less: f64) -> (Scene, [NameId; 2]) {
     let mut scene = scene(false, true);
@@ -89,7 +136,6 @@ fn in_two_schedules(less: f64) -> (Scene, [NameId; 2]) {
         second.scores[1].score = second.scores[1].score.map(|score| score - less);
         again.push(second);
     }
-    scene.burden.extend(again.iter().map(|_| 0.0));
     scene.scores.extend(again);
     (scene, schedules)
 }
@@ -112,7 +158,6 @@ fn schedules_are_compared_and_not_mixed() {
     let (mut apart, _) = in_two_schedules(0.1);
     let r20 = apart.screen.lines.id("R20").expect("line");
     apart.scores.retain(|s| (s.key.line == r20) == (s.key.schedule == Some(before)) || s.key.schedule.is_none());
-    apart.burden.clear();
     assert_eq!(apart.ranking().schedules[0].reason, Some("no_common_line"));
 }
 
@@ -199,7 +244,7 @@ fn healthy_cells_are_spared_and_never_ranked() {
         score.key.line = healthy;
         score.scores[1].score = Some(if score.key.drug_b == venetoclax { 0.20 } else { 0.0 });
         scene.scores.push(score);
-        scene.burden.push(0.0);
+        scene.scores.last_mut().expect("a score").qc_burden = Some(0.0);
     }
     scene.settings.by = isobole::rank::composite::RankBy::Composite;
     let ranking = scene.ranking();

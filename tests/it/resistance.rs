@@ -140,7 +140,7 @@ fn exact(log10: f64) -> Potency {
 
 fn rows(matrices: &[DoseMatrix], lines: &[Resistance]) -> Vec<Resensitisation> {
     let scores: Vec<MatrixScore> = matrices.iter().map(|m| MatrixScore::unscored(m.key)).collect();
-    resensitisation(matrices, &scores, lines, Some(0), &Cpu).expect("rows")
+    resensitisation(matrices, &scores, &[], lines, Some(0), &Cpu).expect("rows")
 }
 
 fn hill(dose: f64, ec50: f64) -> f64 {
@@ -234,8 +234,8 @@ fn what_cannot_be_told_has_a_reason() {
     let plain = rows(&one, &[sensitive]);
     assert_eq!((plain[0].rescue.reason, plain[0].equivalence), (Some("not_resistant"), None));
     let unscored = [MatrixScore::unscored(one[0].key)];
-    assert!(resensitisation(&one, &unscored, &[], Some(7), &Cpu).expect("rows").is_empty());
-    assert!(resensitisation(&one, &unscored, &[], None, &Cpu).expect("rows").is_empty());
+    assert!(resensitisation(&one, &unscored, &[], &[], Some(7), &Cpu).expect("rows").is_empty());
+    assert!(resensitisation(&one, &unscored, &[], &[], None, &Cpu).expect("rows").is_empty());
     let mut short = one.clone();
     short[0].cells.retain(|cell| cell.dose_a > 2e-6);
     let short = rows(&short, &[resistant(exact(-8.0))]);

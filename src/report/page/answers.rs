@@ -125,8 +125,15 @@ pub(super) fn resensitisation(lookup: &Lookup<'_>) -> (Vec<Gain>, usize) {
         let [fold, low, high] = row.fold_change.fold();
         Gain {
             line: lookup.line(row.key.line),
-            partner: lookup.drugs_name([row.key.drug_a, row.key.drug_b], None, row.key.schedule),
-            dose: quantity::dose(row.partner_dose),
+            partner: lookup.drugs_name(
+                [row.key.drug_a, row.key.drug_b],
+                row.second_partner.map(|(drug, _)| drug),
+                row.key.schedule,
+            ),
+            dose: match row.second_partner {
+                Some((_, second)) => format!("{} and {}", quantity::dose(row.partner_dose), quantity::dose(second)),
+                None => quantity::dose(row.partner_dose),
+            },
             fold_change: Cell::new(fold, quantity::fold),
             interval: match (low, high) {
                 (Some(low), Some(high)) => format!("{} to {}", quantity::fold(low), quantity::fold(high)),

@@ -32,7 +32,9 @@ pub fn of_screen(
             annotation: annotation.mechanism,
         }
     });
-    let efflux_tests = resensitisations.iter().filter(|row| row.is_ranked).filter_map(|row| {
+    // With a third drug the inhibitor is not alone in what it does.
+    let of_pairs = resensitisations.iter().filter(|row| row.is_ranked && row.second_partner.is_none());
+    let efflux_tests = of_pairs.filter_map(|row| {
         let inhibitor = screen.drugs.name(row.key.drug_b);
         let test =
             || EffluxTest { line: name(row.key.line), inhibitor: inhibitor.to_owned(), fold_change: row.fold_change };

@@ -79,7 +79,9 @@ pub(super) fn score(work: &Work<'_>, outcome: &mut PlainOutcome) -> Result<()> {
     if musyc {
         results.push(triple_interactions_table(keyed(interactions, &mapping.group, &of_rows), &scores));
     }
-    for result in results {
+    for mut result in results {
+        // There are no plates whose quality could be known.
+        result.columns.retain(|column| column.name != "qc_burden");
         outcome.files.push(files::write(&result, &settings.out, identity, settings.csv)?);
     }
     Ok(())

@@ -20,6 +20,8 @@ pub struct TripleScore {
     pub top_decile: Option<f64>,
     /// Largest mean excess over 3 × 3 × 3 neighbouring doses, all measured.
     pub peak: Option<f64>,
+    /// Mean inhibition over that window.
+    pub peak_efficacy: Option<f64>,
     /// Molar doses at the centre of these.
     pub peak_dose: Option<[f64; 3]>,
     /// Standard error of `score`, from matrices drawn anew with single drugs fitted anew.
@@ -51,6 +53,8 @@ pub struct TripleMatrixScore {
     pub sigma: Option<f64>,
     /// Degrees of freedom behind it.
     pub degrees_of_freedom: usize,
+    /// Share of the wells that are flagged or on a plate that is not good; `None` before it was looked for.
+    pub qc_burden: Option<f64>,
     /// The fitted surface, where it was asked for, or why there is none.
     pub musyc: Option<Result<TripleMusyc, &'static str>>,
     /// The score by that surface: see [`TripleMusyc::score`].

@@ -130,13 +130,16 @@ fn add_musyc(score: &mut TripleMatrixScore, matrix: &TripleMatrix, margins: &Mar
             let excess: Vec<Option<f64>> =
                 musyc.cells.iter().map(|(expected, fitted)| Some(expected - fitted)).collect();
             let combinations: Vec<[f64; 3]> = matrix.combinations().map(|(_, cell)| cell.dose).collect();
-            let peak = best_window(&windows(&combinations), &|i| excess[i]);
+            let windows = windows(&combinations);
+            let peak = best_window(&windows, &|i| excess[i]);
+            let inhibition: Vec<f64> = matrix.combinations().map(|(_, cell)| 1.0 - cell.response).collect();
             let interval_and_p = musyc.interval_and_p(musyc.score);
             TripleScore {
                 score: Some(musyc.score.0),
                 top_decile: top_decile(&excess),
                 peak: peak.map(|(mean, _)| mean),
-                peak_dose: peak.map(|(_, centre)| combinations[centre]),
+                peak_efficacy: peak.map(|(_, window)| mean_of(window, &inhibition)),
+                peak_dose: peak.map(|(_, window)| combinations[centre(window)]),
                 standard_error: musyc.score.1.ok(),
                 interval: interval_and_p.map(|(interval, _)| interval),
                 p: interval_and_p.map(|(_, p)| p),
@@ -149,13 +152,22 @@ fn add_musyc(score: &mut TripleMatrixScore, matrix: &TripleMatrix, margins: &Mar
     score.musyc = Some(found);
 }
 
-/// The best mean over a window, and the combination in its middle; the first where equal.
-fn best_window(windows: &[Vec<usize>], value: &dyn Fn(usize) -> Option<f64>) -> Option<(f64, usize)> {
-    let mean = |window: &Vec<usize>| {
+/// The combination in the middle of a window.
+fn centre(window: &[usize]) -> usize {
+    window[window.len() / 2]
+}
+
+fn mean_of(window: &[usize], values: &[f64]) -> f64 {
+    window.iter().map(|&i| values[i]).sum::<f64>() / window.len() as f64
+}
+
+/// The best mean over a window, and that window; the first where equal.
+fn best_window<'w>(windows: &'w [Vec<usize>], value: &dyn Fn(usize) -> Option<f64>) -> Option<(f64, &'w [usize])> {
+    let mean = |window: &'w Vec<usize>| {
         let sum = window.iter().try_fold(0.0, |sum, &i| Some(sum + value(i)?))?;
-        Some((sum / window.len() as f64, window[window.len() / 2]))
+        Some((sum / window.len() as f64, window.as_slice()))
     };
-    windows.iter().filter_map(mean).fold(None, |best: Option<(f64, usize)>, next| match best {
+    windows.iter().filter_map(mean).fold(None, |best: Option<(f64, &[usize])>, next| match best {
         Some(best) if best.0 >= next.0 => Some(best),
         _ => Some(next),
     })
@@ -166,6 +178,7 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
     let excess = excesses(matrix, responses, &expected);
     let combinations: Vec<[f64; 3]> = matrix.combinations().map(|(_, cell)| cell.dose).collect();
     let windows = windows(&combinations);
+    let inhibition: Vec<f64> = matrix.combinations().map(|(cell, _)| 1.0 - responses[cell]).collect();
     let mut flags: Vec<&str> = Vec::new();
     for (k, flag) in ["margin_a_missing", "margin_b_missing", "margin_c_missing"].into_iter().enumerate() {
         if margins.curves[k].is_none() {
@@ -189,7 +202,8 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
                 score: Some(score),
                 top_decile: top_decile(excess),
                 peak: peak.map(|(mean, _)| mean),
-                peak_dose: peak.map(|(_, centre)| combinations[centre]),
+                peak_efficacy: peak.map(|(_, window)| mean_of(window, &inhibition)),
+                peak_dose: peak.map(|(_, window)| combinations[centre(window)]),
                 reason: Some("not_resampled"),
                 ..TripleScore::default()
             }
@@ -198,7 +212,6 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
     if windows.is_empty() {
         flags.push("no_3x3x3_window");
     }
-    let inhibition: Vec<f64> = matrix.combinations().map(|(cell, _)| 1.0 - responses[cell]).collect();
     let efficacy = best_window(&windows, &|i| Some(inhibition[i])).map(|(mean, _)| mean);
     let (sigma, degrees_of_freedom, source) = noise(matrix, margins);
     flags.push(source);
@@ -210,6 +223,7 @@ fn score(matrix: &TripleMatrix, responses: &[f64], margins: &Margins) -> TripleM
         efficacy: efficacy.or_else(|| inhibition.into_iter().reduce(f64::max)),
         sigma,
         degrees_of_freedom,
+        qc_burden: None,
         musyc: None,
         musyc_score: TripleScore { reason: Some("not_asked"), ..TripleScore::default() },
         flags: flags.join(";"),

@@ -30,11 +30,13 @@ pub fn triples_table(mut table: Table, scores: &[TripleMatrixScore]) -> Table {
         .integer("n_cells", scores.iter().map(|score| Some(score.n_cells as i64)))
         .integer("n_wells", scores.iter().map(|score| Some(score.n_wells as i64)))
         .number("efficacy", scores.iter().map(|score| score.efficacy))
-        .number("sigma", scores.iter().map(|score| score.sigma));
-    let columns: [(&str, Value); 11] = [
+        .number("sigma", scores.iter().map(|score| score.sigma))
+        .number("qc_burden", scores.iter().map(|score| score.qc_burden));
+    let columns: [(&str, Value); 12] = [
         ("score", |s| s.score),
         ("top_decile", |s| s.top_decile),
         ("peak", |s| s.peak),
+        ("peak_efficacy", |s| s.peak_efficacy),
         ("peak_dose_a_molar", |s| s.peak_dose.map(|dose| dose[0])),
         ("peak_dose_b_molar", |s| s.peak_dose.map(|dose| dose[1])),
         ("peak_dose_c_molar", |s| s.peak_dose.map(|dose| dose[2])),
