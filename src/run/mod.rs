@@ -417,6 +417,8 @@ fn page_of<'a>(
         models: &settings.synergy,
         score_model: settings.score_model,
         pairs: &analysis.pairs,
+        schedules: &analysis.schedules,
+        confirmations: &analysis.confirmations,
         matrices: &analysis.scores,
         curves: &analysis.curves,
         fits: &analysis.fits,

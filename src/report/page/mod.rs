@@ -2,6 +2,7 @@
 //! scripts, on paper and in the dark. The only place where fractions become percentages.
 
 mod answers;
+mod experiments;
 mod pair;
 mod plates;
 mod quality;
@@ -17,6 +18,8 @@ use crate::model::ModelId;
 use crate::plate::flags::WellFlags;
 use crate::plate::{BatchQuality, PlateQuality};
 use crate::rank::RankedPair;
+use crate::rank::confirmation::Confirmation;
+use crate::rank::schedule::ScheduleComparison;
 use crate::resistance::Resistance;
 use crate::resistance::cross_resistance::CrossResistanceRow;
 use crate::resistance::mechanism::Mechanisms;
@@ -61,6 +64,10 @@ pub struct Page<'a> {
     pub score_model: SynergyModel,
     /// The ranking, best first.
     pub pairs: &'a [RankedPair],
+    /// Combinations that were given in several schedules.
+    pub schedules: &'a [ScheduleComparison],
+    /// The next experiment.
+    pub confirmations: &'a [Confirmation],
     /// Every scored matrix.
     pub matrices: &'a [MatrixScore],
     /// Single-agent curves.
@@ -200,6 +207,8 @@ pub fn render(page: &Page<'_>) -> Result<String> {
         ranking => Value::from(Serde(ranking::table(&lookup))),
         cards => Value::from(Serde(&cards)),
         cards_left_out => cards_left_out,
+        schedules => Value::from(Serde(experiments::schedules(&lookup))),
+        next => Value::from(Serde(experiments::confirmations(&lookup))),
         resistance => Value::from(Serde(quality::resistance(&lookup))),
         cross_resistance => Value::from(Serde(answers::cross_resistance(&lookup))),
         gains => Value::from(Serde(answers::resensitisation(&lookup))),

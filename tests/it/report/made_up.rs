@@ -46,6 +46,8 @@ impl MadeUp {
             models: &MODELS,
             score_model: SynergyModel::Bliss,
             pairs: &self.pairs,
+            schedules: &[],
+            confirmations: &[],
             matrices: &self.matrices,
             curves: &self.curves,
             fits: &self.fits,
