@@ -277,7 +277,7 @@ fn bare_line(name: &str) -> String {
 }
 
 fn with_reference(text: String, reference: &str) -> String {
-    if reference.is_empty() { text } else { format!("{text} [{reference}]") }
+    format!("{text} [{}]", if reference.is_empty() { "no reference" } else { reference })
 }
 
 impl ClinicalResponse {
