@@ -242,6 +242,16 @@ pub struct SimulateArgs {
     /// Wells at each dose of these curves
     #[arg(long, requires = "curves", default_value_t = 1, value_name = "N")]
     pub replicates: u32,
+    /// Blots and PCR of the resistant lines beside the plates, for `isobole run` and `isobole mechanism`; lines.csv then
+    /// leaves out why lines are resistant
+    #[arg(long, conflicts_with = "curves")]
+    pub evidence: bool,
+    /// Annexin V / PI of the planted pairs, and of as many others, beside the plates
+    #[arg(long, conflicts_with = "curves")]
+    pub apoptosis: bool,
+    /// Pairs that are given in a second schedule too, the planted ones first
+    #[arg(long, default_value_t = 0, conflicts_with = "curves", value_name = "N")]
+    pub schedules: usize,
     /// Seed of every random number
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,

@@ -11,7 +11,8 @@ use isobole::cli::{
 use isobole::config::{ModelChoice, Settings};
 use isobole::run::mechanism::run_mechanism;
 use isobole::run::{Extent, Finished, on_threads, plain};
-use isobole::simulate::{CurveRecipe, Recipe, Scale, simulate, write, write_curves, write_demo};
+use isobole::simulate::{Beside, CurveRecipe, Recipe, Scale};
+use isobole::simulate::{simulate, write, write_beside, write_curves, write_demo};
 use isobole::{Result, backend, bench, import, model, run};
 use std::process::ExitCode;
 
@@ -123,7 +124,8 @@ fn imported(args: &ImportArgs, talk: &Talk) -> Result<()> {
 }
 
 fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
-    let SimulateArgs { out, plates, lines, pairs, resistant, demo, curves, replicates, seed } = args;
+    let SimulateArgs { out, plates, lines, pairs, resistant, demo, curves, replicates, .. } = args;
+    let SimulateArgs { evidence, apoptosis, schedules, seed, .. } = args;
     if let Some(curves) = *curves {
         let recipe = CurveRecipe { curves, replicates: *replicates, seed: *seed };
         let written = write_curves(&recipe, out)?;
@@ -134,7 +136,7 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
         return Ok(());
     }
     let default = Scale::default();
-    let recipe = if *demo {
+    let mut recipe = if *demo {
         Recipe::leukaemia_demo()
     } else {
         Recipe::generic(Scale {
@@ -146,9 +148,15 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
             ..default
         })?
     };
+    recipe.add_schedules(*schedules);
+    if *evidence && !*demo {
+        recipe.vary_causes();
+    }
     let written = write(&simulate(&recipe)?, out)?;
+    let beside = write_beside(&recipe, Beside { evidence: *evidence, apoptosis: *apoptosis }, out)?;
     talk.say(&format!("{} wells simulated", written.wells));
-    for file in [written.plates, written.lines, written.truth] {
+    let beside = beside.into_iter().filter(|file| *file != written.lines);
+    for file in [written.plates.clone(), written.lines.clone(), written.truth.clone()].into_iter().chain(beside) {
         talk.data(&file.display().to_string());
     }
     Ok(())

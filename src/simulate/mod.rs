@@ -2,10 +2,13 @@
 //!
 //! A [`Recipe`] says what the screen is: lines with parents, drugs with true curves, pairs with true interactions
 //! (MuSyC), and what goes wrong on the plates. [`simulate`] fills and reads the plates; [`write()`] leaves
-//! `plates.parquet`, `lines.csv` and `truth.parquet`. [`write_curves`] makes plain tables of single curves. Nothing here is shared with the models that are fitted.
+//! `plates.parquet`, `lines.csv` and `truth.parquet`, [`write_beside`] blots, PCR and flow cytometry of the same lines with
+//! their truth. [`write_curves`] makes plain tables of single curves. Nothing here is shared with the models that are fitted.
 
+mod annexin;
 mod curves;
 mod demo;
+mod evidence;
 mod generic;
 mod layout;
 mod leukaemia;
@@ -16,13 +19,15 @@ mod surface;
 mod truth;
 mod write;
 
+pub use annexin::{ApoptosisTruth, apoptosis_truth, measured_pairs};
 pub use curves::{CurveRecipe, CurveTruth, WrittenCurves, write_curves};
 pub use demo::{demo_lines, demo_plates, demo_truth, write_demo};
+pub use evidence::{MarkerTruth, marker_truth};
 pub use generic::Scale;
 pub use recipe::{Artefacts, DrugRecipe, LineRecipe, PairRecipe, Planted, PlateFormat, Recipe};
 pub use surface::{Interaction, MusycSurface, TrueCurve};
 pub use truth::{Truth, truth};
-pub use write::{Written, write};
+pub use write::{Beside, Written, write, write_beside};
 
 use crate::screen::well::{Role, WellPosition};
 use crate::{Error, Result};

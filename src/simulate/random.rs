@@ -41,6 +41,18 @@ pub(super) enum Purpose {
     CurveTruth = 16,
     /// Noise of its wells.
     CurveNoise = 17,
+    /// What a subline has of a protein.
+    Expression = 18,
+    /// What is common to the lanes of a blot.
+    Blot = 19,
+    /// One lane of a blot, and the same cells in PCR.
+    Lane = 20,
+    /// How a line, and a culture of it, dies.
+    Annexin = 21,
+    /// Cells counted in a sample by flow cytometry.
+    Quadrants = 22,
+    /// What another schedule does.
+    Schedule = 23,
 }
 
 /// One stream of draws: everything but the index is fixed.

@@ -1,5 +1,6 @@
 //! What a simulated screen is made of: lines, drugs, pairs, plates, and what goes wrong on them.
 
+use super::random::{Purpose, Stream};
 use super::surface::{Interaction, MusycSurface, TrueCurve};
 use crate::screen::line::LineStatus;
 use crate::{Error, Result};
@@ -193,7 +194,28 @@ pub struct Recipe {
     pub artefacts: Artefacts,
 }
 
+/// What every other planted pair gains in the second schedule: the anchor's shift of potency by the partner, as a factor.
+const SCHEDULE_GAIN: f64 = 6.0;
+
 impl Recipe {
+    /// Gives this many pairs in a second schedule as well, the planted ones first: `pre-treatment`, or `simultaneous` for those that
+    /// were a pre-treatment. Every other planted pair does more in it; independent pairs stay so.
+    pub fn add_schedules(&mut self, pairs: usize) {
+        let is_planted = |pair: &usize| self.pairs[*pair].planted != Planted::None;
+        let (planted, others): (Vec<usize>, Vec<usize>) = (0..self.pairs.len()).partition(is_planted);
+        for (n, pair) in planted.into_iter().chain(others).take(pairs).enumerate() {
+            let mut again = self.pairs[pair].clone();
+            again.schedule = if again.schedule == "pre-treatment" { "simultaneous" } else { "pre-treatment" };
+            let draw = Stream::new(self.seed, pair as u32, 0, Purpose::Schedule);
+            for interaction in &mut again.interactions {
+                if *interaction != Interaction::NONE && n % 2 == 0 {
+                    interaction.alpha21 *= SCHEDULE_GAIN * draw.between(0, 0.8, 1.25);
+                }
+            }
+            self.pairs.push(again);
+        }
+    }
+
     /// The true surface of a pair in a line; doses in µM. `None` where the recipe has no such pair or line.
     pub fn surface(&self, pair: usize, line: usize) -> Option<MusycSurface> {
         let pair = self.pairs.get(pair)?;

@@ -1,9 +1,11 @@
 //! A simulated screen as files: the canonical well table, the lines, the truth.
 
-use super::{Simulated, SimulatedPlate};
+use super::annexin::{apoptosis_csv, apoptosis_truth};
+use super::evidence::{evidence_csv, marker_truth};
+use super::{Recipe, Simulated, SimulatedPlate};
 use crate::screen::well::Role;
 use crate::{Error, Result};
-use arrow::array::{ArrayRef, Float64Builder, Int32Builder, RecordBatch, StringDictionaryBuilder};
+use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, RecordBatch, StringDictionaryBuilder};
 use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -38,7 +40,7 @@ pub struct Written {
 pub fn write(simulated: &Simulated, dir: &Path) -> Result<Written> {
     let files = [
         ("plates.parquet", plates_parquet(simulated)?),
-        ("lines.csv", lines_csv(simulated).into_bytes()),
+        ("lines.csv", lines_csv(&simulated.recipe, true).into_bytes()),
         ("truth.parquet", truth_parquet(simulated)?),
     ];
     for (name, bytes) in &files {
@@ -50,6 +52,94 @@ pub fn write(simulated: &Simulated, dir: &Path) -> Result<Written> {
         truth: dir.join("truth.parquet"),
         wells: simulated.plates.iter().map(|plate| plate.wells.len()).sum(),
     })
+}
+
+/// What is measured beside the plates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// Blots and PCR of the sublines' proteins: `evidence.csv`, `truth_evidence.parquet`.
+    pub evidence: bool,
+    /// Annexin V / PI of some pairs: `apoptosis.csv`, `truth_apoptosis.parquet`.
+    pub apoptosis: bool,
+}
+
+/// Writes what was measured beside the plates into the folder of [`write()`], with its truth, and a `screen.toml` that
+/// names all of it; gives the files. With evidence, `lines.csv` no longer says why lines are resistant: that is to be found
+/// out, and the truth tables say it.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_beside(recipe: &Recipe, beside: Beside, dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut screen = format!(
+        "plates = 'plates.parquet'\nlines_file = 'lines.csv'\nanchor = '{}'\n",
+        recipe.drugs.get(recipe.anchor).map_or("", |drug| drug.name.as_str())
+    );
+    let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+    if beside.evidence {
+        screen += "[evidence]\nfiles = 'evidence.csv'\n";
+        files.push(("lines.csv", lines_csv(recipe, false).into_bytes()));
+        files.push(("evidence.csv", evidence_csv(recipe).into_bytes()));
+        files
+            .push(("truth_evidence.parquet", encode("truth_evidence.parquet", std::iter::once(marker_batch(recipe)))?));
+    }
+    if beside.apoptosis {
+        screen += "[apoptosis]\nfiles = 'apoptosis.csv'\n";
+        files.push(("apoptosis.csv", apoptosis_csv(recipe).into_bytes()));
+        let truth = std::iter::once(apoptosis_batch(recipe));
+        files.push(("truth_apoptosis.parquet", encode("truth_apoptosis.parquet", truth)?));
+    }
+    if !files.is_empty() {
+        files.push(("screen.toml", screen.into_bytes()));
+    }
+    for (name, bytes) in &files {
+        write_whole(dir, name, bytes)?;
+    }
+    Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
+}
+
+/// What each subline has of each marker.
+fn marker_batch(recipe: &Recipe) -> Batch {
+    let [mut cell_line, mut parental, mut mechanism, mut marker] = std::array::from_fn::<Text, 4, _>(|_| Text::new());
+    let (mut fold, mut is_causal) = (Float64Builder::new(), BooleanBuilder::new());
+    for row in marker_truth(recipe) {
+        let Some(line) = recipe.lines.get(row.line) else { continue };
+        cell_line.append_value(&line.name);
+        parental.append_option(line.parental.as_deref());
+        mechanism.append_option(line.mechanism.as_deref());
+        marker.append_value(row.marker);
+        fold.append_value(row.fold);
+        is_causal.append_value(row.is_causal);
+    }
+    vec![
+        ("cell_line", text(cell_line)),
+        ("parental", text(parental)),
+        ("mechanism", text(mechanism)),
+        ("marker", text(marker)),
+        ("fold", Arc::new(fold.finish())),
+        ("is_causal", Arc::new(is_causal.finish())),
+    ]
+}
+
+/// What each measured pair adds to apoptosis in each line.
+fn apoptosis_batch(recipe: &Recipe) -> Batch {
+    let [mut cell_line, mut drug_a, mut drug_b, mut schedule] = std::array::from_fn::<Text, 4, _>(|_| Text::new());
+    let mut excess = Float64Builder::new();
+    for row in apoptosis_truth(recipe) {
+        let (Some(line), Some(pair)) = (recipe.lines.get(row.line), recipe.pairs.get(row.pair)) else { continue };
+        let drug = |drug: usize| recipe.drugs.get(drug).map(|drug| drug.name.as_str());
+        cell_line.append_value(&line.name);
+        drug_a.append_option(drug(pair.drug_a));
+        drug_b.append_option(drug(pair.drug_b));
+        schedule.append_value(pair.schedule);
+        excess.append_value(row.mean_bliss_excess);
+    }
+    vec![
+        ("cell_line", text(cell_line)),
+        ("drug_a", text(drug_a)),
+        ("drug_b", text(drug_b)),
+        ("schedule", text(schedule)),
+        ("mean_excess_bliss", Arc::new(excess.finish())),
+    ]
 }
 
 /// Puts `bytes` at `dir/name`: all of them or nothing.
@@ -119,12 +209,12 @@ fn well_batch(simulated: &Simulated, plates: &[SimulatedPlate]) -> Batch {
     ]
 }
 
-/// `cell_line,parental,status,mechanism`, one line a row.
-pub(super) fn lines_csv(simulated: &Simulated) -> String {
+/// `cell_line,parental,status,mechanism`, one line a row; with mechanisms where these are told.
+fn lines_csv(recipe: &Recipe, mechanisms: bool) -> String {
     let mut text = String::from("cell_line,parental,status,mechanism\n");
-    for line in &simulated.recipe.lines {
+    for line in &recipe.lines {
         let parental = line.parental.as_deref().unwrap_or("");
-        let mechanism = line.mechanism.as_deref().unwrap_or("");
+        let mechanism = line.mechanism.as_deref().filter(|_| mechanisms).unwrap_or("");
         text += &[&line.name, parental, line.status.name(), mechanism].map(csv_field).join(",");
         text.push('\n');
     }
@@ -132,7 +222,7 @@ pub(super) fn lines_csv(simulated: &Simulated) -> String {
 }
 
 /// A field as CSV wants it (RFC 4180).
-fn csv_field(field: &str) -> String {
+pub(super) fn csv_field(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
 }
 

@@ -33,6 +33,7 @@ mod rank_triples;
 mod report;
 mod resistance;
 mod simulate;
+mod simulate_beside;
 mod streaming;
 mod surfaces_on_the_device;
 mod synergy;
