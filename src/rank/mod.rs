@@ -118,6 +118,8 @@ pub struct RankedPair {
     pub differential_heterogeneity_p: Option<f64>,
     /// Lowest differential that is left without one of the lines; `None` for a single line.
     pub differential_leave_one_out_low: Option<f64>,
+    /// The line without which the differential is lowest.
+    pub differential_leave_one_out_line: Option<NameId>,
     /// Its two-sided p.
     pub differential_p: Option<f64>,
     /// Benjamini–Hochberg over the pairs.

@@ -58,7 +58,11 @@ fn leave_one_out(draft: &mut Draft, of_score: f64, of_differential: f64) {
         pool_differences(&rest).map(|pooled| pooled.scaled(of_differential).mean)
     };
     if couples.len() > 1 {
-        draft.pair.differential_leave_one_out_low = (0..couples.len()).filter_map(without).reduce(f64::min);
+        // All lines have a couple, or none has.
+        let left = draft.lines.iter().enumerate().filter_map(|(i, line)| Some((without(i)?, line.line)));
+        let lowest = left.min_by(|x, y| x.0.total_cmp(&y.0));
+        draft.pair.differential_leave_one_out_low = lowest.map(|(mean, _)| mean);
+        draft.pair.differential_leave_one_out_line = lowest.map(|(_, line)| line);
     }
     let lines = &draft.lines;
     if lines.len() < 2 {

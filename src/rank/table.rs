@@ -46,6 +46,10 @@ pub fn table(pairs: &[RankedPair], screen: &Screen) -> Table {
         .number("differential_tau", rows().map(|p| p.differential_tau))
         .number("differential_heterogeneity_p", rows().map(|p| p.differential_heterogeneity_p))
         .number("differential_leave_one_out_low", rows().map(|p| p.differential_leave_one_out_low))
+        .text(
+            "differential_leave_one_out_line",
+            rows().map(|p| p.differential_leave_one_out_line.map(|line| screen.lines.name(line))),
+        )
         .number("differential_p", rows().map(|p| p.differential_p))
         .number("differential_q", rows().map(|p| p.differential_q))
         .integer("n_normal", rows().map(|p| Some(p.n_normal as i64)))

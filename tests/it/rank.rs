@@ -441,6 +441,8 @@ fn differentials_stand_line_by_line_and_without_one_of_them() {
     let best = &ranking.pairs[0];
     assert_eq!((best.leave_one_out_low, best.leave_one_out_high), (Some(0.20), Some(0.22)));
     assert_eq!(best.leave_one_out_line, Some(line("R80")));
+    assert!((best.differential_leave_one_out_low.expect("a difference") - 0.18).abs() < 1e-12);
+    assert_eq!(best.differential_leave_one_out_line, Some(line("R80")));
     assert_eq!((best.i_squared, best.tau), (Some(0.0), Some(0.0)));
     assert_eq!(differential::table(&ranking.differentials, &scene.screen).rows(), 10);
     // A line without a parent in the screen is compared with the panel; a pair that rests on one line says so.
