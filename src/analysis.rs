@@ -349,6 +349,12 @@ pub fn analyse_again(
         settings.resistant_fold,
     );
     analysis.warnings.extend(anchor.and_then(|anchor| plausibility::warning(&analysis.resistances, screen, anchor)));
+    if let Some(anchor) = anchor.filter(|anchor| !analysis.curves.iter().any(|curve| curve.key.drug == *anchor)) {
+        let name = screen.drugs.name(anchor);
+        analysis.warnings.push(format!(
+            "`{name}` was not given alone: no line can be called resistant to it, and its pairs have no expectation to exceed"
+        ));
+    }
     analysis.cross_resistances = cross_resistance(&analysis.resistances, screen, anchor, settings.resistant_fold);
     analysis.resensitisations = resensitisation(
         &analysis.matrices,

@@ -7,9 +7,12 @@ use isobole::plate::{PlateQuality, Verdict};
 use isobole::rank::RankedPair;
 use isobole::report::run_json::RunRecord;
 use isobole::report::terminal::ranking_text;
+use isobole::resistance::Resistance;
 use isobole::resistance::mechanism::{Mechanisms, Status};
 use isobole::run::plain::PlainOutcome;
 use isobole::screen::Screen;
+use isobole::screen::line::LineStatus;
+use isobole::screen::names::NameId;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -106,6 +109,24 @@ impl Talk {
         self.say(&format!("results    {}", out.display()));
     }
 
+    /// How many lines are resistant to the anchor.
+    pub fn resistance(&self, resistances: &[Resistance], screen: &Screen, anchor: Option<NameId>) {
+        let of_anchor: Vec<&Resistance> = resistances.iter().filter(|r| Some(r.drug) == anchor).collect();
+        let Some(anchor) = anchor.filter(|_| !of_anchor.is_empty()) else { return };
+        let count = |is: &dyn Fn(&Resistance) -> bool| of_anchor.iter().filter(|r| is(r)).count();
+        let with = |status: LineStatus| count(&|r| r.status == Some(status));
+        let kinds = [
+            (with(LineStatus::Resistant), "resistant"),
+            (with(LineStatus::Parental), "parental"),
+            (with(LineStatus::Sensitive), "sensitive"),
+            (with(LineStatus::Normal), "normal"),
+            (count(&|r| r.status.is_none() && r.status_source == "uncertain"), "uncertain"),
+            (count(&|r| r.status.is_none() && r.status_source != "uncertain"), "not told"),
+        ];
+        let told = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect::<Vec<_>>();
+        self.say(&format!("lines      {} to {}", told.join(", "), screen.drugs.name(anchor)));
+    }
+
     /// The ranking, on stdout.
     pub fn ranking(&self, pairs: &[RankedPair], screen: &Screen) {
         self.ranked(pairs, screen, PAIRS_PRINTED);
@@ -114,7 +135,9 @@ impl Talk {
     /// The same, of so many pairs.
     pub fn ranked(&self, pairs: &[RankedPair], screen: &Screen, limit: usize) {
         if pairs.is_empty() {
-            self.say("no drug pair was measured: nothing to rank");
+            self.say(
+                "no drug pair was measured: nothing to rank; `resistance` and `cross_resistance` have the single drugs",
+            );
             return;
         }
         let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(WIDTH);
@@ -137,7 +160,7 @@ impl Talk {
         let is_told = |status: Option<Status>| !matches!(status, Some(Status::NoEvidence | Status::Excluded));
         for call in found.calls.iter().filter(|call| is_told(call.status)) {
             let status = call.status.map_or("", Status::name);
-            let reason = call.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let reason = call.reason.map(|reason| format!(" ({})", reason.replace('_', " "))).unwrap_or_default();
             self.data(&format!("{:24} {:28} {status}{reason}", call.line, call.words));
         }
     }

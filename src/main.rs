@@ -97,7 +97,10 @@ fn run_and_tell(settings: &Settings, extent: Extent, title: &str, talk: &Talk) -
     let Finished { screen, analysis, record, files: _ } = &finished;
     talk.finished(record, &settings.out);
     match extent {
-        Extent::Full => talk.ranking(&analysis.pairs, screen),
+        Extent::Full => {
+            talk.resistance(&analysis.resistances, screen, analysis.anchor);
+            talk.ranking(&analysis.pairs, screen);
+        }
         Extent::Quality | Extent::Normalised => talk.plates(&analysis.plates),
     }
     Ok(())

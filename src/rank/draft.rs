@@ -47,6 +47,11 @@ pub(super) struct Draft {
 pub(super) struct Flags(Vec<&'static str>);
 
 impl Flags {
+    /// The codes, joined by `;`.
+    pub fn joined(&self) -> String {
+        self.0.join(";")
+    }
+
     /// Notes the code where it is raised.
     pub fn raise(&mut self, code: &'static str, is_raised: bool) {
         if is_raised && !self.0.contains(&code) {
@@ -146,7 +151,7 @@ pub(super) fn draft(input: &Input, combination: Combination, mut matrices: Vec<R
         mechanism,
         rationale,
         evidence,
-        flags: flags.0.join(";"),
+        flags: flags.joined(),
         ..RankedPair::default()
     };
     Draft {

@@ -19,24 +19,30 @@ pub(super) struct Rescue {
 pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
     let found: Vec<&Resensitisation> = ranked.iter().filter_map(|matrix| matrix.resensitised).collect();
     flags.raise("no_tolerated_partner_dose", found.len() < ranked.len());
-    let folds = logs(found.iter().map(|r| r.fold_change), ["fold_change_at_least", "fold_change_at_most"], flags);
-    let indices = logs(
-        found.iter().map(|r| r.dose_reduction_index),
-        ["dose_reduction_index_at_least", "dose_reduction_index_at_most"],
-        flags,
-    );
+    const FOLD: Codes =
+        Codes { at_least: "fold_change_at_least", at_most: "fold_change_at_most", open: "fold_change_open" };
+    const INDEX: Codes = Codes {
+        at_least: "dose_reduction_index_at_least",
+        at_most: "dose_reduction_index_at_most",
+        open: "dose_reduction_index_open",
+    };
+    const FRACTION: Codes = Codes {
+        at_least: "rescue_fraction_at_least",
+        at_most: "rescue_fraction_at_most",
+        open: "rescue_fraction_open",
+    };
+    let folds = logs(found.iter().map(|r| r.fold_change), &FOLD, flags);
+    let indices = logs(found.iter().map(|r| r.dose_reduction_index), &INDEX, flags);
     // A fraction is a share of log10s like the others are log10s: its ends are bounds in the same way.
-    let fractions = logs(
-        found.iter().map(|r| LogRatio {
-            log10: r.rescue.fraction,
-            low: r.rescue.low,
-            high: r.rescue.high,
-            reason: r.rescue.reason,
-            ..LogRatio::default()
-        }),
-        ["rescue_fraction_at_least", "rescue_fraction_at_most"],
-        flags,
-    );
+    let fraction = |r: &&Resensitisation| LogRatio {
+        log10: r.rescue.fraction,
+        low: r.rescue.low,
+        high: r.rescue.high,
+        // By itself the code would speak of the score.
+        reason: r.rescue.reason.map(|code| if code == "no_standard_error" { "no_rescue_standard_error" } else { code }),
+        ..LogRatio::default()
+    };
+    let fractions = logs(found.iter().map(fraction), &FRACTION, flags);
     // Half of Fieller's interval over the normal quantile stands for the error of a fraction.
     let errors: Option<Vec<f64>> = found
         .iter()
@@ -52,23 +58,53 @@ pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
     }
 }
 
+/// What is said of bounds.
+struct Codes {
+    at_least: &'static str,
+    at_most: &'static str,
+    open: &'static str,
+}
+
 /// The values, with bounds in their places where there are none; a flag for each kind of bound, and the reasons of those
-/// that have neither.
-fn logs(ratios: impl Iterator<Item = LogRatio>, [at_least, at_most]: [&'static str; 2], flags: &mut Flags) -> Vec<f64> {
+/// that have neither. A bound that leaves open whether there is a change at all is no value: "at least a thirtieth" would
+/// read as a loss.
+fn logs(ratios: impl Iterator<Item = LogRatio>, codes: &Codes, flags: &mut Flags) -> Vec<f64> {
     let mut values = Vec::new();
     for ratio in ratios {
         match (ratio.log10, ratio.low, ratio.high) {
             (Some(value), ..) => values.push(value),
-            (None, Some(low), _) => {
-                flags.raise(at_least, true);
+            (None, Some(low), _) if low > 0.0 => {
+                flags.raise(codes.at_least, true);
                 values.push(low);
             }
-            (None, None, Some(high)) => {
-                flags.raise(at_most, true);
+            (None, _, Some(high)) if high < 0.0 => {
+                flags.raise(codes.at_most, true);
                 values.push(high);
             }
             (None, None, None) => flags.raise(ratio.reason.unwrap_or("no_half_effect"), true),
+            (None, ..) => flags.raise(codes.open, true),
         }
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_says_nothing_is_no_value() {
+        const CODES: Codes = Codes { at_least: "at_least", at_most: "at_most", open: "open" };
+        let of = |log10: Option<f64>, low: Option<f64>, high: Option<f64>| {
+            let mut flags = Flags::default();
+            let ratio = LogRatio { log10, low, high, ..LogRatio::default() };
+            (logs(std::iter::once(ratio), &CODES, &mut flags), flags.joined())
+        };
+        assert_eq!(of(Some(-0.2), Some(-1.0), Some(0.6)), (vec![-0.2], String::new()));
+        assert_eq!(of(None, Some(0.7), None), (vec![0.7], "at_least".into()));
+        assert_eq!(of(None, Some(-1.5), None), (vec![], "open".into()));
+        assert_eq!(of(None, None, Some(-0.4)), (vec![-0.4], "at_most".into()));
+        assert_eq!(of(None, None, Some(0.4)), (vec![], "open".into()));
+        assert_eq!(of(None, None, None), (vec![], "no_half_effect".into()));
+    }
 }

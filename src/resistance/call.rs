@@ -1,6 +1,6 @@
 //! Fold resistance of each line to each drug, and from the anchor's fold the call.
 
-use super::potency::{Potency, median};
+use super::potency::{Potency, WIDEST_DECADES, median};
 use super::{RelativePotency, Resistance};
 use crate::fit::Fit;
 use crate::fit::inference::potency::{HALF_VIABILITY, IC50_MARGIN_DECADES};
@@ -144,7 +144,7 @@ fn from_interval(result: &Resistance, resistant_fold: f64) -> (Option<LineStatus
         (Some(LineStatus::Resistant), "called")
     } else if result.ci_high.is_some_and(|high| high < resistant_fold) {
         (Some(LineStatus::Sensitive), "called")
-    } else if result.ci_low.is_some() || result.ci_high.is_some() {
+    } else if result.fold_resistance.or(result.ci_low).or(result.ci_high).is_some() {
         (None, "uncertain")
     } else {
         (None, "no_fold")
@@ -209,6 +209,7 @@ fn relative_potency(fit: &Fit, inference: &Inference, model: ModelId) -> Relativ
         Some(t * error / LN_10).filter(|width| width.is_finite())
     });
     match (half_width, inference.standard_error_reasons[place]) {
+        (Some(width), _) if width > WIDEST_DECADES => unknown("unidentified"),
         (Some(width), _) => RelativePotency {
             log10_ec50: Some(log10),
             interval: [Some(log10 - width), Some(log10 + width)],

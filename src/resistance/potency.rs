@@ -8,7 +8,7 @@ use std::f64::consts::LN_10;
 /// Probability below the upper end of a 95 % interval.
 const UPPER_TAIL: f64 = 0.975;
 /// Half a width of an interval beyond which it is none: from femtomolar to molar.
-const WIDEST_DECADES: f64 = 15.0;
+pub(super) const WIDEST_DECADES: f64 = 15.0;
 /// Standard error of a median over that of a mean, for normal values.
 const MEDIAN_EFFICIENCY: f64 = 1.253_314_137_315_500_3;
 
@@ -179,9 +179,10 @@ impl LogRatio {
         Some((FTail::new(1.0, self.degrees_of_freedom?)?.probability_above(t * t), t > 0.0))
     }
 
-    /// The fold, its lower and its upper end, as multiples.
+    /// The fold, its lower and its upper end, as multiples; no end that is further away than concentrations are from each
+    /// other.
     pub fn fold(&self) -> [Option<f64>; 3] {
-        [self.log10, self.low, self.high].map(|log10| log10.map(libm::exp10).filter(|fold| fold.is_finite()))
+        [self.log10, self.low, self.high].map(|log10| log10.filter(|x| x.abs() <= WIDEST_DECADES).map(libm::exp10))
     }
 
     /// The other way round: the reference against what was compared with it.

@@ -7,7 +7,46 @@ use serde::Serialize;
 /// What a code of a flag, a verdict or a reason means; the code with its words apart where nothing better is known.
 pub(super) fn explain(code: &str) -> String {
     let known = match code {
-        "no_resistant_line" => "not tested in a resistant line",
+        "no_resistant_line" => "the screen has no resistant line: all lines count",
+        "no_resistant_matrix" => "not tested in a resistant line",
+        "no_parental_matrix" => "not tested in a parental or sensitive line",
+        "no_parental_score" => "no score in a parental or sensitive line",
+        "parent_without_score" => "a parent has no score: the other sensitive lines stand in for it",
+        "lines_without_status" => "some lines are neither resistant nor sensitive for sure",
+        "one_line" => "one cell line only",
+        "rests_on_one_line" => "rests on one cell line",
+        "heterogeneous" => "differs widely between cell lines",
+        "spread_between_matrices_only" => "its error is the spread between matrices alone",
+        "no_standard_error" => "no standard error",
+        "no_differential_error" => "no standard error of resistant − parental",
+        "no_pairs_to_add_to" => "the pairs of its drugs were not tested at these doses",
+        "anchor_not_in_pair" => "without the drug that lines are resistant to",
+        "no_tolerated_partner_dose" => {
+            "in some lines no dose of the partner leaves half of the cells, or too few doses were given with it"
+        }
+        "no_plate_quality" => "its plates could not be judged",
+        "composite_without_selectivity" => "ranked without resistant − parental, which is not known",
+        "composite_without_rescue" => "ranked without rescue, which is not known",
+        "composite_without_efficacy" => "ranked without the kill in its best window, which is not known",
+        "fold_change_at_least" | "fold_change_at_most" => "the fold change is a bound",
+        "rescue_fraction_at_least" | "rescue_fraction_at_most" => "the rescue is a bound",
+        "dose_reduction_index_at_least" | "dose_reduction_index_at_most" => "the dose reduction is a bound",
+        "fold_change_open" => "the doses do not tell whether the partner changes the potency",
+        "rescue_fraction_open" => "the doses do not tell whether resistance is undone",
+        "dose_reduction_index_open" => "the doses do not tell a dose reduction",
+        "no_rescue_standard_error" => "the rescue has no standard error",
+        "both_ic50_out_of_range" => "the IC50 lies beyond the doses tested, with and without the partner",
+        "reference_ic50_above_range" | "reference_ic50_below_range" => {
+            "the IC50 that it is compared with lies beyond the doses tested"
+        }
+        "not_resistant" | "no_established_fold_resistance" => "the line's resistance is not established",
+        "no_half_effect" => "no dose has half an effect",
+        "no_viability_without_anchor" => "the partner alone leaves too few cells",
+        "ic50_above_range" => "the IC50 lies above the doses tested",
+        "ic50_below_range" => "the IC50 lies below the doses tested",
+        "no_anchor_curve" => "the drug that lines are resistant to has no curve of its own here",
+        "no_anchor_margin" => "the drug that lines are resistant to was not given alone",
+        "annotation_only" => "said by the screen's owner; no evidence for or against it",
         "no_parent" => "no parental line to compare with",
         "discordant_models" => "the reference models disagree",
         "margin_a_flat" => "the first drug alone has no effect",
@@ -18,6 +57,8 @@ pub(super) fn explain(code: &str) -> String {
         "margin_b_flat" => "the second drug alone has no effect",
         "no_margins" => "single-drug wells are missing",
         "few_cells" => "few dose pairs",
+        "no_common_line" => "no cell line was given both",
+        "more_replicates_than_are_practical" => "too small for this noise: even twelve replicates leave it to chance",
         "response_above_2" => "reads more than twice the untreated cells",
         "response_below_minus_half" => "reads far below the low control",
         "out_of_order" => "out of order with its neighbours in dose (failed dispense, bubble)",

@@ -129,7 +129,7 @@ pub struct MechanismCall {
     pub evidence: Vec<String>,
     /// Why it is no call: `methods_disagree`, `expression_without_function`, `annotation_against_evidence`,
     /// `annotation_against_cross_resistance`, `indirect_evidence_only`, `indirect_evidence_against`, `interval_too_wide`,
-    /// `no_evidence`, `contradictory_evidence`, `evidence_open`, or the cause that
+    /// `annotation_only`, `evidence_against`, `no_evidence`, `contradictory_evidence`, `evidence_open`, or the cause that
     /// the evidence has. With a call: `annotation_not_confirmed`, `expression_unchanged`.
     pub reason: Option<&'static str>,
 }
@@ -337,14 +337,14 @@ fn status(
         } else if any(indirect, Verdict::Against) {
             (Status::Contradictory, Some("annotation_against_cross_resistance"))
         } else {
-            (Status::Annotated, None)
+            (Status::Annotated, Some("annotation_only"))
         };
     }
     let is_open = strong.iter().any(|item| item.verdict == Verdict::Open);
     if any(indirect, Verdict::For) && !any(strong, Verdict::Against) {
         (Status::Suspected, Some("indirect_evidence_only"))
     } else if !strong.is_empty() && !is_open {
-        (Status::Excluded, None)
+        (Status::Excluded, Some("evidence_against"))
     } else if !own.is_empty() {
         let cause = strong.iter().find(|item| item.verdict == Verdict::Open).and_then(|item| item.reason);
         let otherwise = match (is_open, any(indirect, Verdict::Against)) {
