@@ -74,7 +74,8 @@ pub struct AnalysisFlags {
     #[arg(long, value_name = "PART=WEIGHT,…")]
     pub rank_weights: Option<String>,
     /// What a pair must keep to stand before those that do not: min_score, min_efficacy, min_rescue_fraction,
-    /// min_differential, max_q, max_qc_burden [default: none]
+    /// min_differential, max_q, max_qc_burden; "none", or GATE=none, takes back what the archive or screen.toml
+    /// asks for [default: none]
     #[arg(long, value_name = "GATE=BOUND,…")]
     pub rank_gates: Option<String>,
     /// Single-agent responses behind HSA and Bliss [default: fitted]
@@ -119,10 +120,6 @@ pub struct AnalysisFlags {
     /// Write tables as Parquet alone, or as CSV as well [default: parquet]
     #[arg(long, value_parser = choice::<TableFormat>(), value_name = "FORMAT")]
     pub format: Option<TableFormat>,
-}
-
-fn named_numbers(key: &str, text: Option<String>) -> Result<BTreeMap<String, f64>> {
-    text.as_deref().map_or(Ok(BTreeMap::new()), |text| rank_choice::parse(key, text))
 }
 
 impl AnalysisFlags {
@@ -174,8 +171,12 @@ impl AnalysisFlags {
             dose_limits: dose_limits.as_deref().map(limits::parse).transpose()?.unwrap_or_default(),
             rank_by,
             score_by,
-            rank_weights: named_numbers("rank_weights", rank_weights)?,
-            rank_gates: named_numbers("rank_gates", rank_gates)?,
+            rank_weights: rank_weights
+                .as_deref()
+                .map(|text| rank_choice::parse("rank_weights", text))
+                .transpose()?
+                .unwrap_or_default(),
+            rank_gates: rank_gates.as_deref().map(rank_choice::parse_gates).transpose()?.unwrap_or_default(),
             margins,
             normalization: normalize,
             spatial,

@@ -1,6 +1,7 @@
 //! Settings of an earlier run, and those settings with something said anew.
 
 use super::bounds::ParameterBounds;
+use super::rank_choice::GateBound;
 use super::screen_file::{Texts, UnitsSection};
 use super::{BackendChoice, LowControl, ModelChoice, ScreenFile, Settings, SynergyChoice, TableFormat};
 use crate::model::ModelId;
@@ -203,7 +204,7 @@ impl Settings {
                 .clone()
                 .bounds_mut()
                 .into_iter()
-                .filter_map(|(name, bound)| Some((name.to_owned(), (*bound)?)))
+                .filter_map(|(name, bound)| Some((name.to_owned(), GateBound(Some((*bound)?)))))
                 .collect(),
             margins: Some(*margins),
             normalization: Some(*normalization),
@@ -258,6 +259,11 @@ mod tests {
         let limits = again("[dose_limits]\nx = '2 uM'\ny = '3 uM'").dose_limits;
         assert_eq!(limits.keys().collect::<Vec<_>>(), ["x", "y"]);
         assert!(before.said_anew(said("rank_by = 'musyc'"), "other".into()).is_err());
+        let gated = settings("[rank_gates]\nmax_q = 0.05\nmin_efficacy = 0.5");
+        let gates = |text: &str| gated.said_anew(said(text), "other".into()).expect("settings").rank_gates;
+        assert_eq!((gates("seed = 3").max_q, gates("seed = 3").min_efficacy), (Some(0.05), Some(0.5)));
+        let one = gates("[rank_gates]\nmax_q = 'none'");
+        assert_eq!((one.max_q, one.min_efficacy), (None, Some(0.5)), "one gate is taken back, the other stands");
     }
 
     #[test]

@@ -59,6 +59,54 @@ fn model(key: &str, name: &str, models: &[SynergyModel]) -> Result<SynergyModel>
     Err(Error::Setting { key: key.into(), problem, hint })
 }
 
+/// The bound of a gate as it is said: a number, or `none`, which takes back what an archive or a file says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GateBound(pub Option<f64>);
+
+/// The word that takes a gate back; for all gates where it stands alone.
+const NO_GATE: &str = "none";
+
+impl<'de> serde::Deserialize<'de> for GateBound {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct NumberOrNone;
+        impl serde::de::Visitor<'_> for NumberOrNone {
+            type Value = GateBound;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "a number or \"{NO_GATE}\"")
+            }
+            fn visit_f64<E: serde::de::Error>(self, bound: f64) -> std::result::Result<GateBound, E> {
+                Ok(GateBound(Some(bound)))
+            }
+            fn visit_i64<E: serde::de::Error>(self, bound: i64) -> std::result::Result<GateBound, E> {
+                Ok(GateBound(Some(bound as f64)))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<GateBound, E> {
+                if text.eq_ignore_ascii_case(NO_GATE) {
+                    return Ok(GateBound(None));
+                }
+                Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(NumberOrNone)
+    }
+}
+
+/// Reads `GATE=BOUND,…` of a flag, in which a bound may be `none`; `none` alone stands for all gates.
+///
+/// # Errors
+/// [`Error::Setting`] for what is not that.
+pub fn parse_gates(text: &str) -> Result<BTreeMap<String, GateBound>> {
+    if text.trim().eq_ignore_ascii_case(NO_GATE) {
+        return Ok(Gates::default().bounds_mut().map(|(name, _)| (name.to_owned(), GateBound(None))).into());
+    }
+    let is_none =
+        |part: &&str| part.split_once('=').is_some_and(|(_, bound)| bound.trim().eq_ignore_ascii_case(NO_GATE));
+    let (taken_back, bounds): (Vec<&str>, Vec<&str>) = text.split(',').partition(is_none);
+    let named = parse("rank_gates", &bounds.join(","))?.into_iter().map(|(name, bound)| (name, GateBound(Some(bound))));
+    let names = taken_back.into_iter().filter_map(|part| part.split_once('='));
+    Ok(named.chain(names.map(|(name, _)| (name.trim().to_owned(), GateBound(None)))).collect())
+}
+
 /// Reads `NAME=NUMBER,…` of a flag.
 ///
 /// # Errors
@@ -96,14 +144,14 @@ pub(super) fn weights(said: &BTreeMap<String, f64>) -> Result<CompositeWeights> 
 ///
 /// # Errors
 /// [`Error::Setting`] for a gate that there is not, or a bound that is no number.
-pub(super) fn gates(said: &BTreeMap<String, f64>) -> Result<Gates> {
+pub(super) fn gates(said: &BTreeMap<String, GateBound>) -> Result<Gates> {
     let mut gates = Gates::default();
-    for (name, value) in said {
+    for (name, GateBound(bound)) in said {
         let place = set("rank_gates", name, gates.bounds_mut())?;
-        if !value.is_finite() {
+        if let Some(value) = bound.filter(|value| !value.is_finite()) {
             return Err(Error::setting(format!("rank_gates.{name}"), format!("{value} is no bound")));
         }
-        *place = Some(*value);
+        *place = *bound;
     }
     Ok(gates)
 }
@@ -142,10 +190,25 @@ mod tests {
         let said = parse("rank_weights", "synergy=2, rescue = 0").unwrap();
         let chosen = weights(&said).unwrap();
         assert_eq!((chosen.synergy, chosen.rescue, chosen.efficacy), (2.0, 0.0, CompositeWeights::default().efficacy));
-        assert_eq!(gates(&parse("rank_gates", "max_q=0.05").unwrap()).unwrap().max_q, Some(0.05));
+        assert_eq!(gates(&parse_gates("max_q=0.05").unwrap()).unwrap().max_q, Some(0.05));
         for bad in ["synergie=1", "synergy=-1", "synergy=nan"] {
             assert!(weights(&parse("rank_weights", bad).unwrap()).is_err(), "{bad}");
         }
-        assert!(parse("rank_gates", "max_q").is_err() && gates(&parse("rank_gates", "q=1").unwrap()).is_err());
+        for bad in ["max_q", "q=1", "q=none", "max_q=nan", "max_q=nobody"] {
+            assert!(parse_gates(bad).and_then(|said| gates(&said)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn gates_are_taken_back_by_name_or_all_at_once() {
+        let said = parse_gates("max_q=None, min_score = 0.1").unwrap();
+        assert_eq!((said["max_q"], said["min_score"]), (GateBound(None), GateBound(Some(0.1))));
+        assert_eq!(gates(&said).unwrap(), Gates { min_score: Some(0.1), ..Gates::default() });
+        let all = parse_gates(" none ").unwrap();
+        assert_eq!((all.len(), gates(&all).unwrap()), (6, Gates::default()));
+        let file: BTreeMap<String, GateBound> = toml::from_str("max_q = 'none'\nmin_score = 1\n").unwrap();
+        assert_eq!((file["max_q"], file["min_score"]), (GateBound(None), GateBound(Some(1.0))));
+        let error = toml::from_str::<BTreeMap<String, GateBound>>("max_q = 'no'").unwrap_err().to_string();
+        assert!(error.contains("a number or \"none\""), "{error}");
     }
 }

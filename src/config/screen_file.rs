@@ -1,6 +1,7 @@
 //! `screen.toml`: what a screen's owner says of it. Every key is optional and has a flag.
 
 use super::choice::did_you_mean;
+use super::rank_choice::GateBound;
 use super::synergy_choice::SynergyChoice;
 use super::{BackendChoice, LowControl, ModelChoice, Normalization, SpatialCorrection, TableFormat};
 use crate::fit::inference::IntervalKind;
@@ -183,8 +184,8 @@ pub struct ScreenFile {
     pub score_by: Option<String>,
     /// Part of the composite = what it counts.
     pub rank_weights: BTreeMap<String, f64>,
-    /// Gate = its bound.
-    pub rank_gates: BTreeMap<String, f64>,
+    /// Gate = its bound, or `none`.
+    pub rank_gates: BTreeMap<String, GateBound>,
     /// Fitted or observed margins.
     pub margins: Option<Margins>,
     /// Plate normalisation.
