@@ -9,13 +9,14 @@ use isobole::report::pair_text::pair_text;
 use isobole::run::compare::compare_models;
 use isobole::run::on_threads;
 use isobole::run::rescore::{Rescored, analyse_archive, places, rescore, rewrite_report};
-use isobole::run::verify::{Scope, verify};
+use isobole::run::verify::{Scope, Verdict, verify};
 use isobole::{Error, Result};
 
 /// `isobole rescore`.
 pub fn rescored(args: &RescoreArgs, talk: &Talk) -> Result<()> {
-    let RescoreArgs { archives, out, compare, analysis } = args;
-    let said = analysis.clone().said()?;
+    let RescoreArgs { archives, out, compare, knowledge, analysis } = args;
+    let mut said = analysis.clone().said()?;
+    said.knowledge.folder.clone_from(knowledge);
     if *compare {
         for (archive, place) in archives.iter().zip(places(archives, out)?) {
             let compared = on_threads(said.threads.unwrap_or(0), || {
@@ -99,17 +100,39 @@ pub fn verified(args: &VerifyArgs, talk: &Talk) -> Result<()> {
     let found =
         on_threads(*threads, || verify(archive, scope, *backend, &mut |stage, detail| talk.stage(stage, detail)))?;
     for one in &found.checked {
-        let word = if one.agrees { "agrees " } else { "DIFFERS" };
+        let word = match one.verdict {
+            Verdict::Agrees => "agrees ",
+            Verdict::Differs => "DIFFERS",
+            Verdict::NotChecked => "SKIPPED",
+        };
         talk.data(&format!("{word}  {:24}  {}", one.what, one.detail));
     }
     for note in &found.notes {
         talk.say(&format!("note       {note}"));
     }
-    let differing: Vec<&str> = found.checked.iter().filter(|one| !one.agrees).map(|one| one.what.as_str()).collect();
+    let skipped = found.with(Verdict::NotChecked);
+    if !skipped.is_empty() {
+        talk.say(&format!(
+            "note       not checked: {}; the lines that begin with SKIPPED say why",
+            named_once(&skipped)
+        ));
+    }
+    let differing = found.with(Verdict::Differs);
     if differing.is_empty() {
         return Ok(());
     }
-    let problem = format!("`{}` is not what it was: {}", archive.display(), differing.join(", "));
+    let problem = format!("`{}` is not what it was: {}", archive.display(), named_once(&differing));
     let hint = Some("each line above that begins with DIFFERS says where".into());
     Err(Error::Screen { problem, hint })
+}
+
+/// Names with commas, each once.
+fn named_once(names: &[&str]) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    names.iter().for_each(|name| {
+        if !once.contains(name) {
+            once.push(name);
+        }
+    });
+    once.join(", ")
 }

@@ -48,8 +48,20 @@ pub fn record(dir: &Path) -> Result<RunRecord> {
     Ok(record)
 }
 
-/// What people read: made of the tables, and made again by `isobole report`. Nothing is computed from it.
-const PICTURES: [&str; 2] = ["report.html", "ranking.svg"];
+/// The folder in a result folder with the tables of what is known that were not the built-in ones.
+pub const KNOWLEDGE: &str = "knowledge";
+
+/// Whether something is computed from a file. Pages, pictures and CSV copies of tables are for people, who may fill in a
+/// picklist or lose a page; what is known is CSV too, and is computed from.
+fn is_data(name: &str) -> bool {
+    let for_people = [".html", ".svg", ".csv"].iter().any(|ending| name.ends_with(ending));
+    !for_people || is_knowledge(name)
+}
+
+/// Whether a listed file is a table of what is known.
+pub fn is_knowledge(name: &str) -> bool {
+    name.strip_prefix(KNOWLEDGE).is_some_and(|rest| rest.starts_with('/'))
+}
 
 /// The same for the files that later stages begin with: a page that is lost or was edited keeps nobody from reading on.
 ///
@@ -57,7 +69,7 @@ const PICTURES: [&str; 2] = ["report.html", "ranking.svg"];
 /// As [`faults`].
 pub fn faults_of_data(dir: &Path, record: &RunRecord) -> Result<Vec<Error>> {
     let mut data = record.clone();
-    data.files.retain(|name, _| !PICTURES.contains(&name.as_str()));
+    data.files.retain(|name, _| is_data(name));
     faults(dir, &data)
 }
 
@@ -78,7 +90,9 @@ fn fault(dir: &Path, record: &RunRecord, name: &str, hash: &str) -> Option<Error
         Some(Error::Format { path, row_group: None, column: None, problem, hint })
     };
     // A name in an edited record could lead anywhere.
-    if Path::new(name).components().count() != 1 || Path::new(name).is_absolute() {
+    let inside = if is_knowledge(name) { &name[KNOWLEDGE.len() + 1..] } else { name };
+    let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
+    if Path::new(inside).components().count() != 1 || !Path::new(inside).components().all(plain) {
         return broken("is no file of a result folder".into(), "the list of files in `run.json` was edited");
     }
     if !path.exists() {

@@ -9,6 +9,7 @@
 //! | `rejected` | wells left out, and why; those of reading first |
 //! | `stages.cbor.gz` | names in their order, lines, qualities of plates, fits: CBOR (RFC 8949), fields by name |
 //! | `synergy`, `surfaces` | scores and what draws said of them |
+//! | `knowledge/` | copies of the user's own tables of what is known, where the run had any |
 //!
 //! Nothing is taken from a folder that is not whole: [`Archive::open`] compares every file with its hash in `run.json`, and
 //! every table with the settings that it should be from.
@@ -55,8 +56,8 @@ pub struct Restored {
 }
 
 impl Archive {
-    /// Opens a folder that `isobole run` (or `demo`, or `rescore`) wrote, and compares every file but the page and the
-    /// picture with its hash.
+    /// Opens a folder that `isobole run` (or `demo`, or `rescore`) wrote, and compares every file that something is computed
+    /// from with its hash: all but the page, the picture and CSV copies of tables.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is missing; [`Error::Format`] for an archive of a newer version, a table of another
@@ -66,7 +67,11 @@ impl Archive {
         if let Some(fault) = manifest::faults_of_data(dir, &record)?.into_iter().next() {
             return Err(fault);
         }
-        let settings = Settings::of_archive(&record.settings, &dir.join("run.json"))?;
+        let mut settings = Settings::of_archive(&record.settings, &dir.join("run.json"))?;
+        // Where they lay when the screen was run is nobody's promise: the archive's own copies are the ones of the hashes.
+        if record.files.keys().any(|name| manifest::is_knowledge(name)) {
+            settings.knowledge_folder = Some(dir.join(manifest::KNOWLEDGE));
+        }
         Ok(Self { dir: dir.to_owned(), record, settings })
     }
 

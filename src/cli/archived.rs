@@ -18,6 +18,9 @@ pub struct RescoreArgs {
     /// Compare the curve models named by --model: fit, prediction of doses left out, and what the ranking owes to them
     #[arg(long)]
     pub compare: bool,
+    /// Folder with strategies.csv, potencies.csv, clinic.csv or validation.csv [default: what the archive was made with]
+    #[arg(long, value_name = "DIR")]
+    pub knowledge: Option<PathBuf>,
     /// What to do otherwise; what is not said stays as it was.
     #[command(flatten)]
     pub analysis: AnalysisFlags,
@@ -38,7 +41,7 @@ pub struct RankArgs {
     /// What the parts of the composite count
     #[arg(long, value_name = "PART=WEIGHT,…")]
     pub rank_weights: Option<String>,
-    /// What a pair must keep to stand before those that do not
+    /// What a pair must keep to stand before those that do not; "none", or GATE=none, takes back the folder's own
     #[arg(long, value_name = "GATE=BOUND,…")]
     pub rank_gates: Option<String>,
     /// k of "probability to be among the best k"

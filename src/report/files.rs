@@ -47,6 +47,17 @@ pub fn bytes(table: &Table, identity: &RunIdentity) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bytes that [`write()`] writes as CSV.
+///
+/// # Errors
+/// [`Error::File`] when they cannot be made.
+pub fn csv_bytes(table: &Table) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let path = PathBuf::from(format!("{}.csv", table.name));
+    delimited::write(table, &mut bytes).map_err(|source| file_error("write", &path, source))?;
+    Ok(bytes)
+}
+
 /// Copies a table of a run with the settings of `before` as one of a run with those of `now`: the hash of the settings, which
 /// stands in the footer, is all that tells the two apart. The bytes are those that writing the table anew would make.
 ///

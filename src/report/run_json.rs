@@ -66,6 +66,11 @@ fn canonical(value: &serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// SHA-256 of some bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -198,7 +203,7 @@ pub struct RunRecord {
     /// What the page calls the screen.
     #[serde(default)]
     pub title: String,
-    /// SHA-256 of every file written, by name.
+    /// SHA-256 of every file written, by its path in the folder.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
     /// The archive that this is another reading of.
@@ -263,15 +268,17 @@ impl RunRecord {
         }
     }
 
-    /// Takes in the hashes of files that were written.
+    /// Takes in the hashes of files that were written into `dir` or a folder in it; names are relative to `dir`, with `/`
+    /// on every system.
     ///
     /// # Errors
     /// [`Error::File`] where one cannot be read again.
-    pub fn list(&mut self, files: &[PathBuf]) -> Result<()> {
+    pub fn list(&mut self, dir: &Path, files: &[PathBuf]) -> Result<()> {
         let hashed: Vec<Result<InputFile>> = files.par_iter().map(|path| InputFile::of(path)).collect();
         for (path, file) in files.iter().zip(hashed) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.files.insert(name, file?.sha256);
+            let parts = path.strip_prefix(dir).unwrap_or(path).components();
+            let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
+            self.files.insert(parts.join("/"), file?.sha256);
         }
         Ok(())
     }

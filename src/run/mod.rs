@@ -9,8 +9,8 @@ pub mod verify;
 
 use crate::analysis::{Analysis, Observer, Stage, analyse, normalise};
 use crate::apoptosis::table::{apoptosis_synergy_table, apoptosis_table};
-use crate::archive::raw_wells_table;
 use crate::archive::stages::{self, Stages};
+use crate::archive::{manifest, raw_wells_table};
 use crate::backend::Backend;
 use crate::backend::choose::{Chosen, choose};
 use crate::config::{Normalization, Settings};
@@ -176,15 +176,17 @@ fn write(
         // Of raw wells the input is the text that people read; a picklist is for a dispenser, and those read CSV.
         let csv = table.name == rank::picklist::NAME || settings.csv && table.name != "raw_wells";
         written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
+        written.extend(csv.then(|| settings.out.join(format!("{}.csv", table.name))));
     }
     if extent == Extent::Full {
         if !is_taken(stages::FILE) {
             written.push(Stages::of(&screen, &analysis).write(&settings.out)?);
         }
+        written.extend(keep_knowledge(settings)?);
         written.extend(write_page(settings, &screen, &analysis, &knowledge, &record)?);
     }
     written.extend(taken);
-    record.list(&written)?;
+    record.list(&settings.out, &written)?;
     clock.begin(None);
     record.timings = clock.timings;
     written.push(record.write(&settings.out)?);
@@ -192,6 +194,20 @@ fn write(
         return Err(nothing_usable(&record.counts, &analysis.rejected));
     }
     Ok(Finished { screen, analysis, record, files: written })
+}
+
+/// Copies the user's own tables of what is known into the results: on another machine they would not be where they lay.
+fn keep_knowledge(settings: &Settings) -> Result<Vec<PathBuf>> {
+    let Some(folder) = settings.knowledge_folder.as_deref() else { return Ok(Vec::new()) };
+    let into = settings.out.join(manifest::KNOWLEDGE);
+    files::prepare(&into)?;
+    let copy = |from: PathBuf| {
+        let bytes =
+            std::fs::read(&from).map_err(|source| Error::File { action: "read", path: from.clone(), source })?;
+        let path = into.join(from.file_name().unwrap_or_default());
+        files::write_whole(&path, |out| out.write_all(&bytes)).map(|()| path)
+    };
+    Knowledge::files(folder).into_iter().map(copy).collect()
 }
 
 /// Writes what people read: the page, and the picture of the ranking where there is one.
@@ -216,12 +232,12 @@ fn write_page(
     Ok(written)
 }
 
-/// An input inside the output folder could be overwritten by the table of its name.
+/// An input inside the output folder, or where it keeps what is known, could be overwritten by the table of its name.
 fn spare_the_inputs(settings: &Settings) -> Result<()> {
     let Ok(out) = settings.out.canonicalize() else { return Ok(()) };
     for input in settings.files_read() {
         let folder = input.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
-        if folder.is_some_and(|folder| folder == out) {
+        if folder.is_some_and(|folder| folder == out || folder == out.join(manifest::KNOWLEDGE)) {
             return Err(Error::Setting {
                 key: "out".into(),
                 problem: format!("`{}` holds the input `{}`", settings.out.display(), input.display()),
@@ -274,6 +290,12 @@ fn clear_previous(out: &Path) {
         // What cannot be removed cannot be replaced either: writing will say so.
         let _ = std::fs::remove_file(out.join(name));
     }
+    let knowledge = out.join(manifest::KNOWLEDGE);
+    for path in Knowledge::files(&knowledge) {
+        let _ = std::fs::remove_file(path);
+    }
+    // Goes if it is empty.
+    let _ = std::fs::remove_dir(knowledge);
 }
 
 /// Curves, synergy and ranking are about viability.

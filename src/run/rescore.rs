@@ -127,31 +127,23 @@ pub fn analyse_archive(
         drawn: (!models.is_empty()).then_some(&drawn),
     };
     let mut analysis = analyse_again(&screen, settings, backend, known, observe)?;
-    know(&mut analysis, &screen, settings, &archived_knowledge(archive, settings)?);
+    know(&mut analysis, &screen, settings, &knowledge_of(settings)?);
     Ok((screen, analysis, kept))
 }
 
-/// What is known, for the reading of an archive: tables of the user's own lie where they lay, and must be as they were.
-///
-/// # Errors
-/// [`Error::Format`] naming the table that changed since; those of reading.
-pub(super) fn archived_knowledge(archive: &Archive, settings: &Settings) -> Result<Knowledge> {
-    let Some(folder) = settings.knowledge_folder.as_deref() else { return knowledge_of(settings) };
-    if archive.settings.knowledge_folder.as_deref() == Some(folder) {
-        for path in Knowledge::files(folder) {
-            let now = InputFile::of(&path)?;
-            if !archive.record.inputs.iter().any(|input| input.sha256 == now.sha256) {
-                return Err(Error::Format {
-                    path,
-                    row_group: None,
-                    column: None,
-                    problem: "has changed since the archive was made".into(),
-                    hint: Some("say --knowledge DIR to use other tables".into()),
-                });
-            }
+/// The inputs of an archive's reading: those of the archive, with other tables of what is known where such were said.
+fn inputs(archive: &Archive, settings: &Settings) -> Result<Vec<InputFile>> {
+    let mut inputs = archive.record.inputs.clone();
+    if settings.knowledge_folder != archive.settings.knowledge_folder {
+        // They come last, as in [`Settings::files_read`].
+        let Settings { inputs: plates, lines_file, evidence_files, apoptosis_files, .. } = &archive.settings;
+        inputs
+            .truncate(plates.len() + usize::from(lines_file.is_some()) + evidence_files.len() + apoptosis_files.len());
+        for path in settings.knowledge_folder.iter().flat_map(|folder| Knowledge::files(folder)) {
+            inputs.push(InputFile::of(&path)?);
         }
     }
-    knowledge_of(settings)
+    Ok(inputs)
 }
 
 fn is_of_this_version(archive: &Archive) -> bool {
@@ -198,7 +190,7 @@ fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> 
         .map_err(|e| Error::Screen { problem: format!("the settings cannot be written: {e}"), hint: None })?;
     let mut record = RunRecord::new(value, chosen.backend.name(), &chosen.backend.device(), settings.seed);
     record.backend_reason = Some(chosen.reason.clone());
-    record.inputs.clone_from(&archive.record.inputs);
+    record.inputs = inputs(archive, settings)?;
     record.title.clone_from(&archive.record.title);
     let mut clock = Clock { timings: Vec::new(), running: None };
     clock.begin(Some(Stage::Read));
@@ -230,7 +222,7 @@ fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> 
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());
     let taken = take_over(archive, &kept, settings, &record.identity())?;
-    let knowledge = archived_knowledge(archive, settings)?;
+    let knowledge = knowledge_of(settings)?;
     let found = Found { screen, analysis, knowledge, taken };
     let finished = write(settings, Extent::Full, found, record, clock, chosen.backend.as_ref())?;
     let before = archive.record.timings.iter().map(|timing| timing.seconds).sum();
@@ -246,10 +238,10 @@ pub fn rewrite_report(dir: &Path, observe: Observer<'_>) -> Result<Vec<PathBuf>>
     let settings = Settings { out: dir.to_owned(), ..archive.settings.clone() };
     let backend = archive.backend()?;
     let (screen, analysis, _) = analyse_archive(&archive, &settings, backend.as_ref(), observe)?;
-    let knowledge = archived_knowledge(&archive, &settings)?;
+    let knowledge = knowledge_of(&settings)?;
     let mut record = archive.record;
     let written = write_page(&settings, &screen, &analysis, &knowledge, &record)?;
-    record.list(&written)?;
+    record.list(dir, &written)?;
     record.write(dir)?;
     Ok(written)
 }

@@ -80,7 +80,7 @@ fn tables_that_do_not_fit_together_are_refused_though_every_hash_is_right() {
     let (dir, _) = ran(folder.path(), "archive", "bootstrap = 20\nbackend = 'cpu'");
     let relist = |name: &str| {
         let mut record = RunRecord::read(&dir).unwrap();
-        record.list(&[dir.join(name)]).unwrap();
+        record.list(&dir, &[dir.join(name)]).unwrap();
         record.write(&dir).unwrap();
     };
     let path = dir.join("synergy.parquet");
