@@ -3,6 +3,7 @@
 use crate::analysis::Stage;
 use crate::report::run_json::RunRecord;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One thing that was done otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +63,20 @@ pub fn causes(before: &RunRecord, after: &RunRecord) -> Vec<Cause> {
     let empty = serde_json::Map::new();
     let map = |record: &RunRecord| record.settings.as_object().cloned().unwrap_or_else(|| empty.clone());
     let (old, new) = (map(before), map(after));
-    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for key in keys {
-        let (old, new) = (old.get(key), new.get(key));
+    // What one of the programs did not know yet is no change of anybody's; it is said once.
+    for (known, other, record) in [(&old, &new, before), (&new, &old, after)] {
+        let is_unknown = |key: &&str| !known.contains_key(*key) && stage_of(key).is_some();
+        let mut unknown: Vec<&str> = other.keys().map(String::as_str).filter(is_unknown).collect();
+        unknown.sort_unstable();
+        if !unknown.is_empty() {
+            let (version, layout) = (&record.version, &record.schema_version);
+            let detail = format!("not recorded by isobole {version} (layout version {layout}): {}", unknown.join(", "));
+            causes.push(Cause { stage: Stage::Read, kind: "version", detail });
+        }
+    }
+    let both: BTreeMap<&String, (&Value, &Value)> =
+        old.iter().filter_map(|(key, old)| Some((key, (old, new.get(key)?)))).collect();
+    for (key, (old, new)) in both {
         // A choice of back end that came to the same one is no difference.
         let Some(stage) = stage_of(key).filter(|_| old != new && key != "backend") else { continue };
         let detail = format!("{key}: {} to {}", shown(old), shown(new));
@@ -75,18 +87,17 @@ pub fn causes(before: &RunRecord, after: &RunRecord) -> Vec<Cause> {
 }
 
 /// A setting in words; a model from a file by its name.
-fn shown(value: Option<&Value>) -> String {
+fn shown(value: &Value) -> String {
     let text = match value {
-        None => "not there".into(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(values)) => values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(","),
-        Some(Value::Object(map)) if map.contains_key("file") => {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(shown).collect::<Vec<_>>().join(","),
+        Value::Object(map) if map.contains_key("file") => {
             let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
             let text = map.get("file").and_then(Value::as_str).unwrap_or_default();
             let formula = text.lines().find(|line| line.trim_start().starts_with("formula")).unwrap_or_default();
             format!("{name} ({})", formula.trim())
         }
-        Some(other) => other.to_string(),
+        other => other.to_string(),
     };
     crate::report::quantity::clip(if text.is_empty() { "none" } else { &text }, SHOWN)
 }
@@ -107,6 +118,21 @@ mod tests {
             })
             .collect();
         record
+    }
+
+    #[test]
+    fn what_a_version_did_not_record_is_said_once() {
+        let mut before = record(json!({"model": "hill4", "rank_by": "bliss", "threads": 0}), &[]);
+        before.schema_version = "1".into();
+        let after = record(
+            json!({"model": "hill4", "rank_by": "zip", "score_model": "zip", "ci": "wald", "csv": false, "top_k": 3}),
+            &[],
+        );
+        let said = |a: &RunRecord, b: &RunRecord| causes(a, b).into_iter().map(|c| c.detail).collect::<Vec<_>>();
+        let version = env!("CARGO_PKG_VERSION");
+        let once = format!("not recorded by isobole {version} (layout version 1): ci, score_model, top_k");
+        assert_eq!(said(&before, &after), [once.as_str(), "rank_by: bliss to zip"]);
+        assert_eq!(said(&after, &before), [once.as_str(), "rank_by: zip to bliss"]);
     }
 
     #[test]

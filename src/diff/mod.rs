@@ -15,6 +15,7 @@ use crate::report::run_json::RunRecord;
 use crate::{Result, archive};
 use causes::{Cause, causes};
 use correlation::RankCorrelation;
+pub use rows::PARTS;
 use rows::{Folder, PairKey};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,8 @@ pub struct ChangedPair {
     pub drug_a: String,
     /// The second drug.
     pub drug_b: String,
+    /// The third drug; empty for a pair.
+    pub drug_c: String,
     /// The schedule, where there is one.
     pub schedule: String,
     /// Place in the ranking.
@@ -90,6 +93,14 @@ pub struct ChangedPair {
     pub q: Both<f64>,
     /// `entered` or `left` the pairs with q of at most 0.05; `stays_in`, `stays_out`; `unknown` where a q is missing.
     pub significance: &'static str,
+    /// Its composite.
+    pub composite: Both<f64>,
+    /// Lower end of the composite's interval: what ranks, unless told otherwise.
+    pub composite_low: Both<f64>,
+    /// What each of [`PARTS`] has in the composite.
+    pub parts: [Both<f64>; 5],
+    /// Gates that it passes in one folder alone, as `fails gate_q` or `passes gate_q`.
+    pub gates: Vec<String>,
     /// The line whose score changed most.
     pub line: Option<String>,
     /// Its score.
@@ -100,6 +111,15 @@ pub struct ChangedPair {
     pub flipped: Vec<String>,
     /// In words, what changed of it; empty where nothing did.
     pub why: String,
+}
+
+impl ChangedPair {
+    /// The part of the composite that changed most, as a place in [`PARTS`]; `None` where none did, or a folder (of an older
+    /// layout) has none.
+    pub fn part_most_changed(&self) -> Option<usize> {
+        let size = |part: &usize| self.parts[*part][0].zip(self.parts[*part][1]).map_or(0.0, |(a, b)| (a - b).abs());
+        (0..PARTS.len()).filter(|part| size(part) > 0.0).max_by(|a, b| size(a).total_cmp(&size(b)).then(b.cmp(a)))
+    }
 }
 
 /// Everything that differs.
@@ -193,15 +213,20 @@ fn changed_pair(
     // A curve of the pair's own schedule, or one that all schedules share.
     let own = |curve: &&&ChangedCurve| curve.schedule.is_empty() || curve.schedule == key.schedule;
     let mut flipped = Vec::new();
-    for drug in [key.drug_a.as_str(), key.drug_b.as_str()] {
+    for drug in [key.drug_a.as_str(), key.drug_b.as_str(), key.drug_c.as_str()] {
         for curve in flips.get(drug).into_iter().flatten().filter(own) {
             let word = |side: usize| curve.class[side].as_deref().unwrap_or("absent").replace('_', "-");
             flipped.push(format!("{drug} in {}: {} to {}", curve.cell_line, word(0), word(1)));
         }
     }
+    let gates = both.map(|pair| pair.map(|pair| pair.gates.clone()).unwrap_or_default());
+    let failed = gates[1].difference(&gates[0]).map(|gate| format!("fails {gate}"));
+    let passed = gates[0].difference(&gates[1]).map(|gate| format!("passes {gate}"));
+    let in_both = both.iter().all(Option::is_some);
     let mut pair = ChangedPair {
         drug_a: key.drug_a.clone(),
         drug_b: key.drug_b.clone(),
+        drug_c: key.drug_c.clone(),
         schedule: key.schedule.clone(),
         rank: both.map(|pair| pair.map(|pair| pair.rank)),
         score: of(|pair| pair.score),
@@ -209,6 +234,10 @@ fn changed_pair(
         ci_high: of(|pair| pair.ci_high),
         q,
         significance,
+        composite: of(|pair| pair.composite),
+        composite_low: of(|pair| pair.composite_low),
+        parts: std::array::from_fn(|part| both.map(|pair| pair.and_then(|pair| pair.parts[part]))),
+        gates: failed.chain(passed).filter(|_| in_both).collect(),
         line,
         line_score,
         cell,

@@ -8,13 +8,18 @@ use crate::report::table::{Table, Values};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-/// What makes a pair one pair: its drugs in alphabetical order, and its schedule.
+/// What makes a pair (or three drugs) one: its drugs in alphabetical order, and its schedule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PairKey {
     pub drug_a: String,
     pub drug_b: String,
+    /// Empty for a pair.
+    pub drug_c: String,
     pub schedule: String,
 }
+
+/// The parts of the composite, as in the columns `composite_…`.
+pub const PARTS: [&str; 5] = ["synergy", "selectivity", "rescue", "efficacy", "qc"];
 
 /// What is compared of a pair.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +29,12 @@ pub(super) struct Pair {
     pub ci_low: Option<f64>,
     pub ci_high: Option<f64>,
     pub q: Option<f64>,
+    /// The composite, the lower end of its interval, and what each of [`PARTS`] has in it.
+    pub composite: Option<f64>,
+    pub composite_low: Option<f64>,
+    pub parts: [Option<f64>; 5],
+    /// Gates that it does not pass.
+    pub gates: BTreeSet<String>,
 }
 
 /// A matrix of a pair: block and line.
@@ -56,15 +67,22 @@ fn number(table: &Table, column: &str, row: usize) -> Option<f64> {
 
 /// The pair of a row, and whether its drugs stand in reverse.
 fn pair_key(table: &Table, row: usize) -> (PairKey, bool) {
-    let (a, b, schedule) = (text(table, "drug_a", row), text(table, "drug_b", row), text(table, "schedule", row));
-    // A third drug makes another combination of it, and has no name in tables of two.
-    let third = text(table, "drug_c", row);
-    if !third.is_empty() {
-        return (PairKey { drug_a: a, drug_b: format!("{b} + {third}"), schedule }, false);
+    let schedule = text(table, "schedule", row);
+    let mut drugs = ["drug_a", "drug_b", "drug_c"].map(|column| text(table, column, row));
+    let reversed = drugs[1] < drugs[0];
+    let drugs_given = if drugs[2].is_empty() { 2 } else { 3 };
+    drugs[..drugs_given].sort();
+    let [drug_a, drug_b, drug_c] = drugs;
+    (PairKey { drug_a, drug_b, drug_c, schedule }, reversed)
+}
+
+/// The score of `triples` that stands for that of a model of pairs, as in [`crate::rank`].
+fn score_of_three(model: &str) -> &'static str {
+    match model {
+        "hsa" => "score_hsa",
+        "loewe" => "score_loewe",
+        _ => "score_bliss",
     }
-    let reversed = b < a;
-    let (drug_a, drug_b) = if reversed { (b, a) } else { (a, b) };
-    (PairKey { drug_a, drug_b, schedule }, reversed)
 }
 
 impl Folder {
@@ -77,6 +95,14 @@ impl Folder {
         for row in 0..synergy.rows() {
             let matrix = (text(&synergy, "block", row), text(&synergy, "cell_line", row));
             scores.entry(pair_key(&synergy, row).0).or_default().insert(matrix, number(&synergy, &score, row));
+        }
+        if dir.join("triples.parquet").exists() {
+            let triples = table("triples")?;
+            for row in 0..triples.rows() {
+                let matrix = (text(&triples, "block", row), text(&triples, "cell_line", row));
+                let score = number(&triples, score_of_three(&ranks), row);
+                scores.entry(pair_key(&triples, row).0).or_default().insert(matrix, score);
+            }
         }
         let mut cells: BTreeMap<PairKey, BTreeMap<(MatrixKey, Doses), Cell>> = BTreeMap::new();
         for row in 0..surfaces.rows() {
@@ -97,6 +123,15 @@ impl Folder {
             ci_low: number(&pairs, "ci_low", row),
             ci_high: number(&pairs, "ci_high", row),
             q: number(&pairs, "q", row),
+            composite: number(&pairs, "composite", row),
+            composite_low: number(&pairs, "composite_ci_low", row),
+            parts: PARTS.map(|part| number(&pairs, &format!("composite_{part}"), row)),
+            gates: text(&pairs, "flags", row)
+                .split(';')
+                .map(str::trim)
+                .filter(|flag| flag.starts_with("gate_"))
+                .map(str::to_owned)
+                .collect(),
         };
         let curves = table("curves")?;
         let of_curve = |row: usize| {

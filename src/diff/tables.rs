@@ -1,6 +1,6 @@
 //! The difference as tables: `diff_pairs`, `diff_curves`, `diff_stages`, `diff_causes`.
 
-use super::{Both, ChangedPair, Difference};
+use super::{Both, ChangedPair, Difference, PARTS};
 use crate::Result;
 use crate::report::files;
 use crate::report::table::Table;
@@ -14,19 +14,34 @@ fn pairs(pairs: &[ChangedPair]) -> Table {
     let mut table = Table::new("diff_pairs")
         .text("drug_a", pairs.iter().map(|p| Some(p.drug_a.as_str())))
         .text("drug_b", pairs.iter().map(|p| Some(p.drug_b.as_str())))
+        .text("drug_c", pairs.iter().map(|p| Some(p.drug_c.as_str()).filter(|drug| !drug.is_empty())))
         .text("schedule", pairs.iter().map(|p| Some(p.schedule.as_str()).filter(|s| !s.is_empty())));
     for (side, word) in SIDES.into_iter().enumerate() {
         table = table.integer(&format!("rank_{word}"), pairs.iter().map(|p| p.rank[side].map(|rank| rank as i64)));
     }
     type Value = fn(&ChangedPair) -> Both<f64>;
-    let numbers: [(&str, Value); 4] =
-        [("score", |p| p.score), ("ci_low", |p| p.ci_low), ("ci_high", |p| p.ci_high), ("q", |p| p.q)];
+    let numbers: [(&str, Value); 6] = [
+        ("score", |p| p.score),
+        ("ci_low", |p| p.ci_low),
+        ("ci_high", |p| p.ci_high),
+        ("q", |p| p.q),
+        ("composite", |p| p.composite),
+        ("composite_ci_low", |p| p.composite_low),
+    ];
     for (name, value) in numbers {
         for (side, word) in SIDES.into_iter().enumerate() {
             table = table.number(&format!("{name}_{word}"), pairs.iter().map(|p| value(p)[side]));
         }
     }
+    for (part, name) in PARTS.into_iter().enumerate() {
+        for (side, word) in SIDES.into_iter().enumerate() {
+            let name = format!("composite_{name}_{word}");
+            table = table.number(&name, pairs.iter().map(|p| p.parts[part][side]));
+        }
+    }
     table = table
+        .code("part_most_changed", pairs.iter().map(|p| p.part_most_changed().map(|part| PARTS[part])))
+        .text("gates_changed", pairs.iter().map(|p| Some(p.gates.join("; "))))
         .code("significance", pairs.iter().map(|p| Some(p.significance)))
         .text("line_most_changed", pairs.iter().map(|p| p.line.as_deref()));
     for (side, word) in SIDES.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The difference in words, for the terminal.
 
-use super::{Both, ChangedPair, Difference};
+use super::{Both, ChangedPair, Difference, PARTS};
 use crate::report::quantity;
 use std::fmt::Write;
 
@@ -12,7 +12,19 @@ fn moved(values: Both<f64>) -> String {
 
 /// Why a pair is where it is.
 pub(super) fn why(pair: &ChangedPair) -> String {
-    let mut reasons = Vec::new();
+    let mut reasons = pair.gates.clone();
+    if let Some(part) = pair.part_most_changed() {
+        reasons.push(format!(
+            "composite {}, most of it {} {}",
+            moved(pair.composite),
+            PARTS[part],
+            moved(pair.parts[part])
+        ));
+    } else if pair.rank[0] != pair.rank[1]
+        && pair.composite_low[0].zip(pair.composite_low[1]).is_some_and(|(before, after)| before != after)
+    {
+        reasons.push(format!("lower end of its composite {}", moved(pair.composite_low)));
+    }
     if let Some(line) = &pair.line {
         reasons.push(format!("score in {line} {}", moved(pair.line_score)));
     }
@@ -28,7 +40,8 @@ pub(super) fn why(pair: &ChangedPair) -> String {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         reasons.push(format!("curve of {first}{more}"));
     }
-    if reasons.is_empty() && pair.score[0] != pair.score[1] {
+    let is_untouched = pair.line.is_none() && pair.cell.is_none() && pair.flipped.is_empty();
+    if is_untouched && pair.score[0] != pair.score[1] {
         reasons.push("weights of its lines".into());
     } else if reasons.is_empty() && pair.rank[0] != pair.rank[1] {
         reasons.push("others moved past it".into());
@@ -103,7 +116,8 @@ pub fn text(difference: &Difference, limit: usize) -> String {
 pub(super) fn name(pair: &ChangedPair) -> String {
     let usual = pair.schedule.is_empty() || pair.schedule.eq_ignore_ascii_case("simultaneous");
     let schedule = if usual { String::new() } else { format!(" ({})", pair.schedule) };
-    format!("{} + {}{schedule}", pair.drug_a, pair.drug_b)
+    let third = if pair.drug_c.is_empty() { String::new() } else { format!(" + {}", pair.drug_c) };
+    format!("{} + {}{third}{schedule}", pair.drug_a, pair.drug_b)
 }
 
 /// `+0.120 (+0.100 to +0.140)`.
