@@ -2,9 +2,12 @@
 
 mod commands;
 mod diff;
+mod errors;
 mod faults;
+mod features;
+mod imported;
 mod models;
-mod rescore;
+pub mod rescore;
 mod verify;
 mod version_1;
 
@@ -71,11 +74,18 @@ pub fn again(archive: &Path, out: &Path, text: &str) -> (Rescored, Vec<String>) 
     (rescored, begun)
 }
 
-/// Every file but those that say when and where, by name.
+/// Every file but those that say when and where, by its path in the folder.
 pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-    let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()));
-    named.filter(|(name, _)| !["run.json", "report.html"].contains(&name.as_str())).collect()
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+        let (name, path) = (entry.file_name().into_string().unwrap(), entry.path());
+        if path.is_dir() {
+            all.extend(contents(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else if !["run.json", "report.html"].contains(&name.as_str()) {
+            all.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    all
 }
 
 /// The files that differ between two folders.

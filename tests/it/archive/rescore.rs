@@ -2,7 +2,9 @@
 
 use super::{again, contents, differing, ran, said};
 use isobole::archive::Archive;
+use isobole::config::BackendChoice;
 use isobole::run::rescore::{places, rescore};
+use isobole::run::verify::{Scope, Verdict, verify};
 use std::path::PathBuf;
 
 const DRAWN: &str = "bootstrap = 20\nbackend = 'cpu'\n";
@@ -139,6 +141,15 @@ fn formulas_of_curves_are_read_again_alike_on_both_back_ends() {
             analysis.pairs.iter().map(|pair| (pair.drug_a, pair.drug_b)).collect::<Vec<_>>()
         };
         assert_eq!(order(a), order(b), "{name}");
+        let classes = |analysis: &isobole::analysis::Analysis| {
+            analysis.inferences.iter().map(|inference| inference.class).collect::<Vec<_>>()
+        };
+        assert_eq!(classes(a), classes(b), "{name}");
+        // Every parameter, IC50 and score within the certified tolerance, from either side.
+        for (dir, other) in [(&cpu, BackendChoice::Gpu), (&gpu, BackendChoice::Cpu)] {
+            let found = verify(dir, Scope::Sample(1), Some(other), &mut |_, _| {}).unwrap();
+            assert!(found.is_sound() && found.with(Verdict::Agrees).contains(&"table `curves`"), "{name}: {found:?}");
+        }
     }
 }
 

@@ -3,8 +3,11 @@
 use super::said;
 use isobole::archive::Archive;
 use isobole::diff::diff;
+use isobole::report::files;
 use isobole::report::pair_text::pair_text;
+use isobole::report::table::Values;
 use isobole::run::rescore::rescore;
+use isobole::run::verify::{Scope, Verdict, verify};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -33,6 +36,13 @@ fn it_is_read_again_from_its_inputs_where_they_are_as_they_were() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
     }
+    // What can be checked agrees, and what cannot is said to be so.
+    let check = || verify(&dir, Scope::Sample(5), None, &mut |_, _| {}).unwrap();
+    let found = check();
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.with(Verdict::NotChecked), ["hashes of files", "inputs", "inputs", "numbers"]);
+    let agreed = found.checked.iter().find(|one| one.verdict == Verdict::Agrees).unwrap();
+    assert_eq!(agreed.detail, "14 tables can be read and carry the hash of these settings");
     let out = folder.path().join("again");
     let run = || rescore(&dir, said("backend = 'cpu'"), &out, &mut |_, _| {});
     // Paths in the record are from where the run was; here they lead nowhere.
@@ -47,12 +57,41 @@ fn it_is_read_again_from_its_inputs_where_they_are_as_they_were() {
         input["path"] = fixture("archive-v1-input").join(name).to_string_lossy().into_owned().into();
     }
     std::fs::write(&record, serde_json::to_vec(&value).unwrap()).unwrap();
+    let found = check();
+    assert!(found.is_sound() && !found.with(Verdict::NotChecked).contains(&"numbers"), "{found:?}");
+    assert_eq!(found.with(Verdict::NotChecked), ["hashes of files", "other tables", "draws"]);
+    for table in ["table `wells`", "table `curves`", "table `synergy`", "table `pairs`"] {
+        assert!(found.with(Verdict::Agrees).contains(&table), "{table}: {found:?}");
+    }
+    // A number that was changed, in a table that carries the right hash of settings.
+    let (path, bytes) = (dir.join("pairs.parquet"), std::fs::read(dir.join("pairs.parquet")).unwrap());
+    let mut pairs = files::read(&path).unwrap();
+    for column in pairs.columns.iter_mut().filter(|column| column.name == "score") {
+        if let Values::Number(values) = &mut column.values {
+            values.iter_mut().flatten().for_each(|score| *score += 0.05);
+        }
+    }
+    files::write_parquet(&pairs, &path, &files::read_identity(&path).unwrap()).unwrap();
+    assert_eq!(check().with(Verdict::Differs), ["table `pairs`"]);
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(
+        (check().with(Verdict::Differs), check().with(Verdict::NotChecked).last()),
+        (vec!["files"], Some(&"numbers"))
+    );
+    std::fs::write(&path, &bytes).unwrap();
     let rescored = run().unwrap();
     assert!(rescored.finished.record.rescored_from.unwrap().reused.is_empty());
     assert_eq!(rescored.finished.record.schema_version, "2");
     // The numbers are those that version 1 found.
     let found = diff(&dir, &out).unwrap();
     assert!(found.stages.iter().all(|stage| stage.largest.unwrap_or(0.0) < 1e-9), "{:?}", found.stages);
+    // What version 1 did not know is no change, and is said once.
+    let version: Vec<&str> = found.causes.iter().filter(|c| c.kind == "version").map(|c| c.detail.as_str()).collect();
+    assert!(
+        version.len() == 1 && version[0].starts_with("not recorded by isobole 0.1.0 (layout version 1): "),
+        "{version:?}"
+    );
+    assert!(version[0].contains("score_model") && found.causes.iter().all(|cause| !cause.detail.contains("not there")));
     value["inputs"][0]["sha256"] = "0".repeat(64).into();
     std::fs::write(&record, serde_json::to_vec(&value).unwrap()).unwrap();
     let error = run().map(|_| ()).unwrap_err().to_string();
