@@ -308,6 +308,19 @@ pub struct Description {
     pub interactions: Vec<(usize, f64)>,
 }
 
+/// Descents of a formula's curve, by how many parameters it is not linear in, and how many of them are places on the axis of
+/// doses. Of two with one place, as many as of a Weibull curve: with one descent, back ends ended in different minima of a Gompertz
+/// on 1.3 % of 2,994 simulated curves, with two on 0.7 %. A second place (of a bell, of a second step) or a third shape has a
+/// minimum at each chance rise of the data: of a bell on the 4,416 curves of GDSC's plates one descent ended above the best of
+/// 60 in 47 %, 8 in 8 % and 16 in 0.5 %.
+fn descents_of_formula(nonlinear: usize, places: usize) -> usize {
+    match (nonlinear, places) {
+        (0 | 1, _) => 1,
+        (2, 0 | 1) => 2,
+        _ => 16,
+    }
+}
+
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
@@ -352,6 +365,11 @@ impl CurveModel {
         let separated = separate(&inner, &inner_known, &linear, &nonlinear);
         let is_surface = !interactions.is_empty();
         let polished = !is_built_in && !is_surface && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS);
+        let is_place = |i: &&usize| matches!(parameters[**i].axis, Axis::Dose | Axis::LnDose);
+        let descents = match is_built_in || is_surface || polished {
+            true => descents,
+            false => descents_of_formula(nonlinear.len(), nonlinear.iter().filter(is_place).count()),
+        };
         Self {
             trades: if polished { exchange::exchanges(&value, &parameters[..n]) } else { Vec::new() },
             name,

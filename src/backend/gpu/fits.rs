@@ -30,7 +30,7 @@ const BLOCK_OF_SURFACES: usize = 256;
 /// Whole numbers up to this are exact in f32: tables begin below it.
 const EXACT: usize = 1 << 24;
 /// Starts that the kernel takes to the end, at most.
-const MOST_STARTS: usize = 2;
+pub(super) const MOST_STARTS: usize = 2;
 /// Tables of a chunk that a new layout is compared with, the latest first: screens alternate between few.
 const TABLES_REMEMBERED: usize = 8;
 

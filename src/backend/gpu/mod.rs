@@ -112,10 +112,10 @@ impl Backend for Gpu {
     }
 
     /// Fits on the device and certifies in f64; models that [`fit_kernel::supports`] declines (no nonlinear parameter
-    /// at all, more than three, more than four linear ones, more than two descents) are fitted by the CPU back end
-    /// instead, and say so ([`Refit::F64`]).
+    /// at all, more than three, more than four linear ones, more than two descents), and settings that ask for more starts
+    /// than the kernel takes to the end, are fitted by the CPU back end instead, and say so ([`Refit::F64`]).
     fn fit(&self, settings: &FitSettings, curves: &CurveSet) -> Result<Vec<Fit>> {
-        if !fit_kernel::supports(settings.model.curve_model()) {
+        if !fit_kernel::supports(settings.model.curve_model()) || settings.starts > fits::MOST_STARTS {
             let mut fits = super::cpu::Cpu.fit(settings, curves)?;
             for fit in fits.iter_mut().filter(|fit| fit.status.is_fitted()) {
                 fit.refit = Refit::F64;

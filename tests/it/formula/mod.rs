@@ -1,5 +1,6 @@
 //! Formula models: what a formula is worth, and where its mistakes are.
 
+mod minima;
 mod mistakes;
 mod nist;
 mod nist_fit;
