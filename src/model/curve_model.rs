@@ -1,7 +1,7 @@
 //! A curve model at run time: what it is called, its parameters and boxes, and its arithmetic as recorded programs.
 //! Built-in models and formulas from files are the same thing from here on.
 
-use super::{LN_DOSE_ZERO, Model, SurfaceModel, exchange};
+use super::{LN_DOSE_ZERO, Model, SurfaceModel, exchange, formula};
 use crate::fit::{Bound, MAX_PARAMETERS};
 use crate::math::program::{Given, Program, Recorded};
 use crate::math::{Dual, Interval, Scalar, Vectorised};
@@ -49,8 +49,7 @@ pub struct Parameter {
 /// What a program is told of a point: natural-log dose, dose, second variable.
 pub const POINT_INPUTS: usize = 3;
 
-/// Up to this many nonlinear parameters their second derivatives are recorded: Newton steps then take the place of
-/// Gauss–Newton ones, which crawl where noise dominates.
+/// Up to so many nonlinear parameters, steps are Newton's: those of Gauss–Newton crawl where noise dominates.
 const NEWTON_PARAMETERS: usize = 4;
 
 /// A curve model.
@@ -308,19 +307,6 @@ pub struct Description {
     pub interactions: Vec<(usize, f64)>,
 }
 
-/// Descents of a formula's curve, by how many parameters it is not linear in, and how many of them are places on the axis of
-/// doses. Of two with one place, as many as of a Weibull curve: with one descent, back ends ended in different minima of a Gompertz
-/// on 1.3 % of 2,994 simulated curves, with two on 0.7 %. A second place (of a bell, of a second step) or a third shape has a
-/// minimum at each chance rise of the data: of a bell on the 4,416 curves of GDSC's plates one descent ended above the best of
-/// 60 in 47 %, 8 in 8 % and 16 in 0.5 %.
-fn descents_of_formula(nonlinear: usize, places: usize) -> usize {
-    match (nonlinear, places) {
-        (0 | 1, _) => 1,
-        (2, 0 | 1) => 2,
-        _ => 16,
-    }
-}
-
 impl CurveModel {
     /// A model from its description and its response, recorded with [`POINT_INPUTS`] inputs and then the parameters.
     pub fn new(description: Description, value: Program) -> Self {
@@ -365,11 +351,8 @@ impl CurveModel {
         let separated = separate(&inner, &inner_known, &linear, &nonlinear);
         let is_surface = !interactions.is_empty();
         let polished = !is_built_in && !is_surface && (any_dose || uses_x2 || nonlinear.len() > NEWTON_PARAMETERS);
-        let is_place = |i: &&usize| matches!(parameters[**i].axis, Axis::Dose | Axis::LnDose);
-        let descents = match is_built_in || is_surface || polished {
-            true => descents,
-            false => descents_of_formula(nonlinear.len(), nonlinear.iter().filter(is_place).count()),
-        };
+        let own = (is_built_in || is_surface || polished).then_some(descents);
+        let descents = own.unwrap_or_else(|| formula::descents::descents_of_formula(&parameters, &nonlinear));
         Self {
             trades: if polished { exchange::exchanges(&value, &parameters[..n]) } else { Vec::new() },
             name,

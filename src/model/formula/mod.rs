@@ -48,6 +48,7 @@
 
 mod builder;
 mod curve_model;
+pub mod descents;
 mod expression;
 mod file;
 mod lexer;
