@@ -189,11 +189,10 @@ impl Draft {
     }
 
     /// What the composite is made of; only after the standard errors have been scaled.
-    pub fn parts(&self) -> Parts {
-        // An interval of Student's t goes on as a normal one as wide.
+    pub fn parts(&self, error: fn(&Pooled) -> Option<f64>) -> Parts {
         let of = |pooled: Option<Pooled>| Part {
             value: pooled.map(|p| p.mean),
-            standard_error: pooled.and_then(|p| p.normal_error()),
+            standard_error: pooled.as_ref().and_then(error),
         };
         Parts {
             synergy: of(self.score),

@@ -31,7 +31,7 @@ use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, differentials};
 use draft::{Draft, draft};
 use matrix::{Combination, RankedMatrix};
-use meta_analysis::NORMAL_975;
+use meta_analysis::{NORMAL_975, Pooled};
 use posterior::{Contender, places};
 use schedule::ScheduleComparison;
 use std::collections::BTreeMap;
@@ -308,7 +308,7 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
     let contenders: Vec<usize> = (0..drafts.len()).filter(|&i| ranked[i].part.value.is_some()).collect();
     let contender = |&i: &usize| {
         let (a, b, c, schedule) = names(&drafts[i].pair);
-        let Part { value, standard_error } = ranked[i].part;
+        let Part { value, standard_error } = ranked[i].drawn;
         Contender {
             value: value.unwrap_or(0.0),
             standard_error,
@@ -340,7 +340,7 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
     let mut order: Vec<usize> = (0..drafts.len()).collect();
     order.sort_by(|&x, &y| {
         let key = |i: usize| {
-            let Ranked { part, low, is_gated } = ranked[i];
+            let Ranked { part, low, is_gated, .. } = ranked[i];
             let number = low.or(part.value).map(Ordered);
             (is_gated, part.value.is_none(), low.is_none(), std::cmp::Reverse(number))
         };
@@ -362,7 +362,10 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
 /// What a pair ranks by.
 #[derive(Debug, Clone, Copy)]
 struct Ranked {
+    /// With an error as wide as its 95 % interval.
     part: Part,
+    /// With the error itself, which places are drawn by.
+    drawn: Part,
     /// The lower end of its 95 % interval.
     low: Option<f64>,
     is_gated: bool,
@@ -385,7 +388,8 @@ fn is_tied(first: &Ranked, second: &Ranked) -> bool {
 
 /// Fills in the composite, and says what ranks the pair.
 fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
-    let parts = draft.parts();
+    // An interval of Student's t goes on as a normal one as wide.
+    let parts = draft.parts(Pooled::normal_error);
     let (composite, shares) = parts.composite(&settings.weights);
     let half_width = composite.standard_error.map(|error| NORMAL_975 * error);
     draft.pair.composite = composite.value;
@@ -402,21 +406,25 @@ fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
     }
     let gates = settings.gates.failed(&draft.pair);
     gates.iter().for_each(|code| draft.raise(code));
-    let part = match settings.by {
-        RankBy::Composite => composite,
-        RankBy::Score => parts.synergy,
-        RankBy::Differential => {
-            Part { value: draft.pair.differential, standard_error: draft.differential.and_then(|d| d.normal_error()) }
+    let by = |error: fn(&Pooled) -> Option<f64>| {
+        let parts = draft.parts(error);
+        match settings.by {
+            RankBy::Composite => parts.composite(&settings.weights).0,
+            RankBy::Score => parts.synergy,
+            RankBy::Differential => {
+                Part { value: draft.pair.differential, standard_error: draft.differential.as_ref().and_then(error) }
+            }
+            RankBy::RescueFraction => parts.rescue,
+            RankBy::Efficacy => parts.efficacy,
         }
-        RankBy::RescueFraction => parts.rescue,
-        RankBy::Efficacy => parts.efficacy,
     };
+    let (part, drawn) = (by(Pooled::normal_error), by(|pooled| pooled.standard_error));
     let low = match settings.by {
         RankBy::Score => draft.pair.ci_low,
         RankBy::Differential => draft.pair.differential_ci_low,
         _ => part.value.zip(part.standard_error).map(|(value, error)| value - NORMAL_975 * error),
     };
-    Ranked { part, low, is_gated: !gates.is_empty() }
+    Ranked { part, drawn, low, is_gated: !gates.is_empty() }
 }
 
 /// A finite number in its natural order.
