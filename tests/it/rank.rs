@@ -329,8 +329,15 @@ fn pairs_come_in_the_order_of_their_synergy_in_resistant_lines() {
 /// What a pair says, in names instead of ids.
 fn told(scene: &Scene) -> Vec<String> {
     let drug = |id| scene.screen.drugs.name(id).to_owned();
-    let anonymous = |p: &RankedPair| RankedPair { drug_a: 0, drug_b: 0, leave_one_out_line: None, ..p.clone() };
-    scene.rank().iter().map(|p| format!("{} {} {:?}", drug(p.drug_a), drug(p.drug_b), anonymous(p))).collect()
+    let line = |id: Option<NameId>| id.map(|id| scene.screen.lines.name(id));
+    let row = |p: &RankedPair| {
+        let lines = [p.leave_one_out_line, p.differential_leave_one_out_line].map(line);
+        let (leave_one_out_line, differential_leave_one_out_line) = (None, None);
+        let rest =
+            RankedPair { drug_a: 0, drug_b: 0, leave_one_out_line, differential_leave_one_out_line, ..p.clone() };
+        format!("{} {} {lines:?} {rest:?}", drug(p.drug_a), drug(p.drug_b))
+    };
+    scene.rank().iter().map(row).collect()
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn three_drugs_have_the_composite_of_a_pair_that_does_as_much() {
     let venetoclax: Vec<MatrixScore> = scene.scores.iter().filter(|s| s.key.drug_b == drugs[2]).cloned().collect();
     for score in scene.scores.iter_mut().filter(|s| s.key.drug_b == drugs[2]) {
         (score.sigma, score.scores[1].peak_efficacy) = (Some(0.05), Some(0.8));
+        score.scores[1].degrees_of_freedom = Some(27.0);
     }
     // The same score, kill and burden in each line, and what both partners do to the anchor.
     let rows: Vec<_> = scene.resensitised.iter().filter(|row| row.key.drug_b == drugs[2]).cloned().collect();

@@ -1,6 +1,6 @@
 //! The tables `mechanisms` and `evidence`.
 
-use super::evidence_item::Strength;
+use super::evidence_item::{EvidenceItem, Strength};
 use super::marker::Mechanism;
 use super::{Mechanisms, Status, direction_of};
 use crate::report::table::Table;
@@ -26,6 +26,12 @@ pub fn mechanisms_table(found: &Mechanisms) -> Table {
 pub fn evidence_table(found: &Mechanisms) -> Table {
     let rows = || found.evidence.iter();
     let fold = |log2: Option<f64>| log2.map(libm::exp2);
+    // What is no measurement of a marker has no numbers.
+    let reason = |item: &EvidenceItem| match item.strength {
+        Strength::Indirect => item.reason.or(Some("indirect_evidence")),
+        Strength::Annotated => item.reason.or(Some("annotation")),
+        Strength::Direct | Strength::Functional => item.reason,
+    };
     Table::new("evidence")
         .text("cell_line", rows().map(|item| Some(item.line.as_str())))
         .text("marker", rows().map(|item| Some(item.marker.as_str())))
@@ -47,5 +53,5 @@ pub fn evidence_table(found: &Mechanisms) -> Table {
         .text("direction", rows().map(|item| Some(item.direction.name())))
         .text("verdict", rows().map(|item| Some(item.verdict.name())))
         .text("detail", rows().map(|item| Some(item.detail.as_str()).filter(|detail| !detail.is_empty())))
-        .text("reason", rows().map(|item| item.reason))
+        .text("reason", rows().map(reason))
 }

@@ -183,7 +183,7 @@ fn the_next_experiment_is_on_the_page() {
     assert_eq!(
         rows(&text, "next"),
         [
-            "1 clofarabine + venetoclax HL-60/CAF20 and HL-60, for comparison clofarabine: 2.5 nM to 40 nM, each 2× the one before \
+            "1 clofarabine + venetoclax HL-60&#x2f;CAF20 and HL-60, for comparison clofarabine: 2.5 nM to 40 nM, each 2× the one before \
           venetoclax: 25 nM to 400 nM, each 2× the one before 4 280 +21.4 ± 3.1 97"
         ]
     );
