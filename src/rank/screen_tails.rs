@@ -48,7 +48,7 @@ pub fn degrees_of_freedom(statistics: impl IntoIterator<Item = f64>) -> f64 {
         let cut = BIN * inside.len() as f64;
         let fits = TRIED.map(|nu| (nu, likeliest(inside, total, cut, nu)));
         let Some((nu, (_, next))) = fits.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0)) else { break };
-        if next < 1.01 * LIMITS[0] || next > 0.99 * LIMITS[1] {
+        if !(1.01 * LIMITS[0]..=0.99 * LIMITS[1]).contains(&next) {
             return f64::INFINITY;
         }
         best = if nu == TRIED[TRIED.len() - 1] { f64::INFINITY } else { nu };

@@ -1,7 +1,7 @@
 //! A result folder checked: its files by their hashes, and its numbers by computing them again from the wells as read.
 //!
 //! On the back end that computed them, the tables must come out with the same bytes. On another one, and where an older
-//! layout wrote them, they must agree within what is certified between back ends ([`tolerance`]). Draws are compared on the
+//! layout wrote them, they must agree within what is certified between back ends. Draws are compared on the
 //! same back end alone. What cannot be checked is said to be so, and is no difference.
 
 mod bytes;

@@ -24,20 +24,14 @@ type Content = (&'static str, Option<[f64; 3]>);
 fn layout() -> Vec<Content> {
     let mut wells = vec![("vehicle", None); 12];
     wells.extend([("positive", None); 6]);
-    for i in 0..4 {
-        for j in 0..4 {
-            for other in [1, 2] {
-                let mut doses = [DOSES_UM[0][i], 0.0, 0.0];
-                doses[other] = DOSES_UM[other][j];
-                wells.extend((i + j > 0).then_some(("sample", Some(doses))));
-            }
-        }
+    let [first, second, third] = DOSES_UM;
+    for dose in first {
+        let pairs = second.into_iter().zip(third).flat_map(|(b, c)| [[dose, b, 0.0], [dose, 0.0, c]]);
+        wells.extend(pairs.filter(|doses| doses.iter().any(|d| *d > 0.0)).map(|doses| ("sample", Some(doses))));
     }
-    for i in 1..4 {
-        for j in 1..4 {
-            for k in 1..4 {
-                wells.push(("sample", Some([DOSES_UM[0][i], DOSES_UM[1][j], DOSES_UM[2][k]])));
-            }
+    for &a in &first[1..] {
+        for &b in &second[1..] {
+            wells.extend(third[1..].iter().map(|&c| ("sample", Some([a, b, c]))));
         }
     }
     wells

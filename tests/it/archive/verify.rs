@@ -126,7 +126,7 @@ fn another_back_end_agrees_within_what_is_certified() {
         }
     }
     files::write_parquet(&turned, &path, &record.identity()).unwrap();
-    record.list(&dir, &[path.clone()]).unwrap();
+    record.list(&dir, std::slice::from_ref(&path)).unwrap();
     record.write(&dir).unwrap();
     assert_eq!(differing(&check()), [""; 0]);
     // A table that nobody listed ends nothing.

@@ -153,7 +153,7 @@ fn rows(text: &str, section: &str) -> Vec<String> {
 #[test]
 fn schedules_are_set_against_each_other_on_the_page() {
     let mut made = made_up::screen();
-    made.screen.schedules = made_up::names(["clofarabine first", "<b>together</b>"].into_iter());
+    made.screen.schedules = made_up::names(["clofarabine first", "<b>together</b>"]);
     let schedules = [
         compared(None, None, "not_told_apart"),
         compared(Some(0), Some(0.01), "not_told_apart"),
