@@ -2,7 +2,6 @@
 
 use super::draft::{Flags, mean};
 use super::matrix::RankedMatrix;
-use super::meta_analysis::NORMAL_975;
 use crate::resistance::potency::LogRatio;
 use crate::resistance::resensitisation::Resensitisation;
 
@@ -43,12 +42,8 @@ pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
         ..LogRatio::default()
     };
     let fractions = logs(found.iter().map(fraction), &FRACTION, flags);
-    // Half of Fieller's interval over the normal quantile stands for the error of a fraction.
-    let errors: Option<Vec<f64>> = found
-        .iter()
-        .filter(|r| r.rescue.fraction.is_some())
-        .map(|r| r.rescue.low.zip(r.rescue.high).map(|(low, high)| (high - low) / (2.0 * NORMAL_975)))
-        .collect();
+    let known = found.iter().filter(|r| r.rescue.fraction.is_some());
+    let errors: Option<Vec<f64>> = known.map(|r| r.rescue.standard_error).collect();
     let squares = errors.filter(|e| !e.is_empty()).map(|e| e.iter().map(|e| e * e).sum::<f64>().sqrt());
     Rescue {
         standard_error: squares.map(|root| root / fractions.len().max(1) as f64),

@@ -18,6 +18,8 @@ pub struct Rescue {
     pub low: Option<f64>,
     /// 95 % interval, upper end; alone, the fraction is at most this.
     pub high: Option<f64>,
+    /// Half of the interval over the t quantile that it is made with: what a mean of several fractions is as sure of.
+    pub standard_error: Option<f64>,
     /// Why something is missing: `no_established_fold_resistance` (the interval of the fold without the partner reaches 1),
     /// `not_resistant`, `no_standard_error`, `ic50_above_range` and its like, or the cause that a potency has.
     pub reason: Option<&'static str>,
@@ -89,7 +91,8 @@ fn fieller(alone: Potency, with_partner: Potency, reference: Potency) -> Result<
     // Positive as long as `a` is, up to rounding.
     let root = (b * b - a * c).max(0.0).sqrt();
     let fraction = Some(numerator / denominator);
-    Ok(Rescue { fraction, low: Some((b - root) / a), high: Some((b + root) / a), reason: None })
+    let standard_error = Some(if t > 0.0 { root / a / t } else { 0.0 });
+    Ok(Rescue { fraction, low: Some((b - root) / a), high: Some((b + root) / a), standard_error, reason: None })
 }
 
 /// Whether a potency is that of the parent.
@@ -150,6 +153,12 @@ mod tests {
             assert!(((0.8 - end * 1.8_f64).abs() / variance.sqrt() - t).abs() < 1e-9, "{end}");
         }
         assert!(got.low < got.fraction && got.fraction < got.high);
+        // With small errors it is that of the ratio by differentials.
+        let small = errors.map(|error| 1e-4 * error);
+        let near = rescue(known(-5.2, small[0]), known(-6.0, small[1]), known(-7.0, small[2]));
+        let r = 0.8 / 1.8;
+        let wanted = ((1.0 - r) * small[0]).hypot(small[1]).hypot(r * small[2]) / 1.8;
+        assert!((near.standard_error.expect("an error") / wanted - 1.0).abs() < 1e-6, "{near:?}");
         // Without their shared potency (a covariance left out) the ends would be others.
         let without = 0.8 / 1.8 - t * (0.01f64 + 0.0225).sqrt() / 1.8;
         assert!((got.low.expect("low") - without).abs() > 0.01);
