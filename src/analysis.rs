@@ -270,8 +270,10 @@ pub fn analyse_again(
     };
     analysis.anchor = screen.drugs.id_ignoring_case(&settings.anchor);
     if analysis.anchor.is_none() {
-        let warning =
-            format!("the anchor drug `{}` is not in this screen: no line can be called resistant", settings.anchor);
+        let warning = format!(
+            "the anchor drug `{}` is not in this screen: no line can be called resistant by its IC50",
+            settings.anchor
+        );
         analysis.warnings.push(warning);
     }
 

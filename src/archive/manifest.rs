@@ -2,6 +2,7 @@
 
 use crate::report::files;
 use crate::report::run_json::{InputFile, RunRecord, SCHEMA_VERSION, settings_sha256};
+use crate::resistance::knowledge::Knowledge;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::Path;
@@ -83,6 +84,22 @@ pub fn faults(dir: &Path, record: &RunRecord) -> Result<Vec<Error>> {
     Ok(found.into_iter().flatten().collect())
 }
 
+/// Whether every table of what is known that would be read is one that the run has read.
+///
+/// # Errors
+/// [`Error::Format`] for one that was changed since, or that came later.
+pub fn faults_of_knowledge(record: &RunRecord, folder: Option<&Path>) -> Result<()> {
+    for path in folder.map(Knowledge::files).unwrap_or_default() {
+        let now = InputFile::of(&path)?;
+        if !record.inputs.iter().any(|input| input.sha256 == now.sha256) {
+            let problem = "is no table that the run has read: it was changed, or came later".into();
+            let hint = Some("bring back the tables that it has read".into());
+            return Err(Error::Format { path, row_group: None, column: None, problem, hint });
+        }
+    }
+    Ok(())
+}
+
 fn fault(dir: &Path, record: &RunRecord, name: &str, hash: &str) -> Option<Error> {
     let path = dir.join(name);
     let broken = |problem: String, hint: &str| {
@@ -105,6 +122,13 @@ fn fault(dir: &Path, record: &RunRecord, name: &str, hash: &str) -> Option<Error
                 return broken(
                     "is a table of another run: its settings are not those in `run.json`".into(),
                     "bring back the table of this run, or run the screen again",
+                );
+            }
+            Ok(identity) if identity.schema_version != record.schema_version => {
+                let (own, said) = (&identity.schema_version, &record.schema_version);
+                return broken(
+                    format!("is of layout version {own}, not of {said} as `run.json` says"),
+                    "bring back the original files, or run the screen again",
                 );
             }
             Ok(_) => {}

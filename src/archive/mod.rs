@@ -72,6 +72,7 @@ impl Archive {
         if record.files.keys().any(|name| manifest::is_knowledge(name)) {
             settings.knowledge_folder = Some(dir.join(manifest::KNOWLEDGE));
         }
+        manifest::faults_of_knowledge(&record, settings.knowledge_folder.as_deref())?;
         Ok(Self { dir: dir.to_owned(), record, settings })
     }
 

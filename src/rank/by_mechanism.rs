@@ -1,6 +1,6 @@
 //! Rankings for each mechanism of resistance: the same ranking over the resistant lines that share it, and their parents.
 
-use super::{RankInput, RankSettings, RankedPair, line_statuses, rank};
+use super::{RankInput, RankSettings, RankedPair, line_statuses, rank_with_tails};
 use crate::report::table::{Column, Table, Values};
 use crate::resistance::mechanism::Mechanisms;
 use crate::resistance::mechanism::marker::Mechanism;
@@ -22,12 +22,13 @@ pub struct MechanismRanking {
 
 /// A ranking for each mechanism that a resistant line with matrices has (called, or annotated and uncontradicted). Lines
 /// of other mechanisms are left out; the parents of those that stay are kept, and all parental and sensitive lines where
-/// one of those has no parent. Inputs as for [`rank()`].
+/// one of those has no parent. Inputs as for [`super::rank()`].
 pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankSettings) -> Vec<MechanismRanking> {
     let RankInput { scores, triples, resistances, screen, .. } = *input;
     let statuses = line_statuses(resistances, screen, settings.anchor);
     let of_triples = triples.iter().map(|(key, _)| key.line);
     let measured: BTreeSet<NameId> = scores.iter().map(|score| score.key.line).chain(of_triples).collect();
+    let tails = super::tails(scores, settings);
     let mut rankings = Vec::new();
     for mechanism in Mechanism::ALL {
         let has = |line: &NameId| {
@@ -50,7 +51,7 @@ pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankS
             triples: &triples.iter().copied().filter(|(key, _)| is_kept(key.line)).collect::<Vec<_>>(),
             ..*input
         };
-        let pairs = rank(&of_lines, settings).pairs;
+        let pairs = rank_with_tails(&of_lines, settings, tails).pairs;
         rankings.push(MechanismRanking { mechanism, lines, pairs });
     }
     rankings

@@ -39,7 +39,18 @@ pub(super) struct Draft {
     pub lines: Vec<LineScore>,
     pub references: Vec<LineScore>,
     pub rescue: Part,
+    /// The error of a normal law whose interval is as wide as that of the rescue.
+    pub rescue_normal_error: Option<f64>,
     pub peak_efficacy: Part,
+}
+
+/// Which errors go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Errors {
+    /// Those of the estimates: what numbers are drawn by.
+    Themselves,
+    /// Those of normal laws whose 95 % intervals are as wide as the estimates' own of Student's t.
+    OfIntervals,
 }
 
 /// Codes in the order in which they were raised, each once.
@@ -165,6 +176,7 @@ pub(super) fn draft(input: &Input, combination: Combination, mut matrices: Vec<R
         lines,
         references,
         rescue: Part { value: rescue.rescue_fraction, standard_error: rescue.standard_error },
+        rescue_normal_error: rescue.normal_error,
         peak_efficacy,
     }
     .with_scores()
@@ -189,10 +201,17 @@ impl Draft {
     }
 
     /// What the composite is made of; only after the standard errors have been scaled.
-    pub fn parts(&self, error: fn(&Pooled) -> Option<f64>) -> Parts {
+    pub fn parts(&self, errors: Errors) -> Parts {
         let of = |pooled: Option<Pooled>| Part {
             value: pooled.map(|p| p.mean),
-            standard_error: pooled.as_ref().and_then(error),
+            standard_error: pooled.and_then(|p| match errors {
+                Errors::Themselves => p.standard_error,
+                Errors::OfIntervals => p.normal_error(),
+            }),
+        };
+        let rescue = match errors {
+            Errors::Themselves => self.rescue,
+            Errors::OfIntervals => Part { standard_error: self.rescue_normal_error, ..self.rescue },
         };
         Parts {
             synergy: of(self.score),
@@ -201,7 +220,7 @@ impl Draft {
                 (Some(parent), Some(normal)) if normal.mean < parent.mean => of(Some(normal)),
                 (parent, normal) => of(parent.or(normal)),
             },
-            rescue: self.rescue,
+            rescue,
             efficacy: self.peak_efficacy,
             qc_burden: self.pair.qc_burden,
         }
@@ -218,12 +237,7 @@ impl Draft {
 
 /// The scores of lines less that of healthy cells, which all of them share.
 fn over_normal(lines: &[LineScore], normal: Option<Pooled>) -> Option<Pooled> {
-    let normal = normal?;
-    let reference = Estimate {
-        value: normal.mean,
-        standard_error: normal.standard_error,
-        degrees_of_freedom: normal.degrees_of_freedom,
-    };
+    let reference = Estimate::of_line(normal?);
     let couple = |line: &LineScore| Couple { own: line.estimate, reference, group: 0 };
     pool_differences(&lines.iter().map(couple).collect::<Vec<_>>())
 }

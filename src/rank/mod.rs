@@ -29,9 +29,9 @@ use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, differentials};
-use draft::{Draft, draft};
+use draft::{Draft, Errors, draft};
 use matrix::{Combination, RankedMatrix};
-use meta_analysis::{NORMAL_975, Pooled};
+use meta_analysis::NORMAL_975;
 use posterior::{Contender, places};
 use schedule::ScheduleComparison;
 use std::collections::BTreeMap;
@@ -268,6 +268,20 @@ pub struct RankInput<'a> {
 /// above a sure one; numbers without an interval after those, descending; then names; pairs without a number last, with the
 /// cause among their flags. The order of the inputs makes no difference.
 pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
+    rank_with_tails(input, settings, tails(input.scores, settings))
+}
+
+/// Degrees of freedom that the tails of the matrices' own statistics leave to each ([`screen_tails`]).
+fn tails(scores: &[&MatrixScore], settings: &RankSettings) -> f64 {
+    let statistic = |matrix: &&MatrixScore| {
+        let score = matrix.scores.get(settings.model)?;
+        Some(score.score? / score.standard_error.filter(|error| *error > 0.0)?)
+    };
+    screen_tails::degrees_of_freedom(scores.iter().filter_map(statistic))
+}
+
+/// [`rank`] of some of a screen's lines, with the tails of the whole screen.
+fn rank_with_tails(input: &RankInput, settings: &RankSettings, tails: f64) -> Ranking {
     let RankInput { scores, triples, resistances, screen, .. } = *input;
     let statuses = line_statuses(resistances, screen, settings.anchor);
     let mut lines = scores.iter().map(|s| s.key.line).chain(triples.iter().map(|(key, _)| key.line));
@@ -275,11 +289,6 @@ pub fn rank(input: &RankInput, settings: &RankSettings) -> Ranking {
     let speaking = input.resensitised.iter().filter(|row| row.is_ranked);
     let resensitised: BTreeMap<(MatrixKey, Option<NameId>), &Resensitisation> =
         speaking.map(|row| ((row.key, row.second_partner.map(|(drug, _)| drug)), row)).collect();
-    let statistic = |matrix: &&MatrixScore| {
-        let score = matrix.scores.get(settings.model)?;
-        Some(score.score? / score.standard_error.filter(|error| *error > 0.0)?)
-    };
-    let tails = screen_tails::degrees_of_freedom(scores.iter().filter_map(statistic));
     let of_pairs = scores
         .iter()
         .map(|matrix| RankedMatrix::of_pair(matrix, settings, tails, resensitised.get(&(matrix.key, None)).copied()));
@@ -388,8 +397,7 @@ fn is_tied(first: &Ranked, second: &Ranked) -> bool {
 
 /// Fills in the composite, and says what ranks the pair.
 fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
-    // An interval of Student's t goes on as a normal one as wide.
-    let parts = draft.parts(Pooled::normal_error);
+    let parts = draft.parts(Errors::OfIntervals);
     let (composite, shares) = parts.composite(&settings.weights);
     let half_width = composite.standard_error.map(|error| NORMAL_975 * error);
     draft.pair.composite = composite.value;
@@ -406,19 +414,24 @@ fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
     }
     let gates = settings.gates.failed(&draft.pair);
     gates.iter().for_each(|code| draft.raise(code));
-    let by = |error: fn(&Pooled) -> Option<f64>| {
-        let parts = draft.parts(error);
+    let differential = draft.differential;
+    let by = |errors| {
+        let parts = draft.parts(errors);
         match settings.by {
             RankBy::Composite => parts.composite(&settings.weights).0,
             RankBy::Score => parts.synergy,
-            RankBy::Differential => {
-                Part { value: draft.pair.differential, standard_error: draft.differential.as_ref().and_then(error) }
-            }
+            RankBy::Differential => Part {
+                value: draft.pair.differential,
+                standard_error: differential.and_then(|d| match errors {
+                    Errors::Themselves => d.standard_error,
+                    Errors::OfIntervals => d.normal_error(),
+                }),
+            },
             RankBy::RescueFraction => parts.rescue,
             RankBy::Efficacy => parts.efficacy,
         }
     };
-    let (part, drawn) = (by(Pooled::normal_error), by(|pooled| pooled.standard_error));
+    let (part, drawn) = (by(Errors::OfIntervals), by(Errors::Themselves));
     let low = match settings.by {
         RankBy::Score => draft.pair.ci_low,
         RankBy::Differential => draft.pair.differential_ci_low,

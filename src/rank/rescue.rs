@@ -2,7 +2,9 @@
 
 use super::draft::{Flags, mean};
 use super::matrix::RankedMatrix;
+use super::meta_analysis::NORMAL_975;
 use crate::resistance::potency::LogRatio;
+use crate::resistance::rescue as potency;
 use crate::resistance::resensitisation::Resensitisation;
 
 /// What the anchor regains; folds are no logarithms.
@@ -11,6 +13,8 @@ pub(super) struct Rescue {
     pub fold_change: Option<f64>,
     pub rescue_fraction: Option<f64>,
     pub standard_error: Option<f64>,
+    /// The error of a normal law whose interval is as wide as those of the fractions.
+    pub normal_error: Option<f64>,
     pub dose_reduction_index: Option<f64>,
 }
 
@@ -42,11 +46,15 @@ pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
         ..LogRatio::default()
     };
     let fractions = logs(found.iter().map(fraction), &FRACTION, flags);
-    let known = found.iter().filter(|r| r.rescue.fraction.is_some());
-    let errors: Option<Vec<f64>> = known.map(|r| r.rescue.standard_error).collect();
-    let squares = errors.filter(|e| !e.is_empty()).map(|e| e.iter().map(|e| e * e).sum::<f64>().sqrt());
+    let known = || found.iter().map(|r| &r.rescue).filter(|rescue| rescue.fraction.is_some());
+    let of_mean = |errors: Option<Vec<f64>>| {
+        let squares = errors.filter(|e| !e.is_empty())?.iter().map(|e| e * e).sum::<f64>();
+        Some(squares.sqrt() / fractions.len().max(1) as f64)
+    };
+    let half_width = |rescue: &potency::Rescue| Some((rescue.high? - rescue.low?) / (2.0 * NORMAL_975));
     Rescue {
-        standard_error: squares.map(|root| root / fractions.len().max(1) as f64),
+        standard_error: of_mean(known().map(|rescue| rescue.standard_error).collect()),
+        normal_error: of_mean(known().map(half_width).collect()),
         fold_change: mean(&folds).map(libm::exp10),
         rescue_fraction: mean(&fractions),
         dose_reduction_index: mean(&indices).map(libm::exp10),

@@ -201,6 +201,10 @@ fn keep_knowledge(settings: &Settings) -> Result<Vec<PathBuf>> {
     let Some(folder) = settings.knowledge_folder.as_deref() else { return Ok(Vec::new()) };
     let into = settings.out.join(manifest::KNOWLEDGE);
     files::prepare(&into)?;
+    if into != folder {
+        // Of a run that was interrupted: what is not listed must not be read.
+        Knowledge::files(&into).iter().for_each(|stale| drop(std::fs::remove_file(stale)));
+    }
     let copy = |from: PathBuf| {
         let bytes =
             std::fs::read(&from).map_err(|source| Error::File { action: "read", path: from.clone(), source })?;

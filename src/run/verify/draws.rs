@@ -4,6 +4,7 @@ use super::{Verdict, Verification};
 use crate::analysis::Analysis;
 use crate::config::Settings;
 use crate::math::random::uniform;
+use crate::math::special::benjamini_hochberg;
 use crate::screen::Screen;
 use crate::synergy::{MatrixScore, Score};
 
@@ -52,12 +53,36 @@ pub(super) fn draws(
     screen: &Screen,
     found: &mut Verification,
 ) {
+    let matrices = analysis.scores.iter();
+    for (m, model) in settings.synergy.iter().enumerate() {
+        // Over all matrices, drawn or not: they follow from the p.
+        let q_of = |p: fn(&Score) -> Option<f64>| {
+            benjamini_hochberg(&matrices.clone().map(|matrix| p(&matrix.scores[m])).collect::<Vec<_>>())
+        };
+        let is_of = |of: Vec<Option<f64>>, q: fn(&Score) -> Option<f64>| {
+            matrices.clone().zip(of).all(|(matrix, of)| q(&matrix.scores[m]).map(f64::to_bits) == of.map(f64::to_bits))
+        };
+        let all = [
+            ("q", is_of(q_of(|s| s.p), |s| s.q)),
+            ("mean_r_q", is_of(q_of(|s| s.mean_r_p), |s| s.mean_r_q)),
+            ("q_null", is_of(q_of(|s| s.p_null), |s| s.q_null)),
+        ];
+        for (name, _) in all.iter().filter(|(_, agrees)| !agrees) {
+            let what = format!("`{name}` of {}", model.name());
+            found.add(what, Verdict::Differs, "does not follow from the p of the matrices");
+        }
+    }
+    if only.iter().any(|drawn| !drawn) {
+        let why = "the screen's own null takes the draws of every matrix";
+        found.add("`p_null`", Verdict::NotChecked, why);
+    }
     let sampled = || (0..only.len()).filter(|i| only[*i]);
     let n = sampled().count();
     for (m, model) in settings.synergy.iter().enumerate() {
         let numbers = |score: &Score| {
             [
                 score.standard_error,
+                score.degrees_of_freedom,
                 score.p,
                 score.ci_low,
                 score.ci_high,
@@ -71,7 +96,9 @@ pub(super) fn draws(
             let (old, new) = (&analysis.scores[i].scores[m], &drawn[i].scores[m]);
             let cells = analysis.scores[i].cells.iter().zip(&drawn[i].cells);
             let bits = |score: &Score| numbers(score).map(|number| number.map(f64::to_bits));
-            bits(old) != bits(new) || cells.into_iter().any(|(a, b)| a.departures.get(m) != b.departures.get(m))
+            bits(old) != bits(new)
+                || old.reason != new.reason
+                || cells.into_iter().any(|(a, b)| a.departures.get(m) != b.departures.get(m))
         };
         let differing: Vec<usize> = sampled().filter(|i| differs(*i)).collect();
         let what = format!("draws of {}", model.name());

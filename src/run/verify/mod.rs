@@ -208,6 +208,10 @@ fn listed_files(dir: &Path, record: &RunRecord, found: &mut Verification) -> Res
                 Ok(identity) if identity.settings_sha256 != record.settings_sha256 => {
                     format!("`{}`: is a table of another run: its settings are not those in `run.json`", path.display())
                 }
+                Ok(identity) if identity.schema_version != record.schema_version => {
+                    let (own, said) = (&identity.schema_version, &record.schema_version);
+                    format!("`{}`: is of layout version {own}, not of {said} as `run.json` says", path.display())
+                }
                 Ok(_) => continue,
             };
             found.add("files", Verdict::Differs, fault);
@@ -230,7 +234,13 @@ fn listed_files(dir: &Path, record: &RunRecord, found: &mut Verification) -> Res
         let verdict = if record.files.is_empty() { Verdict::Differs } else { Verdict::Agrees };
         found.add("files", verdict, format!("{} files have their hashes", record.files.len()));
     }
-    Ok(faults.is_empty())
+    let has = |name: &str| record.files.contains_key(name);
+    if has("curves.parquet") && !has(crate::archive::stages::FILE) {
+        let detail = format!("the list in `run.json` lacks `{}`, which every run writes", crate::archive::stages::FILE);
+        found.add("files", Verdict::Differs, detail);
+    }
+    // A page that was lost or a picklist that was filled in is named above, and keeps no number from being checked.
+    Ok(manifest::faults_of_data(dir, record)?.is_empty())
 }
 
 /// Names of the tables of a folder: those that it lists; of layout version 1, which has no list, those that are there.
