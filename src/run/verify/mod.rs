@@ -176,8 +176,11 @@ fn numbers(
         let mut others = Vec::new();
         for table in there {
             let before = files::read(&archive.path(&format!("{}.parquet", table.name)))?;
-            if !tolerance::within_tolerance(&before, table, same_backend, found) {
-                others.push(table.name.as_str());
+            let name = &table.name;
+            match tolerance::within_tolerance(&before, table, same_backend, found) {
+                None => others.push(name.clone()),
+                Some(rest) if rest.is_empty() => {}
+                Some(rest) => others.push(format!("{name} ({})", rest.join(", "))),
             }
         }
         let why = format!("no tolerance is certified for the numbers of {}", others.join(", "));

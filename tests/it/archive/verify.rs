@@ -56,6 +56,20 @@ fn numbers_are_computed_again_and_forged_ones_are_named() {
     bring_back();
     assert!(check(Scope::Sample(1)).is_sound());
 
+    // What follows from all p is compared with them.
+    forge(&dir, "synergy", "q_bliss", |q| 0.5 * q);
+    assert_eq!(differing(&check(Scope::Sample(1))), ["`q` of bliss"]);
+    bring_back();
+    forge(&dir, "synergy", "df_bliss", |df| df + 1.0);
+    assert!(differing(&check(Scope::All)).contains(&"table `synergy`"));
+    bring_back();
+    // A page that was changed is named, and the numbers are checked all the same.
+    let page = intact("report.html");
+    std::fs::write(dir.join("report.html"), "none").unwrap();
+    let found = check(Scope::Sample(1));
+    assert_eq!((differing(&found), found.with(Verdict::NotChecked)), (vec!["files"], vec!["`p_null`"]));
+    std::fs::write(dir.join("report.html"), page).unwrap();
+
     // A hash that is wrong is told, and an input that has changed.
     let mut bytes = intact("curves.parquet");
     let middle = bytes.len() / 2;
@@ -71,7 +85,7 @@ fn numbers_are_computed_again_and_forged_ones_are_named() {
     assert_eq!(differing(&check(Scope::Sample(1))), ["inputs"]);
     std::fs::remove_file(&lines).unwrap();
     let found = check(Scope::Sample(1));
-    assert!(found.is_sound() && found.with(Verdict::NotChecked) == ["inputs"], "{found:?}");
+    assert!(found.is_sound() && found.with(Verdict::NotChecked) == ["inputs", "`p_null`"], "{found:?}");
     let skipped = found.checked.iter().find(|one| one.verdict == Verdict::NotChecked).unwrap();
     assert!(skipped.detail.contains("lines.csv` is not there"), "{skipped:?}");
 }
