@@ -26,8 +26,11 @@ use crate::config::{BackendChoice, Settings};
 use crate::report::files;
 use crate::report::run_json::{InputFile, RunRecord};
 use crate::report::table::{Table, Values};
+use crate::screen::Screen;
+use crate::screen::code::code;
 use crate::screen::names::{NameId, Names};
-use crate::screen::{Rejected, Screen};
+use crate::screen::rejections::{Rejection, Rejections};
+use crate::screen::well::WellPosition;
 use crate::{Error, Result, ingest};
 use stages::Stages;
 use std::path::{Path, PathBuf};
@@ -116,12 +119,11 @@ impl Archive {
         if raw_wells {
             screen.wells = wells::raw_wells(&read("raw_wells")?, &screen)?;
         }
-        let all_rejected = rejections(&rejected, &screen.plates)?;
         let on_reading = stages.screen.rejected_on_reading;
-        if on_reading > all_rejected.len() {
-            return Err(rejected.unfit(format!("has {} wells, not the {on_reading} of reading", all_rejected.len())));
-        }
-        screen.rejected = all_rejected.iter().take(on_reading).cloned().collect();
+        let (first, later) = rejections(&rejected, &screen.plates, on_reading)?;
+        let mut all_rejected = first.clone();
+        all_rejected.append(&later);
+        screen.rejected = first;
         let plates = Analysis {
             wells: wells::normalised_wells(&wells, &screen)?,
             plates: stages.plates,
@@ -129,7 +131,7 @@ impl Archive {
             plate_curves: stages.plate_curves,
             vehicle_noise: stages.vehicle_noise,
             spatial: stages.spatial,
-            rejected: all_rejected.into_iter().collect(),
+            rejected: all_rejected,
             ..Analysis::default()
         };
         Ok(Restored { screen, plates: Some(plates), curves: Some(stages.curves) })
@@ -223,18 +225,28 @@ impl Reading {
     }
 }
 
-fn rejections(rejected: &Reading, plates: &Names) -> Result<Vec<Rejected>> {
+/// The first rejected wells of a table, and the others.
+fn rejections(rejected: &Reading, plates: &Names, first: usize) -> Result<(Rejections, Rejections)> {
     let plate = rejected.names("plate_id", plates)?;
-    let (well, reason, detail) = (rejected.column("well")?, rejected.column("reason")?, rejected.column("detail")?);
-    let of = |(row, plate): (usize, Option<NameId>)| {
-        let plate = plate.ok_or_else(|| rejected.unfit(format!("row {row} names no plate")))?;
-        let reason = reason.text(row).ok_or_else(|| rejected.unfit(format!("row {row} gives no reason")))?;
-        Ok(Rejected {
-            plate,
-            well: well.text(row).and_then(crate::screen::well::WellPosition::parse),
-            reason: crate::screen::code::code(reason),
-            detail: detail.text(row).unwrap_or_default().to_owned(),
-        })
+    // What is no well of a plate is none here, as on reading.
+    let well = rejected.codes("well", |text| Some(WellPosition::parse(text)))?;
+    let reason = rejected.codes("reason", |text| Some(code(text)))?;
+    let detail = rejected.column("detail")?;
+    if first > plate.len() {
+        return Err(rejected.unfit(format!("has {} wells, not the {first} of reading", plate.len())));
+    }
+    let part = |rows: std::ops::Range<usize>| -> Result<Rejections> {
+        let mut part = Rejections::default();
+        part.add(|part| {
+            for row in rows {
+                let plate = plate[row].ok_or_else(|| rejected.unfit(format!("row {row} names no plate")))?;
+                let reason = reason[row].ok_or_else(|| rejected.unfit(format!("row {row} gives no reason")))?;
+                let detail = detail.text(row).unwrap_or_default();
+                part.push_copied(Rejection { plate, well: well[row].flatten(), reason, detail });
+            }
+            Ok(())
+        })?;
+        Ok(part)
     };
-    plate.into_iter().enumerate().map(of).collect::<Result<Vec<Rejected>>>()
+    Ok((part(0..first)?, part(first..plate.len())?))
 }

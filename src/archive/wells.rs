@@ -47,8 +47,8 @@ pub fn raw_wells_table(screen: &Screen) -> Table {
 
 const DRUGS: [(&str, &str); 3] = [("drug_a", "conc_a"), ("drug_b", "conc_b"), ("drug_c", "conc_c")];
 
-/// The columns that `raw_wells` and `wells` have in common, all but the signal.
-fn common(table: &Reading, screen: &Screen) -> Result<Vec<Well>> {
+/// What `raw_wells` and `wells` have in common, all but the signal, row by row.
+fn common<'a>(table: &'a Reading, screen: &Screen) -> Result<impl Iterator<Item = Result<Well>> + use<'a>> {
     let plate = table.names("plate_id", &screen.plates)?;
     let position = table.codes("well", WellPosition::parse)?;
     let line = table.names("cell_line", &screen.lines)?;
@@ -62,7 +62,7 @@ fn common(table: &Reading, screen: &Screen) -> Result<Vec<Well>> {
     let replicate = table.names("replicate", &screen.replicates)?;
     let batch = table.names("batch", &screen.batches)?;
     let (signal_t0, time_h) = (table.numbers("signal_t0")?, table.numbers("time_h")?);
-    let of = |row: usize| {
+    let of = move |row: usize| {
         let missing = |what: &str| table.unfit(format!("row {row} has no {what}"));
         let mut treatments = [None; 3];
         for (treatment, (drug, dose)) in treatments.iter_mut().zip(&drugs) {
@@ -87,7 +87,7 @@ fn common(table: &Reading, screen: &Screen) -> Result<Vec<Well>> {
             time_h: time_h[row],
         })
     };
-    (0..table.table.rows()).map(of).collect()
+    Ok((0..table.table.rows()).map(of))
 }
 
 /// Wells out of `raw_wells`.
@@ -95,19 +95,21 @@ pub(super) fn raw_wells(table: &Reading, screen: &Screen) -> Result<Wells> {
     let signal = table.numbers("signal")?;
     let of_code = |text: &str| NOT_FINITE.iter().find(|(code, _)| *code == text).map(|(_, value)| *value);
     let reason = table.codes("signal_reason", of_code)?;
-    let with_signal = |(row, well): (usize, Well)| {
+    let with_signal = |(row, well): (usize, Result<Well>)| {
+        let well = well?;
         let signal = signal[row].or(reason[row]);
         let signal = signal.ok_or_else(|| table.unfit(format!("row {row} has neither a signal nor a reason")))?;
         Ok(Well { signal, ..well })
     };
-    common(table, screen)?.into_iter().enumerate().map(with_signal).collect()
+    common(table, screen)?.enumerate().map(with_signal).collect()
 }
 
 /// Wells out of `wells`.
 pub(super) fn normalised_wells(table: &Reading, screen: &Screen) -> Result<NormalisedWells> {
     let (signal, response, weight) = (table.numbers("signal")?, table.numbers("response")?, table.numbers("weight")?);
     let flags = table.codes("flags", WellFlags::parse)?;
-    let with_response = |(row, well): (usize, Well)| {
+    let with_response = |(row, well): (usize, Result<Well>)| {
+        let well = well?;
         let missing = |what: &str| table.unfit(format!("row {row} has no {what}"));
         Ok(NormalisedWell {
             well: Well { signal: signal[row].ok_or_else(|| missing("signal"))?, ..well },
@@ -116,5 +118,5 @@ pub(super) fn normalised_wells(table: &Reading, screen: &Screen) -> Result<Norma
             flags: flags[row].ok_or_else(|| missing("flags"))?,
         })
     };
-    common(table, screen)?.into_iter().enumerate().map(with_response).collect()
+    common(table, screen)?.enumerate().map(with_response).collect()
 }

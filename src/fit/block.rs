@@ -135,7 +135,7 @@ impl Block {
         for run in self.runs(|a, b| a.layout == b.layout) {
             let layout = &self.layouts[self.curves[run.start].layout];
             let (starts, counts) = layout.starts(model);
-            let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
+            let scan = Scan::new::<L>(instructions, layout, &model.separated, &model.kernel, starts, counts);
             let mut room = ScanRoom::<L>::new(&scan);
             let mut response = vec![Lanes([0.0; L]); layout.points()];
             let mut lower = vec![Lanes([0.0; L]); model.linear.len()];

@@ -5,8 +5,7 @@
 #![expect(clippy::needless_range_loop, reason = "matrix algebra is read by its indices")]
 
 use super::layout::Layout;
-use crate::math::instructions::Portable;
-use crate::math::{Lanes, Scalar, Vectorised};
+use crate::math::{Instructions, Lanes, Scalar, Vectorised};
 use crate::model::curve_model::Separated;
 
 /// Columns that keep less than this share of their length beside the columns before them are left out.
@@ -43,8 +42,9 @@ impl Scan {
         linear * (linear + 1) + linear + 1
     }
 
-    /// Works out the table of a layout.
-    pub fn new(
+    /// Works out the table of a layout, `L` starts side by side.
+    pub fn new<const L: usize>(
+        instructions: impl Instructions,
         layout: &Layout,
         separated: &Separated,
         kernel: &Vectorised,
@@ -58,28 +58,35 @@ impl Scan {
         let mut vectors = vec![0.0; total * (linear + usize::from(has_constant)) * n];
         let shares = separated.shares;
         let mut unusable = Vec::new();
-        let mut arena = kernel.arena::<1>(n);
+        let mut arena = kernel.arena::<L>(n);
         for column in 0..kernel.point_columns() {
             for k in 0..n {
-                arena[kernel.column(column, n) + k].0[0] = layout.columns[column * n + k];
+                arena[kernel.column(column, n) + k] = Lanes([layout.columns[column * n + k]; L]);
             }
         }
         let mut columns = vec![vec![0.0; n]; linear];
+        let mut constant = vec![0.0; n];
         for (start, figures) in figures.chunks_mut(Self::figures(linear)).enumerate() {
-            for i in 0..nonlinear {
-                arena[kernel.curve_input(i)].0[0] = starts[start * nonlinear + i];
+            let lane = start % L;
+            if lane == 0 {
+                for i in 0..nonlinear {
+                    // The last starts are fewer than lanes: the others repeat the last.
+                    let of_lane = |lane: usize| starts[(start + lane).min(total - 1) * nonlinear + i];
+                    arena[kernel.curve_input(i)] = Lanes(std::array::from_fn(of_lane));
+                }
+                kernel.run(instructions, n, &mut arena);
             }
-            kernel.run(Portable, n, &mut arena);
-            let constant: Vec<f64> = (0..n)
-                .map(|k| layout.root_weight[k] * kernel.output(Separated::CONSTANT, n, &arena).at(k).0[0])
-                .collect();
+            let weighted = |output: usize, column: &mut [f64]| {
+                let values = kernel.output(output, n, &arena);
+                for (k, value) in column.iter_mut().enumerate() {
+                    *value = layout.root_weight[k] * values.at(k).0[lane];
+                }
+            };
+            weighted(Separated::CONSTANT, &mut constant);
             // Where the basis functions are shares, the sum of all comes first: it is the same at every start.
             let order = |j: usize| if shares { (linear - 1 + j) % linear } else { j };
             for (j, column) in columns.iter_mut().enumerate() {
-                let basis = kernel.output(separated.basis(order(j)), n, &arena);
-                for (k, value) in column.iter_mut().enumerate() {
-                    *value = layout.root_weight[k] * basis.at(k).0[0];
-                }
+                weighted(separated.basis(order(j)), column);
             }
             // What is too large to be squared is as good as infinite.
             let is_number = |column: &Vec<f64>| column.iter().all(|v| v.abs() < super::LARGEST);

@@ -50,31 +50,31 @@ pub fn table(plates: &[PlateQuality], screen: &Screen) -> Table {
 ///
 /// Doses are molar, as `conc_unit` says. `flags` are codes joined by `;`: those of [`super::flags::WellFlags::CODES`].
 pub fn wells_table(wells: &NormalisedWells, screen: &Screen) -> Table {
-    let drug =
-        |i: usize| wells.iter().map(move |w| w.well.treatments[i].map(|treatment| screen.drugs.name(treatment.drug)));
-    let dose = |i: usize| wells.iter().map(move |w| w.well.treatments[i].map(|treatment| treatment.dose));
+    let wells = || wells.iter();
+    let drug = |i: usize| wells().map(move |w| w.well.treatments[i].map(|treatment| treatment.drug));
+    let dose = |i: usize| wells().map(move |w| w.well.treatments[i].map(|treatment| treatment.dose));
     Table::new("wells")
-        .text("plate_id", wells.iter().map(|w| Some(screen.plates.name(w.well.plate))))
-        .text("well", wells.iter().map(|w| w.well.position.map(|position| position.to_string())))
-        .text("cell_line", wells.iter().map(|w| w.well.line.map(|line| screen.lines.name(line))))
-        .text("role", wells.iter().map(|w| Some(w.well.role.name())))
-        .text("drug_a", drug(0))
+        .named("plate_id", &screen.plates, wells().map(|w| Some(w.well.plate)))
+        .text("well", wells().map(|w| w.well.position.map(|position| position.to_string())))
+        .named("cell_line", &screen.lines, wells().map(|w| w.well.line))
+        .code("role", wells().map(|w| Some(w.well.role.name())))
+        .named("drug_a", &screen.drugs, drug(0))
         .number("conc_a", dose(0))
-        .text("drug_b", drug(1))
+        .named("drug_b", &screen.drugs, drug(1))
         .number("conc_b", dose(1))
-        .text("drug_c", drug(2))
+        .named("drug_c", &screen.drugs, drug(2))
         .number("conc_c", dose(2))
-        .text("replicate", wells.iter().map(|w| w.well.replicate.map(|id| screen.replicates.name(id))))
-        .text("batch", wells.iter().map(|w| w.well.batch.map(|id| screen.batches.name(id))))
-        .text("conc_unit", wells.iter().map(|_| Some("M")))
-        .text("block", wells.iter().map(|w| w.well.block.map(|block| screen.blocks.name(block))))
-        .text("schedule", wells.iter().map(|w| w.well.schedule.map(|schedule| screen.schedules.name(schedule))))
-        .number("signal_t0", wells.iter().map(|w| w.well.signal_t0))
-        .number("time_h", wells.iter().map(|w| w.well.time_h))
-        .number("signal", wells.iter().map(|w| Some(w.well.signal)))
-        .number("response", wells.iter().map(|w| Some(w.response)))
-        .number("weight", wells.iter().map(|w| Some(w.weight)))
-        .text("flags", wells.iter().map(|w| Some(w.flags.codes())))
+        .named("replicate", &screen.replicates, wells().map(|w| w.well.replicate))
+        .named("batch", &screen.batches, wells().map(|w| w.well.batch))
+        .code("conc_unit", wells().map(|_| Some("M")))
+        .named("block", &screen.blocks, wells().map(|w| w.well.block))
+        .named("schedule", &screen.schedules, wells().map(|w| w.well.schedule))
+        .number("signal_t0", wells().map(|w| w.well.signal_t0))
+        .number("time_h", wells().map(|w| w.well.time_h))
+        .number("signal", wells().map(|w| Some(w.well.signal)))
+        .number("response", wells().map(|w| Some(w.response)))
+        .number("weight", wells().map(|w| Some(w.weight)))
+        .code("flags", wells().map(|w| Some(w.flags.codes())))
 }
 
 fn p_of(effect: Option<Effect>) -> Option<f64> {

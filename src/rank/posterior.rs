@@ -159,12 +159,16 @@ pub fn places(contenders: &[Contender], k: usize, seed: u64, draws: u32) -> Opti
                     left -= part.0;
                 }
                 let shift = if chosen.2 > 0.0 { chosen.2 * standard_normal(seed, unit, draw, 1) } else { 0.0 };
-                (chosen.1 + shift, uniform(seed, unit, draw, 2), i)
+                (chosen.1 + shift, i)
             };
-            let mut drawn: Vec<(f64, f64, usize)> = posteriors.iter().enumerate().map(value).collect();
-            drawn.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            let mut drawn: Vec<(f64, usize)> = posteriors.iter().enumerate().map(value).collect();
+            let lot = |i: usize| uniform(seed, contenders[i].unit, draw, 2);
+            drawn.sort_unstable_by(|a, b| {
+                let by_lot = || lot(a.1).total_cmp(&lot(b.1)).then(a.1.cmp(&b.1));
+                b.0.total_cmp(&a.0).then_with(by_lot)
+            });
             let mut ranks = vec![0; n];
-            drawn.iter().enumerate().for_each(|(rank, (_, _, i))| ranks[*i] = rank as u32 + 1);
+            drawn.iter().enumerate().for_each(|(rank, (_, i))| ranks[*i] = rank as u32 + 1);
             ranks
         })
         .collect();

@@ -9,12 +9,12 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, Schema};
-use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
@@ -163,19 +163,26 @@ pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
         fields.push(Field::new(field.name(), kind, field.is_nullable()));
         columns.push(empty);
     }
+    // Of a column without a value nothing is read: wells alone have half a dozen of these.
+    let groups = metadata.metadata().row_groups();
+    let is_empty = |column: usize| {
+        let nulls = |group: &RowGroupMetaData| group.column(column).statistics().and_then(|s| s.null_count_opt());
+        groups.iter().all(|group| nulls(group).is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows())))
+    };
+    let held: Vec<usize> = (0..columns.len()).filter(|column| !is_empty(*column)).collect();
+    let rows = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
     let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
     let problem = |e: &dyn std::fmt::Display| format_error(path, None, e.to_string());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| problem(&e))?
-        .with_batch_size(SLICE_ROWS)
-        .build()
-        .map_err(|e| problem(&e))?;
-    for batch in reader {
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|e| problem(&e))?;
+    let projection = ProjectionMask::roots(builder.parquet_schema(), held.iter().copied());
+    let builder = builder.with_projection(projection).with_batch_size(SLICE_ROWS);
+    for batch in builder.build().map_err(|e| problem(&e))? {
         let batch = batch.map_err(|e| problem(&e))?;
-        for (column, array) in columns.iter_mut().zip(batch.columns()) {
-            column.append(array).map_err(|e| problem(&e))?;
+        for (column, array) in held.iter().zip(batch.columns()) {
+            columns[*column].append(array).map_err(|e| problem(&e))?;
         }
     }
+    columns.iter_mut().enumerate().filter(|(i, _)| !held.contains(i)).for_each(|(_, column)| column.fill(rows));
     let names = metadata.schema().fields().iter().map(|f| f.name().clone());
     let columns = names.zip(columns).map(|(name, reading)| Column { name, values: reading.finish() }).collect();
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -212,6 +219,16 @@ impl Reading {
             Reading::Flag(v) => v.extend(array.as_boolean_opt().ok_or_else(unexpected)?),
         }
         Ok(())
+    }
+
+    /// Makes a column of nothing but nulls.
+    fn fill(&mut self, rows: usize) {
+        match self {
+            Reading::Names(_, v) => v.resize(rows, None),
+            Reading::Number(v) => v.resize(rows, None),
+            Reading::Integer(v) => v.resize(rows, None),
+            Reading::Flag(v) => v.resize(rows, None),
+        }
     }
 
     fn finish(self) -> Values {

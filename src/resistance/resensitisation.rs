@@ -281,7 +281,7 @@ pub fn table(rows: &[Resensitisation], screen: &Screen, resistances: &[Resistanc
     let mut table = Table::new("resensitisation")
         .text("block", all().map(|r| r.key.block.map(|b| screen.blocks.name(b))))
         .text("cell_line", all().map(|r| Some(screen.lines.name(r.key.line))))
-        .text("status", all().map(status))
+        .code("status", all().map(status))
         .text("anchor", all().map(|r| Some(screen.drugs.name(r.key.drug_a))))
         .text("partner", all().map(|r| Some(screen.drugs.name(r.key.drug_b))))
         .text("schedule", all().map(|r| r.key.schedule.map(|s| screen.schedules.name(s))))

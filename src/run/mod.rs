@@ -422,10 +422,10 @@ fn triple_tables(analysis: &Analysis, screen: &Screen) -> Vec<Table> {
 /// The `rejected` table: every well left out, with its reason.
 fn rejected_table(rejected: &Rejections, screen: &Screen) -> Table {
     Table::new("rejected")
-        .text("plate_id", rejected.iter().map(|r| Some(screen.plates.name(r.plate))))
-        .text("well", rejected.iter().map(|r| r.well.map(|w| w.to_string())))
-        .text("reason", rejected.iter().map(|r| Some(r.reason)))
-        .text("detail", rejected.iter().map(|r| Some(r.detail)))
+        .named("plate_id", &screen.plates, rejected.iter().map(|r| Some(r.plate)))
+        .code("well", rejected.iter().map(|r| r.well.map(|w| w.to_string())))
+        .code("reason", rejected.iter().map(|r| Some(r.reason)))
+        .code("detail", rejected.iter().map(|r| Some(r.detail)))
 }
 
 fn page_of<'a>(
@@ -467,11 +467,11 @@ fn page_of<'a>(
 fn matrices_table(analysis: &Analysis, screen: &Screen) -> Table {
     let cells = || analysis.matrices.iter().flat_map(|m| m.cells.iter().map(move |c| (m.key, c)));
     Table::new("matrices")
-        .text("block", cells().map(|(k, _)| k.block.map(|b| screen.blocks.name(b))))
-        .text("cell_line", cells().map(|(k, _)| Some(screen.lines.name(k.line))))
-        .text("drug_a", cells().map(|(k, _)| Some(screen.drugs.name(k.drug_a))))
-        .text("drug_b", cells().map(|(k, _)| Some(screen.drugs.name(k.drug_b))))
-        .text("schedule", cells().map(|(k, _)| k.schedule.map(|s| screen.schedules.name(s))))
+        .named("block", &screen.blocks, cells().map(|(k, _)| k.block))
+        .code("cell_line", cells().map(|(k, _)| Some(screen.lines.name(k.line))))
+        .named("drug_a", &screen.drugs, cells().map(|(k, _)| Some(k.drug_a)))
+        .named("drug_b", &screen.drugs, cells().map(|(k, _)| Some(k.drug_b)))
+        .named("schedule", &screen.schedules, cells().map(|(k, _)| k.schedule))
         .number("dose_a_molar", cells().map(|(_, c)| Some(c.dose_a)))
         .number("dose_b_molar", cells().map(|(_, c)| Some(c.dose_b)))
         .number("response", cells().map(|(_, c)| Some(c.response)))

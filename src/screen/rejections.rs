@@ -99,19 +99,34 @@ impl Part {
     /// Adds a well at the end.
     #[inline]
     pub fn push(&mut self, rejected: Rejected) {
-        self.n += 1;
-        let at = Place::from(rejected.well);
-        if let Some(run) = self.runs.last_mut() {
-            let (reason, detail) = &self.causes[run.cause as usize];
-            let is_reason = std::ptr::eq(*reason, rejected.reason) || *reason == rejected.reason;
-            if run.plate == rejected.plate && is_reason && *detail == rejected.detail && run.take(at) {
-                return;
-            }
+        let Rejected { plate, well, reason, ref detail } = rejected;
+        if !self.continues(Rejection { plate, well, reason, detail }) {
+            self.push_run(rejected);
         }
-        self.push_run(rejected, at);
     }
 
-    fn push_run(&mut self, Rejected { plate, reason, detail, .. }: Rejected, at: Place) {
+    /// Adds a well at the end, whose detail is copied only where it is another than before.
+    #[inline]
+    pub fn push_copied(&mut self, rejection: Rejection<'_>) {
+        if !self.continues(rejection) {
+            let Rejection { plate, well, reason, detail } = rejection;
+            self.push_run(Rejected { plate, well, reason, detail: detail.to_owned() });
+        }
+    }
+
+    /// Takes a well into the last run, if it is one more of it.
+    #[inline]
+    fn continues(&mut self, rejection: Rejection<'_>) -> bool {
+        self.n += 1;
+        let Some(run) = self.runs.last_mut() else { return false };
+        let (reason, detail) = &self.causes[run.cause as usize];
+        let is_reason = std::ptr::eq(*reason, rejection.reason) || *reason == rejection.reason;
+        let is_same = run.plate == rejection.plate && is_reason && *detail == rejection.detail;
+        is_same && run.take(Place::from(rejection.well))
+    }
+
+    fn push_run(&mut self, Rejected { plate, well, reason, detail }: Rejected) {
+        let at = Place::from(well);
         // The same few causes come in turn; a cause with numbers of its own is a new one.
         let recent = self.causes.len().saturating_sub(8);
         let known = self.causes[recent..].iter().position(|known| known.0 == reason && known.1 == detail);

@@ -293,8 +293,8 @@ pub(super) fn score_with_effort(
         }
         from += items.len();
         let items: Vec<(&Design, Responses)> = items.iter().map(|design| (design, design.observed())).collect();
-        // Slices tell the sensitivity, and the noise where replicates do not.
-        let evaluations = evaluator.evaluate(&items, |_| true)?;
+        // Slices tell the sensitivity, and the noise where replicates do not; a score by itself asks for neither.
+        let evaluations = evaluator.evaluate(&items, |_| effort == Effort::Data)?;
         let scored = items.par_iter().zip(&evaluations);
         scores.par_extend(scored.map(|((design, responses), evaluation)| score(design, responses, evaluation, models)));
     }

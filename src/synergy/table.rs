@@ -59,13 +59,13 @@ pub fn tables(
 
 /// A table with the columns that say which matrix a row belongs to.
 pub(super) fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a MatrixKey> + Clone) -> Table {
-    let line = |key: &MatrixKey| Some(screen.lines.name(key.line).to_owned()).filter(|name| !name.is_empty());
+    let line = |key: &MatrixKey| Some(key.line).filter(|id| !screen.lines.name(*id).is_empty());
     Table::new(name)
-        .text("block", keys.clone().map(|key| key.block.map(|id| screen.blocks.name(id).to_owned())))
-        .text("cell_line", keys.clone().map(line))
-        .text("drug_a", keys.clone().map(|key| Some(screen.drugs.name(key.drug_a))))
-        .text("drug_b", keys.clone().map(|key| Some(screen.drugs.name(key.drug_b))))
-        .text("schedule", keys.map(|key| key.schedule.map(|id| screen.schedules.name(id).to_owned())))
+        .named("block", &screen.blocks, keys.clone().map(|key| key.block))
+        .named("cell_line", &screen.lines, keys.clone().map(line))
+        .named("drug_a", &screen.drugs, keys.clone().map(|key| Some(key.drug_a)))
+        .named("drug_b", &screen.drugs, keys.clone().map(|key| Some(key.drug_b)))
+        .named("schedule", &screen.schedules, keys.map(|key| key.schedule))
 }
 
 /// The table `synergy`: one row a matrix; responses and scores are viability fractions, doses molar. `reason_M` says
@@ -204,7 +204,7 @@ fn surfaces_table(scores: &[MatrixScore], models: &[SynergyModel], screen: &Scre
     }
     table
         .number("consensus_excess", rows().map(|(_, cell)| cell.consensus))
-        .text("flags", rows().map(|(_, cell)| Some(cell_flags(cell, models))))
+        .code("flags", rows().map(|(_, cell)| Some(cell_flags(cell, models))))
 }
 
 fn cell_flags(cell: &SurfaceCell, models: &[SynergyModel]) -> String {

@@ -12,11 +12,15 @@ use crate::fit::block::{Block, Ready};
 use crate::fit::layout::Layout;
 use crate::fit::scan::Scan;
 use crate::fit::{CurveSet, Fit, FitSettings, Refit, Status};
+use crate::math::instructions::Portable;
 use crate::model::CurveModel;
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 use std::time::Instant;
+
+/// Starts of a table worked out side by side.
+const STARTS_TOGETHER: usize = 8;
 
 /// A single-precision fit passes its check when an f64 step from it would move no parameter by more than about this
 /// many standard errors; otherwise it is polished.
@@ -179,7 +183,7 @@ impl<'a> Prepared<'a> {
             return head(model, layout, shape, 0);
         }
         let (starts, counts) = layout.starts(model);
-        let scan = Scan::new(layout, &model.separated, &model.kernel, starts, counts);
+        let scan = Scan::new::<STARTS_TOGETHER>(Portable, layout, &model.separated, &model.kernel, starts, counts);
         let mut all = head(model, layout, shape, scan.len());
         put(&mut all[shape.counts()..], scan.counts.iter().map(|c| *c as f64));
         for (start, row) in all[shape.starts_at()..].chunks_exact_mut(shape.start()).enumerate() {

@@ -12,14 +12,14 @@ type Value = fn(&TripleScore) -> Option<f64>;
 
 /// A table whose rows name matrices of three drugs.
 pub fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a TripleKey> + Clone) -> Table {
-    let line = |key: &TripleKey| Some(screen.lines.name(key.line).to_owned()).filter(|name| !name.is_empty());
+    let line = |key: &TripleKey| Some(key.line).filter(|id| !screen.lines.name(*id).is_empty());
     let mut table = Table::new(name)
-        .text("block", keys.clone().map(|key| key.block.map(|id| screen.blocks.name(id).to_owned())))
-        .text("cell_line", keys.clone().map(line));
+        .named("block", &screen.blocks, keys.clone().map(|key| key.block))
+        .named("cell_line", &screen.lines, keys.clone().map(line));
     for (k, column) in ["drug_a", "drug_b", "drug_c"].into_iter().enumerate() {
-        table = table.text(column, keys.clone().map(|key| Some(screen.drugs.name(key.drugs[k]))));
+        table = table.named(column, &screen.drugs, keys.clone().map(|key| Some(key.drugs[k])));
     }
-    table.text("schedule", keys.map(|key| key.schedule.map(|id| screen.schedules.name(id).to_owned())))
+    table.named("schedule", &screen.schedules, keys.map(|key| key.schedule))
 }
 
 /// Adds the columns of `triples` to a table whose rows name the matrices. Scores are viability fractions, positive for
