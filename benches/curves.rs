@@ -30,7 +30,11 @@ fn surfaces(criterion: &mut Criterion) {
         alone_a: 0.8,
         alone_b: 0.6,
     };
-    let batch = SurfaceBatch { curves: vec![(curve, curve); 1000], points: (0..49_000).map(point).collect() };
+    let batch = SurfaceBatch {
+        curves: vec![(curve, curve); 1000],
+        points: (0..49_000).map(point).collect(),
+        needs_loewe: true,
+    };
     let mut group = criterion.benchmark_group("surfaces");
     group.throughput(Throughput::Elements(1000)).sample_size(10);
     group.bench_function("7 x 7 matrices", |bencher| bencher.iter(|| Cpu.score_surfaces(&batch)));

@@ -7,7 +7,7 @@ use crate::fit::block::{continue_block, fit_block};
 use crate::fit::{CurveSet, Fit, FitSettings};
 use crate::math::instructions::{InstructionSet, Vectorisable};
 use crate::math::{Instructions, Lanes};
-use crate::model::reference::{DosePair, FURTHER, Further, References, USUAL, Usual};
+use crate::model::reference::{Direct, DosePair, FURTHER, Further, References, USUAL, Usual};
 use crate::model::surface::HillCurve;
 use rayon::prelude::*;
 use std::array::from_fn;
@@ -70,7 +70,7 @@ impl Backend for Cpu {
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {
-        Ok(score(Usual, surfaces))
+        Ok(if surfaces.needs_loewe { score(Usual, surfaces) } else { score(Direct, surfaces) })
     }
 
     fn score_further(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; FURTHER]>> {

@@ -49,16 +49,40 @@ impl LargestT {
         (sum * step).clamp(0.0, 1.0)
     }
 
-    /// The number that is exceeded with this probability.
+    /// The number that is exceeded with this probability, which must be above zero and below one.
+    ///
+    /// By the Illinois variant of false position (Dowell & Jarratt 1971, doi 10.1007/BF01934364) on the logarithm of the
+    /// probability.
     pub fn critical(&self, probability: f64) -> f64 {
-        let (mut low, mut high) = (0.0, 1.0);
-        while self.probability_above(high) > probability && high < 1e12 {
-            low = high;
+        let above = |c: f64| libm::log(self.probability_above(c).max(f64::MIN_POSITIVE) / probability);
+        let (mut low, mut at_low) = (0.0, -libm::log(probability));
+        let (mut high, mut at_high) = (1.0, above(1.0));
+        while at_high > 0.0 && high < 1e12 {
+            (low, at_low) = (high, at_high);
             high *= 2.0;
+            at_high = above(high);
         }
-        for _ in 0..50 {
-            let middle = 0.5 * (low + high);
-            if self.probability_above(middle) > probability { low = middle } else { high = middle }
+        let mut rose = None;
+        for _ in 0..100 {
+            let middle = (low * at_high - high * at_low) / (at_high - at_low);
+            let at_middle = above(middle);
+            if !(middle > low && middle < high) || at_middle == 0.0 {
+                break;
+            }
+            // An end that stays where it is twice counts half: the next step then passes the root.
+            let rises = at_middle > 0.0;
+            let again = rose.replace(rises) == Some(rises);
+            let share = if again { 0.5 } else { 1.0 };
+            if rises {
+                (low, at_low) = (middle, at_middle);
+                at_high *= share;
+            } else {
+                (high, at_high) = (middle, at_middle);
+                at_low *= share;
+            }
+            if high - low <= 1e-14 * high {
+                break;
+            }
         }
         high
     }

@@ -42,6 +42,20 @@ impl References<USUAL> for Usual {
     }
 }
 
+/// [`Usual`] with no number in Loewe's place, for those who do not look at it: it alone has to be solved for.
+pub struct Direct;
+
+impl References<USUAL> for Direct {
+    const NAME: &'static str = "surface_direct";
+
+    #[inline(always)]
+    fn expected<S: Scalar>(pair: DosePair<S>) -> [S; USUAL] {
+        let [alone_a, alone_b] = pair.alone;
+        let [fitted_a, fitted_b] = fitted(pair);
+        [hsa(alone_a, alone_b), bliss(alone_a, alone_b), S::lit(f64::NAN), bliss(fitted_a, fitted_b)]
+    }
+}
+
 /// How many numbers [`Further`] has.
 pub const FURTHER: usize = 5;
 

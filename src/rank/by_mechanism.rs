@@ -7,6 +7,7 @@ use crate::resistance::mechanism::marker::Mechanism;
 use crate::screen::Screen;
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// The ranking among the resistant lines of one mechanism.
@@ -29,14 +30,13 @@ pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankS
     let of_triples = triples.iter().map(|(key, _)| key.line);
     let measured: BTreeSet<NameId> = scores.iter().map(|score| score.key.line).chain(of_triples).collect();
     let tails = super::tails(scores, settings);
-    let mut rankings = Vec::new();
-    for mechanism in Mechanism::ALL {
+    let ranking = |mechanism: Mechanism| {
         let has = |line: &NameId| {
             statuses.get(line) == Some(&LineStatus::Resistant) && found.has(screen.lines.name(*line), mechanism)
         };
         let mut lines: Vec<NameId> = measured.iter().copied().filter(has).collect();
         if lines.is_empty() {
-            continue;
+            return None;
         }
         lines.sort_by_key(|line| screen.lines.name(*line));
         let parents: Vec<Option<NameId>> = lines.iter().map(|line| screen.annotation(*line).parental).collect();
@@ -52,9 +52,9 @@ pub fn rank_by_mechanism(found: &Mechanisms, input: &RankInput, settings: &RankS
             ..*input
         };
         let pairs = rank_with_tails(&of_lines, settings, tails).pairs;
-        rankings.push(MechanismRanking { mechanism, lines, pairs });
-    }
-    rankings
+        Some(MechanismRanking { mechanism, lines, pairs })
+    };
+    Mechanism::ALL.into_par_iter().filter_map(ranking).collect()
 }
 
 /// The `pairs_by_mechanism` table: `mechanism_class` and its lines before the columns of `pairs`.

@@ -8,6 +8,7 @@ mod draft;
 pub mod known;
 mod matrix;
 pub mod meta_analysis;
+mod mixture;
 pub mod picklist;
 pub mod posterior;
 mod rescue;

@@ -5,6 +5,7 @@
 //! with one centre and a grid of widths by the expectation-maximisation algorithm (adaptive shrinkage, Stephens 2017,
 //! doi 10.1093/biostatistics/kxw041); draws are from each pair's posterior.
 
+use super::mixture::Mixture;
 use crate::math::random::{standard_normal, uniform};
 use rayon::prelude::*;
 
@@ -12,8 +13,6 @@ use rayon::prelude::*;
 const TAIL: f64 = 0.05;
 /// Numbers held at a time: draws are fewer where there are more pairs.
 const MOST_NUMBERS: usize = 40_000_000;
-/// Rounds of the fit of the mixture; what is left then moves no weight by a percent.
-const ROUNDS: usize = 300;
 
 /// One contender.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,85 +34,6 @@ pub struct Place {
     pub rank_low: usize,
     /// 90 % interval of its rank.
     pub rank_high: usize,
-}
-
-/// How the true values of all contenders are distributed.
-struct Mixture {
-    centre: f64,
-    /// Variance and weight of each component.
-    components: Vec<(f64, f64)>,
-}
-
-impl Mixture {
-    fn fit(contenders: &[Contender]) -> Option<Self> {
-        let known: Vec<(f64, f64)> = contenders
-            .iter()
-            .filter_map(|c| Some((c.value, c.standard_error.filter(|e| *e > 0.0 && e.is_finite())?)))
-            .collect();
-        let mut values: Vec<f64> = known.iter().map(|(value, _)| *value).collect();
-        values.sort_by(f64::total_cmp);
-        let mut centre = *values.get(values.len() / 2)?;
-        let smallest = known.iter().map(|(_, error)| *error).fold(f64::INFINITY, f64::min);
-        let widest = values.iter().map(|value| (value - centre).abs()).fold(0.0, f64::max).max(smallest);
-        let mut variances = vec![0.0];
-        let mut width = 0.1 * smallest;
-        while width < 2.0 * widest {
-            variances.push(width * width);
-            width *= std::f64::consts::SQRT_2;
-        }
-        let mut components: Vec<(f64, f64)> =
-            variances.iter().map(|variance| (*variance, 1.0 / variances.len() as f64)).collect();
-        let mut shares = vec![0.0; components.len()];
-        for _ in 0..ROUNDS {
-            let mut weights = vec![0.0; components.len()];
-            let (mut pull, mut total) = (0.0, 0.0);
-            for (value, error) in &known {
-                responsibilities(&components, value - centre, error * error, &mut shares);
-                for ((weight, share), (variance, _)) in weights.iter_mut().zip(&shares).zip(&components) {
-                    *weight += share;
-                    let precision = share / (variance + error * error);
-                    pull += precision * (value - centre);
-                    total += precision;
-                }
-            }
-            centre += pull / total;
-            // One contender more, of which nothing is known: no component ever dies.
-            let prior = 1.0 / components.len() as f64;
-            for ((_, weight), counted) in components.iter_mut().zip(weights) {
-                *weight = (counted + prior) / (known.len() as f64 + 1.0);
-            }
-        }
-        Some(Self { centre, components })
-    }
-
-    /// Posterior of one contender: share, mean and standard deviation by component.
-    fn posterior(&self, contender: &Contender) -> Vec<(f64, f64, f64)> {
-        let Some(error) = contender.standard_error.filter(|e| *e > 0.0 && e.is_finite()) else {
-            return vec![(1.0, contender.value, 0.0)];
-        };
-        let noise = error * error;
-        let away = contender.value - self.centre;
-        let mut shares = vec![0.0; self.components.len()];
-        responsibilities(&self.components, away, noise, &mut shares);
-        let of = |(share, (variance, _)): (&f64, &(f64, f64))| {
-            let kept = variance / (variance + noise);
-            (*share, self.centre + kept * away, (kept * noise).sqrt())
-        };
-        shares.iter().zip(&self.components).map(of).collect()
-    }
-}
-
-/// The probabilities that a value so far from the centre, with so much noise, is of each component.
-fn responsibilities(components: &[(f64, f64)], away: f64, noise: f64, shares: &mut [f64]) {
-    let exponent = |variance: f64| -0.5 * away * away / (variance + noise);
-    // The widest has the largest exponent: relative to it nothing is lost where all are tiny.
-    let largest = components.iter().map(|(variance, _)| exponent(*variance)).fold(f64::NEG_INFINITY, f64::max);
-    let mut total = 0.0;
-    for (share, (variance, weight)) in shares.iter_mut().zip(components) {
-        *share = weight * libm::exp(exponent(*variance) - largest) / (variance + noise).sqrt();
-        total += *share;
-    }
-    shares.iter_mut().for_each(|share| *share /= total);
 }
 
 /// Each value drawn towards the others by its noise: the mean of its posterior; `None` for a value without an error.

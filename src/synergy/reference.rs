@@ -29,6 +29,11 @@ impl SynergyModel {
         )
     }
 
+    /// Whether the model rests on Loewe's own number.
+    pub(super) fn needs_loewe(self) -> bool {
+        matches!(self, SynergyModel::Loewe | SynergyModel::LoeweNan | SynergyModel::LoeweWeakest)
+    }
+
     /// The expected viability; `None` where the model has none, and for surfaces, whose fits tell.
     pub(super) fn expected(self, at: Combined<'_>) -> Option<f64> {
         let &[hsa, bliss, loewe, zip] = at.usual;

@@ -13,9 +13,11 @@ type Value = fn(&TripleScore) -> Option<f64>;
 /// A table whose rows name matrices of three drugs.
 pub fn keyed<'a>(name: &str, screen: &Screen, keys: impl Iterator<Item = &'a TripleKey> + Clone) -> Table {
     let line = |key: &TripleKey| Some(key.line).filter(|id| !screen.lines.name(*id).is_empty());
-    let mut table = Table::new(name)
-        .named("block", &screen.blocks, keys.clone().map(|key| key.block))
-        .named("cell_line", &screen.lines, keys.clone().map(line));
+    let mut table = Table::new(name).named("block", &screen.blocks, keys.clone().map(|key| key.block)).named(
+        "cell_line",
+        &screen.lines,
+        keys.clone().map(line),
+    );
     for (k, column) in ["drug_a", "drug_b", "drug_c"].into_iter().enumerate() {
         table = table.named(column, &screen.drugs, keys.clone().map(|key| Some(key.drugs[k])));
     }
