@@ -147,7 +147,8 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
         }
         // Near the middle the tail hardly falls: no step by more than a factor.
         t *= libm::exp(step.clamp(-2.0, 2.0));
-        if step.abs() < 1e-14 {
+        // The next step would be about the square of this one.
+        if step.abs() < 1e-8 {
             break;
         }
     }

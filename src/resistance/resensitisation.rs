@@ -23,6 +23,7 @@ use crate::screen::triple_matrix::{TripleKey, TripleMatrix};
 use crate::synergy::MatrixScore;
 use crate::synergy::interaction::Surface;
 use crate::synergy::margins::response;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// A partner dose may speak for its matrix where the partner alone leaves at least this viability.
@@ -220,11 +221,14 @@ pub fn resensitisation(
         }
         let fits = if set.is_empty() { Vec::new() } else { backend.fit(&slice_settings(), &set)? };
         let mut fits = fits.as_slice();
-        for slices in &batch {
+        let own = |slices: &Slices| {
             let (own, rest) = fits.split_at(fits.len().min(1 + slices.with_partner.len()));
             fits = rest;
-            rows.extend(of_matrix(slices, own, lines.get(&slices.key.line).copied()));
-        }
+            own
+        };
+        let own: Vec<&[Fit]> = batch.iter().map(own).collect();
+        let of = |(slices, own): (&Slices, &[Fit])| of_matrix(slices, own, lines.get(&slices.key.line).copied());
+        rows.par_extend(batch.par_iter().zip(own).flat_map_iter(of));
     }
     Ok(rows)
 }
