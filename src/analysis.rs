@@ -32,7 +32,7 @@ use crate::screen::{Orientation, Rejected, Screen};
 use crate::synergy::bootstrap::{Resampling, add_intervals};
 use crate::synergy::drawn::{Drawn, add_drawn, restricted};
 use crate::synergy::draws::{ResamplingKind, wells_of};
-use crate::synergy::flagged::{add_burden, add_triple_burden, add_unflagged};
+use crate::synergy::flagged::{add_burden, add_triple_burden, add_unflagged, unflagged_matrices};
 use crate::synergy::noise::triple_hash;
 use crate::synergy::normalisation_error::normalisation_errors;
 use crate::synergy::score::score_matrices;
@@ -295,7 +295,18 @@ pub fn analyse_again(
     (analysis.fits, analysis.inferences, analysis.intervals) = (fitted.fits, fitted.inferences, fitted.intervals);
 
     observe(Stage::Synergy, &format!("{} dose matrices", analysis.matrices.len()));
-    analysis.scores = score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend)?;
+    let regather = |wells: &NormalisedWells| gather(wells, screen, analysis.anchor, settings.vehicle_point);
+    let beside = || {
+        let sound = match analysis.matrices.is_empty() {
+            true => None,
+            false => unflagged_matrices(&analysis.wells, regather),
+        };
+        (sound, known.drawn.map(|drawn| drawn(&analysis.matrices)).transpose())
+    };
+    let (scores, (sound, drawn)) =
+        rayon::join(|| score_matrices(&analysis.matrices, &settings.synergy, settings.margins, &fit, backend), beside);
+    analysis.scores = scores?;
+    let drawn = drawn?.unwrap_or_default();
     for drug in settings.dose_limits.keys().filter(|drug| screen.drugs.id_ignoring_case(drug).is_none()) {
         analysis.warnings.push(format!("the dose limit of `{drug}` limits nothing: the screen has no such drug"));
     }
@@ -303,17 +314,8 @@ pub fn analyse_again(
         add_box_scores(&mut analysis.scores, |drug| settings.dose_limit(screen.drugs.name(drug)));
     }
     add_burden(&mut analysis.scores, &analysis.wells, &analysis.plates);
-    add_unflagged(
-        &mut analysis.scores,
-        &analysis.matrices,
-        &analysis.wells,
-        |wells| gather(wells, screen, analysis.anchor, settings.vehicle_point),
-        &settings.synergy,
-        settings.margins,
-        &fit,
-        backend,
-    )?;
-    let drawn = known.drawn.map(|drawn| drawn(&analysis.matrices)).transpose()?.unwrap_or_default();
+    let (models, margins) = (&settings.synergy, settings.margins);
+    add_unflagged(&mut analysis.scores, &analysis.matrices, sound, models, margins, &fit, backend)?;
     // No model's draws depend on which others are asked for: only those of models that are new are made.
     let lacking = drawn.lacking(&settings.synergy);
     if !lacking.is_empty() {
@@ -398,8 +400,11 @@ pub fn analyse_again(
         resensitised: &analysis.resensitisations,
         screen: &named,
     };
-    let ranking = rank::rank(&input, &rank_settings);
-    analysis.pairs_by_mechanism = rank_by_mechanism(&analysis.mechanisms, &input, &rank_settings);
+    let (ranking, by_mechanism) = rayon::join(
+        || rank::rank(&input, &rank_settings),
+        || rank_by_mechanism(&analysis.mechanisms, &input, &rank_settings),
+    );
+    analysis.pairs_by_mechanism = by_mechanism;
     if ranking.error_scale > WIDE_SCATTER {
         analysis.warnings.push(format!(
             "scores of pairs scatter {:.2} times as widely as their standard errors say: errors were widened by that",

@@ -109,12 +109,13 @@ impl Archive {
         if !self.has_stages() {
             return self.read_inputs();
         }
-        let stages = Stages::read(&self.path(stages::FILE))?;
         let read = |table: &str| {
             let path = self.path(&format!("{table}.parquet"));
             files::read(&path).map(|table| Reading { path, table })
         };
-        let (wells, rejected) = (read("wells")?, read("rejected")?);
+        let (stages, tables) =
+            rayon::join(|| Stages::read(&self.path(stages::FILE)), || (read("wells"), read("rejected")));
+        let (stages, wells, rejected) = (stages?, tables.0?, tables.1?);
         let mut screen = stages.screen.screen();
         if raw_wells {
             screen.wells = wells::raw_wells(&read("raw_wells")?, &screen)?;

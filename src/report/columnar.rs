@@ -144,8 +144,9 @@ pub(super) fn read_identity(path: &Path) -> Result<RunIdentity> {
     open(path).map(|(_, _, identity, _)| identity)
 }
 
+/// Reads a whole table, its columns side by side.
 pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
-    let (file, metadata, identity, name) = open(path)?;
+    let (_, metadata, identity, name) = open(path)?;
     let mut columns = Vec::new();
     let mut fields = Vec::new();
     for field in metadata.schema().fields() {
@@ -163,28 +164,40 @@ pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
         fields.push(Field::new(field.name(), kind, field.is_nullable()));
         columns.push(empty);
     }
-    // Of a column without a value nothing is read: wells alone have half a dozen of these.
+    let schema = Arc::new(Schema::new(fields));
     let groups = metadata.metadata().row_groups();
+    let rows = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
+    // Of a column without a value nothing is read: wells alone have half a dozen of these.
     let is_empty = |column: usize| {
         let nulls = |group: &RowGroupMetaData| group.column(column).statistics().and_then(|s| s.null_count_opt());
         groups.iter().all(|group| nulls(group).is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows())))
     };
-    let held: Vec<usize> = (0..columns.len()).filter(|column| !is_empty(*column)).collect();
-    let rows = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
-    let problem = |e: &dyn std::fmt::Display| format_error(path, None, e.to_string());
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|e| problem(&e))?;
-    let projection = ProjectionMask::roots(builder.parquet_schema(), held.iter().copied());
-    let builder = builder.with_projection(projection).with_batch_size(SLICE_ROWS);
-    for batch in builder.build().map_err(|e| problem(&e))? {
-        let batch = batch.map_err(|e| problem(&e))?;
-        for (column, array) in held.iter().zip(batch.columns()) {
-            columns[*column].append(array).map_err(|e| problem(&e))?;
+    let read = |(column, mut reading): (usize, Reading)| -> Result<Values> {
+        if is_empty(column) {
+            reading.fill(rows);
+            return Ok(reading.finish());
         }
+        let name = metadata.schema().field(column).name();
+        let problem = |e: &dyn std::fmt::Display| format_error(path, Some(name), e.to_string());
+        // A file of its own: clones of one would share the place where they read.
+        let file = File::open(path).map_err(|source| file_error("read", path, source))?;
+        let options = ArrowReaderOptions::new().with_schema(Arc::clone(&schema));
+        let metadata =
+            ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(|e| problem(&e))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let projection = ProjectionMask::roots(builder.parquet_schema(), [column]);
+        let builder = builder.with_projection(projection).with_batch_size(SLICE_ROWS);
+        for batch in builder.build().map_err(|e| problem(&e))? {
+            let batch = batch.map_err(|e| problem(&e))?;
+            reading.append(batch.column(0)).map_err(|e| problem(&e))?;
+        }
+        Ok(reading.finish())
+    };
+    let values: Vec<Result<Values>> = columns.into_par_iter().enumerate().map(read).collect();
+    let mut columns = Vec::with_capacity(values.len());
+    for (field, values) in metadata.schema().fields().iter().zip(values) {
+        columns.push(Column { name: field.name().clone(), values: values? });
     }
-    columns.iter_mut().enumerate().filter(|(i, _)| !held.contains(i)).for_each(|(_, column)| column.fill(rows));
-    let names = metadata.schema().fields().iter().map(|f| f.name().clone());
-    let columns = names.zip(columns).map(|(name, reading)| Column { name, values: reading.finish() }).collect();
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok((Table { name: name.unwrap_or_else(stem), columns }, identity))
 }

@@ -26,6 +26,7 @@ use crate::resistance::knowledge::{ClinicalResponse, Knowledge, with_literature}
 use crate::screen::Screen;
 use crate::screen::rejections::Rejections;
 use crate::{Error, Result, ingest, plate, rank, resistance, synergy};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -172,11 +173,19 @@ fn write(
     let is_taken = |file: &str| taken.iter().any(|path| path.file_name().is_some_and(|name| name == file));
     let wanted = |table: &str| !is_taken(&format!("{table}.parquet"));
     let mut written = Vec::new();
-    for table in tables(&screen, settings, &analysis, &knowledge, extent, &wanted) {
+    let identity = record.identity();
+    let write_table = |table: Table| -> Result<Vec<PathBuf>> {
         // Of raw wells the input is the text that people read; a picklist is for a dispenser, and those read CSV.
         let csv = table.name == rank::picklist::NAME || settings.csv && table.name != "raw_wells";
-        written.push(files::write(&table, &settings.out, &record.identity(), csv)?);
-        written.extend(csv.then(|| settings.out.join(format!("{}.csv", table.name))));
+        let parquet = files::write(&table, &settings.out, &identity, csv)?;
+        let text = csv.then(|| settings.out.join(format!("{}.csv", table.name)));
+        Ok(std::iter::once(parquet).chain(text).collect())
+    };
+    // Small tables keep one thread busy each, and each waits for the disk.
+    let all = tables(&screen, settings, &analysis, &knowledge, extent, &wanted);
+    let of_tables: Vec<Result<Vec<PathBuf>>> = all.into_par_iter().map(write_table).collect();
+    for paths in of_tables {
+        written.extend(paths?);
     }
     if extent == Extent::Full {
         if !is_taken(stages::FILE) {

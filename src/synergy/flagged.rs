@@ -84,38 +84,44 @@ fn doubtful_shares<K: Ord>(
     counts.into_iter().map(|(key, (doubtful, all))| (key, doubtful as f64 / all as f64)).collect()
 }
 
-/// Fills [`super::Score::unflagged`]: the score from the wells without any flag, margins fitted anew. `gather` makes
-/// curves and matrices of wells, as it made `matrices` of all. Only matrices that lose a well, in a margin or a
+/// The matrices that the wells without any flag make, by `gather`; `None` where no well has one.
+pub fn unflagged_matrices(
+    wells: &NormalisedWells,
+    gather: impl FnOnce(&NormalisedWells) -> Gathered,
+) -> Option<Vec<DoseMatrix>> {
+    let sound = wells.unflagged();
+    (sound.len() < wells.len()).then(|| gather(&sound).matrices)
+}
+
+/// Fills [`super::Score::unflagged`]: the score from the wells without any flag, margins fitted anew. `sound` are their
+/// matrices ([`unflagged_matrices`]), `matrices` those of all wells. Only matrices that lose a well, in a margin or a
 /// combination, are scored again; one that loses every combination has no such score (`all_wells_flagged`).
 ///
 /// # Errors
 /// Those of the back end.
-#[expect(clippy::too_many_arguments, reason = "each is a separate thing that scoring needs")]
 pub fn add_unflagged(
     scores: &mut [MatrixScore],
     matrices: &[DoseMatrix],
-    wells: &NormalisedWells,
-    gather: impl FnOnce(&NormalisedWells) -> Gathered,
+    sound: Option<Vec<DoseMatrix>>,
     models: &[SynergyModel],
     margins: Margins,
     fit: &FitSettings,
     backend: &dyn Backend,
 ) -> Result<()> {
-    if matrices.is_empty() {
+    let Some(sound) = sound else {
+        scores.iter_mut().flat_map(|matrix| &mut matrix.scores).for_each(|score| score.unflagged = score.score);
         return Ok(());
-    }
-    let sound = wells.unflagged();
-    let kept = if sound.len() == wells.len() { Vec::new() } else { gather(&sound).matrices };
-    let kept: BTreeMap<Key, DoseMatrix> = kept.into_iter().map(|matrix| (key_of(&matrix.key), matrix)).collect();
+    };
+    let kept: BTreeMap<Key, DoseMatrix> = sound.into_iter().map(|matrix| (key_of(&matrix.key), matrix)).collect();
     let (mut again, mut which) = (Vec::new(), Vec::new());
     for (i, (score, matrix)) in scores.iter_mut().zip(matrices).enumerate() {
         match kept.get(&key_of(&matrix.key)) {
-            None if sound.len() < wells.len() => score.add_flag("all_wells_flagged"),
+            None => score.add_flag("all_wells_flagged"),
             Some(left) if left != matrix => {
                 again.push(left.clone());
                 which.push(i);
             }
-            _ => score.scores.iter_mut().for_each(|s| s.unflagged = s.score),
+            Some(_) => score.scores.iter_mut().for_each(|s| s.unflagged = s.score),
         }
     }
     for (i, left) in which.into_iter().zip(score_with_effort(&again, models, margins, fit, Effort::Score, backend)?) {

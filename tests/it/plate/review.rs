@@ -308,7 +308,7 @@ fn scores_say_what_they_would_be_without_the_flagged_wells() {
     use isobole::fit::FitSettings;
     use isobole::model::ModelId;
     use isobole::screen::dose_matrix::gather;
-    use isobole::synergy::flagged::{add_burden, add_unflagged};
+    use isobole::synergy::flagged::{add_burden, add_unflagged, unflagged_matrices};
     use isobole::synergy::score::score_matrices;
     use isobole::synergy::{Margins, MatrixScore, SynergyModel};
     let models = [SynergyModel::Hsa, SynergyModel::Bliss];
@@ -319,7 +319,8 @@ fn scores_say_what_they_would_be_without_the_flagged_wells() {
         let mut scores = score_matrices(&matrices, &models, Margins::Fitted, &fit, &Cpu).unwrap();
         add_burden(&mut scores, &stage.wells, &stage.plates);
         let again = |wells: &isobole::plate::NormalisedWells| gather(wells, screen, Some(0), true);
-        add_unflagged(&mut scores, &matrices, &stage.wells, again, &models, Margins::Fitted, &fit, &Cpu).unwrap();
+        let sound = unflagged_matrices(&stage.wells, again);
+        add_unflagged(&mut scores, &matrices, sound, &models, Margins::Fitted, &fit, &Cpu).unwrap();
         scores
     };
     let clean = screen_of(&simulated(CLEAN, 4, 2, 11));
