@@ -26,11 +26,11 @@ use crate::config::{BackendChoice, Settings};
 use crate::report::files;
 use crate::report::run_json::{InputFile, RunRecord};
 use crate::report::table::{Table, Values};
-use crate::screen::Screen;
 use crate::screen::code::code;
 use crate::screen::names::{NameId, Names};
-use crate::screen::rejections::{Rejection, Rejections};
+use crate::screen::rejections::Rejections;
 use crate::screen::well::WellPosition;
+use crate::screen::{Rejected, Screen};
 use crate::{Error, Result, ingest};
 use stages::Stages;
 use std::path::{Path, PathBuf};
@@ -232,18 +232,26 @@ fn rejections(rejected: &Reading, plates: &Names, first: usize) -> Result<(Rejec
     // What is no well of a plate is none here, as on reading.
     let well = rejected.codes("well", |text| Some(WellPosition::parse(text)))?;
     let reason = rejected.codes("reason", |text| Some(code(text)))?;
-    let detail = rejected.column("detail")?;
+    let Values::Named(details, detail) = rejected.column("detail")? else {
+        return Err(rejected.unfit("column `detail` holds no text".into()));
+    };
     if first > plate.len() {
         return Err(rejected.unfit(format!("has {} wells, not the {first} of reading", plate.len())));
     }
     let part = |rows: std::ops::Range<usize>| -> Result<Rejections> {
         let mut part = Rejections::default();
         part.add(|part| {
-            for row in rows {
-                let plate = plate[row].ok_or_else(|| rejected.unfit(format!("row {row} names no plate")))?;
-                let reason = reason[row].ok_or_else(|| rejected.unfit(format!("row {row} gives no reason")))?;
-                let detail = detail.text(row).unwrap_or_default();
-                part.push_copied(Rejection { plate, well: well[row].flatten(), reason, detail });
+            for row in rows.clone() {
+                let said = (plate[row], reason[row], detail[row]);
+                let is_alike = |before: usize| said == (plate[before], reason[before], detail[before]);
+                // Hundreds of thousands are empty wells of plates that are not full.
+                if row > rows.start && is_alike(row - 1) && part.push_alike(well[row].flatten()) {
+                    continue;
+                }
+                let detail = said.2.and_then(|id| details.get(id as usize)).cloned().unwrap_or_default();
+                let plate = said.0.ok_or_else(|| rejected.unfit(format!("row {row} names no plate")))?;
+                let reason = said.1.ok_or_else(|| rejected.unfit(format!("row {row} gives no reason")))?;
+                part.push(Rejected { plate, well: well[row].flatten(), reason, detail });
             }
             Ok(())
         })?;

@@ -118,5 +118,5 @@ pub(super) fn normalised_wells(table: &Reading, screen: &Screen) -> Result<Norma
             flags: flags[row].ok_or_else(|| missing("flags"))?,
         })
     };
-    common(table, screen)?.enumerate().map(with_response).collect()
+    NormalisedWells::collect(table.table.rows(), common(table, screen)?.enumerate().map(with_response))
 }

@@ -130,16 +130,35 @@ impl NormalisedWells {
     }
 }
 
-impl FromIterator<NormalisedWell> for NormalisedWells {
-    fn from_iter<I: IntoIterator<Item = NormalisedWell>>(wells: I) -> Self {
-        let mut all = Self::default();
+impl NormalisedWells {
+    /// Collects so many wells, or the first error.
+    pub fn collect<E>(
+        n: usize,
+        wells: impl Iterator<Item = std::result::Result<NormalisedWell, E>>,
+    ) -> std::result::Result<Self, E> {
+        let mut all = Self {
+            wells: Wells::default(),
+            response: Vec::with_capacity(n),
+            weight: Vec::with_capacity(n),
+            flags: Vec::with_capacity(n),
+        };
+        all.wells.reserve(n);
         let columns = all.wells.columns_mut();
-        for NormalisedWell { well, response, weight, flags } in wells {
+        for well in wells {
+            let NormalisedWell { well, response, weight, flags } = well?;
             columns.push(&well);
             all.response.push(response);
             all.weight.push(weight);
             all.flags.push(flags);
         }
+        Ok(all)
+    }
+}
+
+impl FromIterator<NormalisedWell> for NormalisedWells {
+    fn from_iter<I: IntoIterator<Item = NormalisedWell>>(wells: I) -> Self {
+        let wells = wells.into_iter();
+        let Ok(all) = Self::collect(wells.size_hint().0, wells.map(Ok::<_, std::convert::Infallible>));
         all
     }
 }

@@ -105,13 +105,12 @@ impl Part {
         }
     }
 
-    /// Adds a well at the end, whose detail is copied only where it is another than before.
+    /// Adds one more well of the last one's plate and cause; `false`, and nothing added, where it has to be told in full.
     #[inline]
-    pub fn push_copied(&mut self, rejection: Rejection<'_>) {
-        if !self.continues(rejection) {
-            let Rejection { plate, well, reason, detail } = rejection;
-            self.push_run(Rejected { plate, well, reason, detail: detail.to_owned() });
-        }
+    pub fn push_alike(&mut self, well: Option<WellPosition>) -> bool {
+        let is_taken = self.runs.last_mut().is_some_and(|run| run.take(Place::from(well)));
+        self.n += usize::from(is_taken);
+        is_taken
     }
 
     /// Takes a well into the last run, if it is one more of it.
@@ -250,6 +249,19 @@ mod tests {
             kept.iter().map(owned).collect()
         };
         assert_eq!(out(&kept), wells);
+        // The same, where those like the last one are told by their place alone.
+        let mut alike = Rejections::default();
+        alike.add(|part| {
+            for (i, well) in wells.iter().enumerate() {
+                let cause = |well: &Rejected| (well.plate, well.reason, well.detail.clone());
+                let is_alike = i > 0 && cause(&wells[i - 1]) == cause(well);
+                if !(is_alike && part.push_alike(well.well)) {
+                    part.push(well.clone());
+                }
+            }
+        });
+        assert_eq!((out(&alike), alike.len()), (wells.clone(), wells.len()));
+        assert!(!Part::default().push_alike(wells[0].well), "there is none to be like");
         assert_eq!((kept.len(), kept.counts().map(|(_, _, n)| n).sum::<usize>()), (12, 12));
         assert_eq!(kept.counts().next(), Some((0, "empty_well", 3)), "the first three are one run");
         // What is added to a copy is not in the original.
