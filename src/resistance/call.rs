@@ -241,7 +241,7 @@ fn compare(line: NameId, drug: NameId, parental: Option<NameId>, own: &Response,
         ci_low,
         ci_high,
         p: ratio.p(),
-        reason: ratio.reason.or(own.reason).or(vague),
+        reason: ratio.reason.or(own.reason).or(vague).or(ratio.fold_reason()),
         ..Resistance::unknown(line, drug, "no_fold")
     }
 }
