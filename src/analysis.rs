@@ -1,14 +1,17 @@
 //! The flow: a screen as read goes in, every result comes out. Nothing here touches a file.
 
+mod fitted_curves;
+
+pub use fitted_curves::{FittedCurves, curve_set, fit_settings};
+
 use crate::Result;
 use crate::apoptosis::synergy::{ApoptosisSynergy, synergy as apoptosis_synergy};
 use crate::apoptosis::viability::viability_of;
 use crate::apoptosis::{ApoptosisSample, correct};
 use crate::backend::Backend;
 use crate::config::Settings;
-use crate::fit::inference::calibration::{Calibration, Design};
-use crate::fit::inference::{self, Inference, Intervals};
-use crate::fit::{CurveSet, Fit, FitSettings, Refit};
+use crate::fit::inference::{Inference, Intervals};
+use crate::fit::{Fit, Refit};
 use crate::plate::spatial_correction::SpatialOutcome;
 use crate::plate::vehicle_noise::VehicleNoise;
 use crate::plate::{self, BatchQuality, NormalisedWells, PlateCurve, PlateQuality, PlateStage, Verdict};
@@ -23,7 +26,7 @@ use crate::resistance::mechanism::of_screen::{annotated_screen, of_screen};
 use crate::resistance::plausibility;
 use crate::resistance::resensitisation::{Resensitisation, resensitisation};
 use crate::resistance::{self, Resistance};
-use crate::screen::dose_matrix::{Curve, CurvePoint, DoseMatrix, gather};
+use crate::screen::dose_matrix::{Curve, DoseMatrix, gather};
 use crate::screen::line::LineStatus;
 use crate::screen::names::NameId;
 use crate::screen::rejections::Rejections;
@@ -41,6 +44,7 @@ use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::three::bootstrap::add_triple_intervals;
 use crate::synergy::three::score::score_triples;
 use crate::synergy::{MatrixScore, SynergyModel};
+use fitted_curves::fitted_curves;
 use std::collections::{BTreeSet, HashSet};
 
 /// A stage of the analysis, as progress and timings call it.
@@ -159,16 +163,6 @@ impl Analysis {
 
 /// Scatter of the pairs' scores over their standard errors from which the user is told.
 const WIDE_SCATTER: f64 = 1.25;
-/// Fitted single-agent curves, in the order of [`Analysis::curves`].
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
-pub struct FittedCurves {
-    /// The fits.
-    pub fits: Vec<Fit>,
-    /// What they are worth.
-    pub inferences: Vec<Inference>,
-    /// Confidence intervals of their parameters: as many as curves, or none.
-    pub intervals: Vec<Intervals>,
-}
 
 /// What an earlier analysis of the same screen found and this one need not find again; all of it must be what this one
 /// would find.
@@ -181,20 +175,6 @@ pub struct Reuse<'a> {
     /// What was drawn of these matrices.
     #[allow(clippy::type_complexity, reason = "one closure, named nowhere else")]
     pub drawn: Option<&'a (dyn Fn(&[DoseMatrix]) -> Result<Drawn> + Sync)>,
-}
-
-/// The curve fitter's settings out of a run's.
-pub fn fit_settings(settings: &Settings) -> FitSettings {
-    FitSettings { bounds: settings.fit_bounds(), starts: settings.starts, ..FitSettings::new(settings.model) }
-}
-
-/// Curves as the fitter takes them.
-pub fn curve_set<'a>(curves: impl IntoIterator<Item = &'a [CurvePoint]>) -> CurveSet {
-    let mut set = CurveSet::new();
-    for points in curves {
-        set.push(None, points.iter().map(|p| (p.dose, p.response, p.weight)));
-    }
-    set
 }
 
 /// The plate stage alone: the input's own rejects come first.
@@ -469,39 +449,6 @@ pub fn draw(
     };
     let fit = fit_settings(settings);
     add_intervals(scores, matrices, screen, models, settings.margins, &fit, resampling, backend)
-}
-
-/// Fits the curves and says what the fits are worth.
-fn fitted_curves(
-    curves: &[Curve],
-    settings: &Settings,
-    fit: &FitSettings,
-    backend: &dyn Backend,
-) -> Result<FittedCurves> {
-    let fits = backend.fit(fit, &curve_set(curves.iter().map(|c| c.points.as_slice())))?;
-    let mut inferences = inference::infer_all(curves, &fits, settings.model);
-    let mut calibration = Calibration::new(fit.clone());
-    calibration.prepare(curves.iter().filter_map(Design::of), backend)?;
-    calibration.calibrate(&mut inferences, curves);
-    let intervals = inference::intervals(settings.ci, curves, &[], &fits, &inferences, fit);
-    Ok(FittedCurves { fits, inferences, intervals })
-}
-
-impl FittedCurves {
-    /// These, if they can be of these curves.
-    fn of(self, curves: &[Curve]) -> Result<Self> {
-        let wells = |curve: &Curve| curve.points.iter().fold(0, |n: u32, point| n.saturating_add(point.n));
-        let fits = |(inference, curve): (&Inference, &Curve)| inference.n_points == wells(curve);
-        let intervals = self.intervals.is_empty() || self.intervals.len() == curves.len();
-        let counts = self.fits.len() == curves.len() && self.inferences.len() == curves.len() && intervals;
-        if counts && self.inferences.iter().zip(curves).all(fits) {
-            return Ok(self);
-        }
-        Err(crate::Error::Screen {
-            problem: "the archived fits are not of the curves that the archived wells make".into(),
-            hint: Some("this archive was not written by one run: run the screen again".into()),
-        })
-    }
 }
 
 fn position(models: &[SynergyModel], model: SynergyModel) -> usize {

@@ -116,15 +116,17 @@ impl Talk {
         let count = |is: &dyn Fn(&Resistance) -> bool| of_anchor.iter().filter(|r| is(r)).count();
         let with = |status: LineStatus| count(&|r| r.status == Some(status));
         let kinds = [
-            (with(LineStatus::Resistant), "resistant"),
             (with(LineStatus::Parental), "parental"),
             (with(LineStatus::Sensitive), "sensitive"),
             (with(LineStatus::Normal), "normal"),
             (count(&|r| r.status.is_none() && r.status_source == "uncertain"), "uncertain"),
             (count(&|r| r.status.is_none() && r.status_source != "uncertain"), "not told"),
         ];
-        let told = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect::<Vec<_>>();
-        self.say(&format!("lines      {} to {}", told.join(", "), screen.drugs.name(anchor)));
+        // A line is resistant to a drug, and parental by itself; that none is resistant is worth saying too.
+        let resistant = format!("{} resistant to {}", with(LineStatus::Resistant), screen.drugs.name(anchor));
+        let others = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}"));
+        let told: Vec<String> = std::iter::once(resistant).chain(others).collect();
+        self.say(&format!("lines      {}", told.join(", ")));
     }
 
     /// The ranking, on stdout.

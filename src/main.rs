@@ -151,7 +151,7 @@ fn simulated(args: &SimulateArgs, talk: &Talk) -> Result<()> {
             ..default
         })?
     };
-    recipe.add_schedules(*schedules);
+    recipe.add_schedules(*schedules)?;
     if *evidence && !*demo {
         recipe.vary_causes();
     }

@@ -1,6 +1,7 @@
 //! Recorded [`Program`]s as people write formulas, a line for each part that is used more than once.
 
-use super::program::{Operation as Op, Program, Recorded};
+use super::operation::Operation as Op;
+use super::program::{Program, Recorded};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -1,6 +1,7 @@
 //! Where a recorded number can lie, from where its operands can: a choice whose outcome is certain is then no choice.
 
-use super::program::{Operation as Op, Recorded};
+use super::operation::Operation as Op;
+use super::program::Recorded;
 use super::{Scalar, program};
 use std::f64::consts::FRAC_PI_2;
 

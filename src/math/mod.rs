@@ -8,6 +8,7 @@ pub mod instructions;
 pub mod interval;
 pub mod lanes;
 pub mod largest_t;
+pub mod operation;
 mod patterns;
 pub mod polygamma;
 pub mod program;

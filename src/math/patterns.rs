@@ -2,7 +2,8 @@
 //! logarithm that is known of it, and quotients that are logistic functions.
 
 use super::Scalar;
-use super::program::{Operation as Op, Recorded, is, operation, range};
+use super::operation::Operation as Op;
+use super::program::{Recorded, is, operation, range};
 use Recorded::Literal;
 
 /// `exp` of this stands for infinity where a power of dose zero has a negative exponent, in single precision too.

@@ -1,7 +1,8 @@
 //! Cutting a [`Program`] in two: what follows from some of its inputs alone, to be worked out once, and the rest.
 
 use super::Scalar;
-use super::program::{Operation as Op, Program, Recorded};
+use super::operation::Operation as Op;
+use super::program::{Program, Recorded};
 use Recorded::{Literal, Value};
 
 impl Program {

@@ -2,7 +2,8 @@
 //! out beforehand, what depends on the curve alone once a call, and the rest as loops over points of [`Lanes`] of
 //! curves. The loops are long enough that choosing the operation costs next to nothing.
 
-use super::program::{Operation as Op, Program, Recorded};
+use super::operation::Operation as Op;
+use super::program::{Program, Recorded};
 use super::{Instructions, Lanes, Scalar};
 use Recorded::{Literal, Value};
 

@@ -1,7 +1,8 @@
 //! Recorded [`Program`]s printed as WGSL: one `let` line an operation, scalars with names, no arrays, so that a
 //! driver keeps all of it in registers.
 
-use super::program::{Operation as Op, Program, Recorded};
+use super::operation::Operation as Op;
+use super::program::{Program, Recorded};
 use std::collections::HashMap;
 use std::fmt::Write;
 

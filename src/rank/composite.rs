@@ -157,6 +157,9 @@ impl Gates {
 /// on simulated screens it is 0.1 to 0.35.
 const SAME_WELLS: f64 = 0.2;
 
+/// What a share may be off where it is known without an error, as bounds are: half of the whole way.
+pub(super) const WITHOUT_AN_ERROR: f64 = 0.5;
+
 /// A number and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Part {
@@ -209,8 +212,8 @@ impl Parts {
             let of_scores = (weights.synergy + shares_own) * own;
             let mut variance = of_scores * of_scores + weights.selectivity * weights.selectivity * of_references;
             for (part, weight) in [(&self.rescue, weights.rescue), (&self.efficacy, weights.efficacy)] {
-                // Of what is known without an error, such as a bound, half of the whole way stands for it.
-                let error = part.value.map_or(0.0, |_| weight * part.standard_error.unwrap_or(0.5).min(1.0));
+                let of_part = part.standard_error.unwrap_or(WITHOUT_AN_ERROR).min(1.0);
+                let error = part.value.map_or(0.0, |_| weight * of_part);
                 variance += error * error + 2.0 * SAME_WELLS * error * of_scores;
             }
             variance.sqrt()

@@ -4,7 +4,7 @@ use super::composite::{Part, Parts};
 use super::differential::{LineScore, couples};
 use super::known::{Known, known};
 use super::matrix::{Combination, RankedMatrix, reference};
-use super::meta_analysis::{Couple, Estimate, Pooled, pool, pool_differences};
+use super::meta_analysis::{Couple, Errors, Estimate, Pooled, pool, pool_differences};
 use super::rescue::{Rescue, rescue};
 use super::{RankSettings, RankedPair};
 use crate::resistance::evidence::evidence;
@@ -42,15 +42,6 @@ pub(super) struct Draft {
     /// The error of a normal law whose interval is as wide as that of the rescue.
     pub rescue_normal_error: Option<f64>,
     pub peak_efficacy: Part,
-}
-
-/// Which errors go on.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Errors {
-    /// Those of the estimates: what numbers are drawn by.
-    Themselves,
-    /// Those of normal laws whose 95 % intervals are as wide as the estimates' own of Student's t.
-    OfIntervals,
 }
 
 /// Codes in the order in which they were raised, each once.
@@ -204,10 +195,7 @@ impl Draft {
     pub fn parts(&self, errors: Errors) -> Parts {
         let of = |pooled: Option<Pooled>| Part {
             value: pooled.map(|p| p.mean),
-            standard_error: pooled.and_then(|p| match errors {
-                Errors::Themselves => p.standard_error,
-                Errors::OfIntervals => p.normal_error(),
-            }),
+            standard_error: pooled.and_then(|p| p.error(errors)),
         };
         let rescue = match errors {
             Errors::Themselves => self.rescue,

@@ -27,12 +27,29 @@ pub struct Pooled {
     pub is_weighted: bool,
 }
 
+/// Which errors go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Errors {
+    /// Those of the estimates: what numbers are drawn by.
+    Themselves,
+    /// Those of normal laws whose 95 % intervals are as wide as the estimates' own of Student's t.
+    OfIntervals,
+}
+
 impl Pooled {
     /// 95 % interval of the mean over these lines. Of lines in general two or three tell little: tau says how far they
     /// differ.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let width = quantile_975(self.degrees_of_freedom)? * self.standard_error?;
         Some((self.mean - width, self.mean + width))
+    }
+
+    /// Its error, of this kind.
+    pub(super) fn error(&self, errors: Errors) -> Option<f64> {
+        match errors {
+            Errors::Themselves => self.standard_error,
+            Errors::OfIntervals => self.normal_error(),
+        }
     }
 
     /// The error of a normal law whose 95 % interval is as wide.

@@ -30,9 +30,9 @@ use crate::synergy::three::TripleMatrixScore;
 use crate::synergy::{MatrixScore, SynergyModel};
 use composite::{CompositeWeights, Gates, Part, RankBy};
 use differential::{Differential, differentials};
-use draft::{Draft, Errors, draft};
+use draft::{Draft, draft};
 use matrix::{Combination, RankedMatrix};
-use meta_analysis::NORMAL_975;
+use meta_analysis::{Errors, NORMAL_975};
 use posterior::{Contender, places};
 use schedule::ScheduleComparison;
 use std::collections::BTreeMap;
@@ -421,13 +421,9 @@ fn ranked(draft: &mut Draft, settings: &RankSettings) -> Ranked {
         match settings.by {
             RankBy::Composite => parts.composite(&settings.weights).0,
             RankBy::Score => parts.synergy,
-            RankBy::Differential => Part {
-                value: draft.pair.differential,
-                standard_error: differential.and_then(|d| match errors {
-                    Errors::Themselves => d.standard_error,
-                    Errors::OfIntervals => d.normal_error(),
-                }),
-            },
+            RankBy::Differential => {
+                Part { value: draft.pair.differential, standard_error: differential.and_then(|d| d.error(errors)) }
+            }
             RankBy::RescueFraction => parts.rescue,
             RankBy::Efficacy => parts.efficacy,
         }

@@ -1,5 +1,6 @@
 //! What partners do to the anchor's potency, over the lines of one row of the ranking.
 
+use super::composite::WITHOUT_AN_ERROR;
 use super::draft::{Flags, mean};
 use super::matrix::RankedMatrix;
 use super::meta_analysis::NORMAL_975;
@@ -12,6 +13,7 @@ use crate::resistance::resensitisation::Resensitisation;
 pub(super) struct Rescue {
     pub fold_change: Option<f64>,
     pub rescue_fraction: Option<f64>,
+    /// That of the rescue fraction: [`error_of_mean`].
     pub standard_error: Option<f64>,
     /// The error of a normal law whose interval is as wide as those of the fractions.
     pub normal_error: Option<f64>,
@@ -47,10 +49,8 @@ pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
     };
     let fractions = logs(found.iter().map(fraction), &FRACTION, flags);
     let known = || found.iter().map(|r| &r.rescue).filter(|rescue| rescue.fraction.is_some());
-    let of_mean = |errors: Option<Vec<f64>>| {
-        let squares = errors.filter(|e| !e.is_empty())?.iter().map(|e| e * e).sum::<f64>();
-        Some(squares.sqrt() / fractions.len().max(1) as f64)
-    };
+    let bounds = fractions.len() - known().count();
+    let of_mean = |errors: Option<Vec<f64>>| error_of_mean(&errors?, bounds);
     let half_width = |rescue: &potency::Rescue| Some((rescue.high? - rescue.low?) / (2.0 * NORMAL_975));
     Rescue {
         standard_error: of_mean(known().map(|rescue| rescue.standard_error).collect()),
@@ -59,6 +59,18 @@ pub(super) fn rescue(ranked: &[&RankedMatrix], flags: &mut Flags) -> Rescue {
         rescue_fraction: mean(&fractions),
         dose_reduction_index: mean(&indices).map(libm::exp10),
     }
+}
+
+/// The error of the mean of values with these errors and of so many bounds; `None` of bounds alone.
+///
+/// A bound has no error. What its value is beyond it is not known, and bounds that lie on one side of their values do not
+/// average out: each counts in full with what stands in the composite for a part without an error, or with the largest of the
+/// errors that are known where that is more. So a bound never makes the mean surer than a value in its place, and a mean of
+/// ever more bounds comes to what one of bounds alone counts.
+fn error_of_mean(errors: &[f64], bounds: usize) -> Option<f64> {
+    let of_values = errors.iter().map(|e| e * e).sum::<f64>().sqrt();
+    let of_bounds = bounds as f64 * errors.iter().copied().fold(WITHOUT_AN_ERROR, f64::max);
+    (!errors.is_empty()).then(|| of_values.hypot(of_bounds) / (errors.len() + bounds) as f64)
 }
 
 /// What is said of bounds.
@@ -94,6 +106,25 @@ fn logs(ratios: impl Iterator<Item = LogRatio>, codes: &Codes, flags: &mut Flags
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_among_values_makes_their_mean_no_surer() {
+        for (errors, bounds, expected) in [
+            (&[0.3, 0.4][..], 0, 0.25),
+            // Half of the whole way for the bound: hypot(0.3, 0.5) / 2.
+            (&[0.3], 1, 0.291_547_594_742_265),
+            // The largest of the errors is more: hypot(0.8, 0.8) / 2.
+            (&[0.8], 1, 0.565_685_424_949_238),
+            // Two bounds count in full: hypot(hypot(0.3, 0.4), 2 0.5) / 4.
+            (&[0.3, 0.4], 2, 0.279_508_497_187_474),
+        ] {
+            let found = error_of_mean(errors, bounds).expect("an error");
+            assert!((found - expected).abs() < 1e-14, "{errors:?} and {bounds} bounds: {found}");
+        }
+        assert_eq!([error_of_mean(&[], 2), error_of_mean(&[], 0)], [None; 2], "the composite knows what to do");
+        // One value of many: as if all were bounds.
+        assert!(error_of_mean(&[0.1], 1000).is_some_and(|error| (error - 0.5).abs() < 1e-3));
+    }
 
     #[test]
     fn a_bound_that_says_nothing_is_no_value() {

@@ -241,7 +241,33 @@ fn compare(line: NameId, drug: NameId, parental: Option<NameId>, own: &Response,
         ci_low,
         ci_high,
         p: ratio.p(),
-        reason: ratio.reason.or(own.reason).or(vague),
+        reason: ratio.reason.or(own.reason).or(vague).or(ratio.fold_reason()),
         ..Resistance::unknown(line, drug, "no_fold")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vague_parent_is_why_the_fold_has_no_interval() {
+        let own = Response {
+            potency: Potency::Known { log10: -6.0, standard_error: Some(0.1), degrees_of_freedom: 8.0 },
+            censored: "none",
+            reason: None,
+            n_wells: 20,
+            relative: RelativePotency::default(),
+            area: (Some(0.4), None),
+            log10_dose_range: [Some(-9.0), Some(-5.0)],
+        };
+        let of = |error: f64| {
+            let parent = Potency::Known { log10: -7.0, standard_error: Some(error), degrees_of_freedom: 8.0 };
+            compare(0, 0, Some(1), &own, parent)
+        };
+        let (told, vague) = (of(0.1), of(8.0));
+        assert!(told.ci_low.is_some() && told.ci_high.is_some() && told.reason.is_none(), "{told:?}");
+        assert_eq!((vague.ci_low, vague.ci_high, vague.reason), (None, None, Some("unidentified")));
+        assert!(vague.fold_resistance.is_some_and(|fold| (fold - 10.0).abs() < 1e-9), "{vague:?}");
     }
 }

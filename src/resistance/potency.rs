@@ -180,9 +180,16 @@ impl LogRatio {
     }
 
     /// The fold, its lower and its upper end, as multiples; no end that is further away than concentrations are from each
-    /// other.
+    /// other: [`LogRatio::fold_reason`] says where one is left out.
     pub fn fold(&self) -> [Option<f64>; 3] {
-        [self.log10, self.low, self.high].map(|log10| log10.filter(|x| x.abs() <= WIDEST_DECADES).map(libm::exp10))
+        [self.log10, self.low, self.high].map(|log10| log10.filter(is_told).map(libm::exp10))
+    }
+
+    /// Why [`LogRatio::fold`] lacks something: [`LogRatio::reason`], or `unidentified` where the data leave the fold or an
+    /// end of its interval further away than concentrations are from each other.
+    pub fn fold_reason(&self) -> Option<&'static str> {
+        let all_told = [self.log10, self.low, self.high].iter().flatten().all(is_told);
+        self.reason.or((!all_told).then_some("unidentified"))
     }
 
     /// The other way round: the reference against what was compared with it.
@@ -190,6 +197,11 @@ impl LogRatio {
         let minus = |x: Option<f64>| x.map(|x| -x);
         Self { log10: minus(self.log10), low: minus(self.high), high: minus(self.low), ..self }
     }
+}
+
+/// Whether a fold is one that concentrations can have.
+fn is_told(log10: &f64) -> bool {
+    log10.abs() <= WIDEST_DECADES
 }
 
 /// How far a sum or difference of independent estimates may be off.
@@ -288,6 +300,22 @@ mod tests {
         assert_eq!(two.inverse().lower_tail(0.0), two.upper_tail(0.0));
         let far = LogRatio { log10: Some(-20.0), degrees_of_freedom: Some(50.0), ..two };
         assert!(far.p().is_some_and(|p| p > 0.0 && p < 1e-60), "{:?}", far.p());
+    }
+
+    #[test]
+    fn a_fold_that_lacks_an_end_says_why() {
+        // t of 8 degrees of freedom is 2.306: errors of 6 and 7 decades leave ends some 13.8 and 16.1 away.
+        let parent = known(-7.0, 0.0, 8.0);
+        let (told, vague) = (known(-7.0, 6.0, 8.0).minus(parent), known(-7.0, 7.0, 8.0).minus(parent));
+        assert!(told.fold().iter().all(Option::is_some) && told.fold_reason().is_none(), "{told:?}");
+        assert_eq!((vague.fold(), vague.fold_reason()), ([Some(1.0), None, None], Some("unidentified")));
+        // One end alone.
+        let lopsided = known(-5.0, 6.0, 8.0).minus(parent);
+        assert!(lopsided.fold()[1].is_some() && lopsided.fold()[2].is_none(), "{lopsided:?}");
+        assert_eq!(lopsided.fold_reason(), Some("unidentified"));
+        // What has a reason of its own keeps it.
+        let bound = Potency::Above(-5.0).minus(known(-7.0, 10.0, 8.0));
+        assert_eq!((bound.fold(), bound.fold_reason()), ([None; 3], Some("ic50_above_range")));
     }
 
     #[test]

@@ -316,7 +316,7 @@ pub fn table(rows: &[Resensitisation], screen: &Screen, resistances: &[Resistanc
             .number(name, all().map(|r| ratio(r).fold()[0]))
             .number(&format!("{name}_ci_low"), all().map(|r| ratio(r).fold()[1]))
             .number(&format!("{name}_ci_high"), all().map(|r| ratio(r).fold()[2]))
-            .text(&format!("{name}_reason"), all().map(|r| ratio(r).reason));
+            .text(&format!("{name}_reason"), all().map(|r| ratio(r).fold_reason()));
     }
     table
         .number("fold_change_log10_se", all().map(|r| r.fold_change.standard_error))

@@ -11,6 +11,8 @@ const DOSES: [usize; 3] = [2, 3, 4];
 const REPLICATES: u32 = 3;
 /// Cells counted in a sample.
 const EVENTS: f64 = 10_000.0;
+/// Numbers of streams that an experiment has in a row.
+const STREAMS: u32 = 10_000;
 /// Untreated samples of a line in an experiment.
 const VEHICLES: u32 = 2;
 
@@ -81,7 +83,7 @@ pub fn apoptosis_csv(recipe: &Recipe) -> String {
             let mut sample = 0;
             let mut push = |treatment: &str, viability: f64| {
                 sample += 1;
-                let draw = Stream::new(recipe.seed, line as u32, 10_000 * replicate + sample, Purpose::Quadrants);
+                let draw = Stream::new(recipe.seed, line as u32, stream(replicate, sample), Purpose::Quadrants);
                 let [viable, early, late, necrotic] = quadrants(recipe, line, replicate, viability, draw);
                 text += &format!("{line_name},{treatment},{replicate},{viable},{early},{late},{necrotic}\n");
             };
@@ -106,6 +108,12 @@ pub fn apoptosis_csv(recipe: &Recipe) -> String {
     text
 }
 
+/// The stream of a sample of a line, both from 1: each experiment has every [`REPLICATES`]th run of [`STREAMS`] numbers, so
+/// that no two samples share one, however many there are. The first runs are where they were before there were more.
+fn stream(replicate: u32, sample: u32) -> u32 {
+    STREAMS * (replicate + REPLICATES * (sample / STREAMS)) + sample % STREAMS
+}
+
 /// Cells counted in one sample: viable, early, late, necrotic.
 fn quadrants(recipe: &Recipe, line: usize, replicate: u32, viability: f64, draw: Stream) -> [u32; 4] {
     // How well a culture does is the experiment's own.
@@ -128,4 +136,20 @@ fn quadrants(recipe: &Recipe, line: usize, replicate: u32, viability: f64, draw:
     }
     counts[0] = left as u32;
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn samples_of_a_big_screen_have_streams_of_their_own() {
+        // Fifteen samples of each of 3,000 pairs, and the untreated ones.
+        const SAMPLES: u32 = 45_002;
+        let all = (1..=REPLICATES).flat_map(|replicate| (1..=SAMPLES).map(move |sample| stream(replicate, sample)));
+        assert_eq!(all.collect::<BTreeSet<u32>>().len(), (REPLICATES * SAMPLES) as usize);
+        // Small screens are pinned: the number of the experiment stands before that of the sample.
+        assert_eq!([stream(1, 1), stream(2, 9_999), stream(3, 17)], [10_001, 29_999, 30_017]);
+    }
 }

@@ -1,7 +1,9 @@
 //! Plain tables of curves with a known truth, of any length: a curve is a function of the seed and its number, so
 //! memory holds a few thousand curves at a time.
 
+use super::previous;
 use super::random::{Purpose, Stream};
+use super::write::CREATED_BY;
 use crate::report::files;
 use crate::{Error, Result};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
@@ -151,11 +153,11 @@ impl CurveRecipe {
 }
 
 /// Writes `curves.parquet` and `truth.parquet` into `dir`, which is made if it is not there. The same recipe gives the
-/// same bytes at any number of threads.
+/// same bytes at any number of threads. What an earlier screen left there goes.
 ///
 /// # Errors
 /// [`Error::Setting`] for no curves, no replicates, or more of them than can be numbered; [`Error::File`] where a file
-/// cannot be written.
+/// cannot be written or removed.
 pub fn write_curves(recipe: &CurveRecipe, dir: &Path) -> Result<WrittenCurves> {
     let rows_per_curve = u64::from(DOSES) * u64::from(recipe.replicates);
     if !(1..=1 << 40).contains(&recipe.curves) {
@@ -165,6 +167,7 @@ pub fn write_curves(recipe: &CurveRecipe, dir: &Path) -> Result<WrittenCurves> {
         return Err(Error::setting("replicates", format!("{} is not within 1..1000", recipe.replicates)));
     }
     files::prepare(dir)?;
+    previous::clear(dir, &["curves.parquet", "truth.parquet"])?;
     let (curves, truth) = (dir.join("curves.parquet"), dir.join("truth.parquet"));
     let per_group = (ROW_GROUP as u64 / rows_per_curve).max(1);
     files::write_whole(&curves, |out| encode(out, recipe.curves, per_group, |from, to| recipe.rows(from, to)))?;
@@ -188,7 +191,7 @@ fn encode(
     let column = |name: &str| ColumnPath::new(vec![name.into()]);
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by("isobole simulate".into())
+        .set_created_by(CREATED_BY.into())
         .set_dictionary_enabled(false)
         .set_column_encoding(column("curve_id"), Encoding::DELTA_BINARY_PACKED)
         .set_column_dictionary_enabled(column("dose"), true);

@@ -12,6 +12,7 @@ mod evidence;
 mod generic;
 mod layout;
 mod leukaemia;
+mod previous;
 mod random;
 mod reading;
 mod recipe;
@@ -97,6 +98,14 @@ const MAX_PLATES: usize = 99_999;
 fn plan(recipe: &Recipe) -> Result<Vec<PlatePlan>> {
     let runs = layout::pairs_by_plate(recipe);
     let a_replicate = recipe.lines.len().saturating_mul(runs.len());
+    if let Some(limit) = recipe.plate_limit.filter(|limit| *limit < a_replicate) {
+        // Some pairs would be on no plate and yet among the truths.
+        return Err(Error::Setting {
+            key: "plates".into(),
+            problem: format!("{limit} plates do not hold every line and pair once: that takes {a_replicate}"),
+            hint: Some(format!("ask for at least {a_replicate} plates, or for fewer lines, pairs or schedules")),
+        });
+    }
     let wanted = a_replicate.saturating_mul(recipe.replicates as usize);
     let wanted = recipe.plate_limit.map_or(wanted, |limit| limit.min(wanted));
     if wanted > MAX_PLATES {

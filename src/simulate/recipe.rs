@@ -186,7 +186,7 @@ pub struct Recipe {
     pub pairs: Vec<PairRecipe>,
     /// How often everything is done.
     pub replicates: u32,
-    /// Plates after which the screen stops, in the middle of a replicate if need be; `None` for no limit.
+    /// Plates after which the screen stops, in the middle of a replicate but the first if need be; `None` for no limit.
     pub plate_limit: Option<usize>,
     /// Hours between the drugs and the reading.
     pub time_h: f64,
@@ -200,9 +200,20 @@ const SCHEDULE_GAIN: f64 = 6.0;
 impl Recipe {
     /// Gives this many pairs in a second schedule as well, the planted ones first: `pre-treatment`, or `simultaneous` for those that
     /// were a pre-treatment. Every other planted pair does more in it; independent pairs stay so.
-    pub fn add_schedules(&mut self, pairs: usize) {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where there are not as many pairs; the recipe stays as it was.
+    pub fn add_schedules(&mut self, pairs: usize) -> Result<()> {
+        let there_are = self.pairs.len();
+        if pairs > there_are {
+            return Err(Error::Setting {
+                key: "schedules".into(),
+                problem: format!("{pairs} pairs in a second schedule are more than the {there_are} of the screen"),
+                hint: Some(format!("ask for at most {there_are}, or for more pairs")),
+            });
+        }
         let is_planted = |pair: &usize| self.pairs[*pair].planted != Planted::None;
-        let (planted, others): (Vec<usize>, Vec<usize>) = (0..self.pairs.len()).partition(is_planted);
+        let (planted, others): (Vec<usize>, Vec<usize>) = (0..there_are).partition(is_planted);
         for (n, pair) in planted.into_iter().chain(others).take(pairs).enumerate() {
             let mut again = self.pairs[pair].clone();
             again.schedule = if again.schedule == "pre-treatment" { "simultaneous" } else { "pre-treatment" };
@@ -214,6 +225,7 @@ impl Recipe {
             }
             self.pairs.push(again);
         }
+        Ok(())
     }
 
     /// The true surface of a pair in a line; doses in µM. `None` where the recipe has no such pair or line.

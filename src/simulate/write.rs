@@ -2,7 +2,7 @@
 
 use super::annexin::{apoptosis_csv, apoptosis_truth};
 use super::evidence::{evidence_csv, marker_truth};
-use super::{Recipe, Simulated, SimulatedPlate};
+use super::{Recipe, Simulated, SimulatedPlate, previous};
 use crate::screen::well::Role;
 use crate::{Error, Result};
 use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, RecordBatch, StringDictionaryBuilder};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Rows of a row group: small enough to be read in parallel.
 const ROW_GROUP: usize = 65_536;
+/// What the files say of who made them.
+pub(super) const CREATED_BY: &str = "isobole simulate";
 /// Plates turned into one batch of columns.
 const PLATES_PER_BATCH: usize = 256;
 
@@ -33,16 +35,17 @@ pub struct Written {
 }
 
 /// Writes `plates.parquet`, `lines.csv` and `truth.parquet` into `dir`, which is made if it is not there. Each file is
-/// written beside its place and then moved there whole.
+/// written beside its place and then moved there whole. What an earlier screen left there besides goes.
 ///
 /// # Errors
-/// [`Error::File`] where a file cannot be made, [`Error::Format`] where it cannot be encoded.
+/// [`Error::File`] where a file cannot be made or removed, [`Error::Format`] where it cannot be encoded.
 pub fn write(simulated: &Simulated, dir: &Path) -> Result<Written> {
     let files = [
         ("plates.parquet", plates_parquet(simulated)?),
         ("lines.csv", lines_csv(&simulated.recipe, true).into_bytes()),
         ("truth.parquet", truth_parquet(simulated)?),
     ];
+    previous::clear(dir, &files.each_ref().map(|(name, _)| *name))?;
     for (name, bytes) in &files {
         write_whole(dir, name, bytes)?;
     }
@@ -70,31 +73,37 @@ pub struct Beside {
 /// # Errors
 /// As [`write()`].
 pub fn write_beside(recipe: &Recipe, beside: Beside, dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut screen = format!(
-        "plates = 'plates.parquet'\nlines_file = 'lines.csv'\nanchor = '{}'\n",
-        recipe.drugs.get(recipe.anchor).map_or("", |drug| drug.name.as_str())
-    );
     let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
     if beside.evidence {
-        screen += "[evidence]\nfiles = 'evidence.csv'\n";
         files.push(("lines.csv", lines_csv(recipe, false).into_bytes()));
         files.push(("evidence.csv", evidence_csv(recipe).into_bytes()));
         files
             .push(("truth_evidence.parquet", encode("truth_evidence.parquet", std::iter::once(marker_batch(recipe)))?));
     }
     if beside.apoptosis {
-        screen += "[apoptosis]\nfiles = 'apoptosis.csv'\n";
         files.push(("apoptosis.csv", apoptosis_csv(recipe).into_bytes()));
         let truth = std::iter::once(apoptosis_batch(recipe));
         files.push(("truth_apoptosis.parquet", encode("truth_apoptosis.parquet", truth)?));
     }
     if !files.is_empty() {
-        files.push(("screen.toml", screen.into_bytes()));
+        let anchor = recipe.drugs.get(recipe.anchor).map_or("", |drug| drug.name.as_str());
+        files.push(("screen.toml", screen_toml(anchor, beside).into_bytes()));
     }
     for (name, bytes) in &files {
         write_whole(dir, name, bytes)?;
     }
     Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
+}
+
+/// Names the plates, the lines and what is measured beside them.
+pub(super) fn screen_toml(anchor: &str, beside: Beside) -> String {
+    let mut text = format!("plates = 'plates.parquet'\nlines_file = 'lines.csv'\nanchor = '{anchor}'\n");
+    for (is_measured, name) in [(beside.evidence, "evidence"), (beside.apoptosis, "apoptosis")] {
+        if is_measured {
+            text += &format!("[{name}]\nfiles = '{name}.csv'\n");
+        }
+    }
+    text
 }
 
 /// What each subline has of each marker.
@@ -321,7 +330,7 @@ fn encode(name: &str, batches: impl Iterator<Item = Batch>) -> Result<Vec<u8>> {
     // own terms, as text is dictionary-encoded in memory only.
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(9).map_err(|e| failed(e.to_string()))?))
-        .set_created_by("isobole simulate".into())
+        .set_created_by(CREATED_BY.into())
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .build();
     let mut writer: Option<ArrowWriter<Vec<u8>>> = None;

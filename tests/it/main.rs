@@ -28,6 +28,7 @@ mod musyc_three;
 mod plate;
 mod rank;
 mod rank_designs;
+mod rank_scene;
 mod rank_simulated;
 mod rank_triples;
 mod report;

@@ -1,21 +1,18 @@
 //! Resistance calls, resensitisation and the ranking, against constructed truth.
 
 use crate::inference::{curve, fit};
+use crate::rank_scene::{self, Scene, scene};
 use isobole::fit::inference::{Inference, infer};
 use isobole::model::ModelId;
 use isobole::rank::composite::{CompositeWeights, Gates, RankBy};
-use isobole::rank::{RankInput, RankSettings, RankedPair, Ranking, differential, rank, table};
-use isobole::resistance::potency::{LogRatio, Potency};
+use isobole::rank::{RankSettings, RankedPair, differential, table};
+use isobole::resistance::potency::LogRatio;
 use isobole::resistance::rescue::Rescue;
-use isobole::resistance::resensitisation::{Alpha, Resensitisation};
 use isobole::resistance::{Resistance, call};
 use isobole::screen::Screen;
-use isobole::screen::dose_matrix::{Curve, CurveKey, MatrixKey};
+use isobole::screen::dose_matrix::{Curve, CurveKey};
 use isobole::screen::line::{LineAnnotation, LineStatus};
 use isobole::screen::names::NameId;
-use isobole::screen::triple_matrix::TripleKey;
-use isobole::synergy::three::TripleMatrixScore;
-use isobole::synergy::{MatrixScore, Score};
 
 /// A small deterministic source of nearly normal numbers.
 pub struct Noise(pub u64);
@@ -142,152 +139,6 @@ fn without_parents_the_panel_is_the_reference() {
     assert_eq!(one, calls(&screen, &reversed, Some(drug), 5.0));
 }
 
-/// A screen of clofarabine with four partners, one pair without it, in two resistant lines and their parent. `order`
-/// is the order in which names and matrices turn up.
-pub struct Scene {
-    pub screen: Screen,
-    pub scores: Vec<MatrixScore>,
-    pub resistances: Vec<Resistance>,
-    pub resensitised: Vec<Resensitisation>,
-    pub settings: RankSettings,
-}
-
-const TRUTH: [(&str, &str, [Option<f64>; 3]); 6] = [
-    // (drug a, drug b, scores in the parent and the two resistant lines)
-    ("clofarabine", "venetoclax", [Some(0.02), Some(0.20), Some(0.22)]),
-    ("clofarabine", "idarubicin", [Some(0.12), Some(0.12), Some(0.12)]),
-    ("clofarabine", "inert", [Some(0.00), Some(0.01), Some(-0.01)]),
-    ("clofarabine", "parental friend", [Some(0.15), Some(0.00), Some(0.01)]),
-    ("bortezomib", "selinexor", [Some(0.05), Some(0.06), Some(0.09)]),
-    ("clofarabine", "unscored", [Some(0.10), None, None]),
-];
-
-/// A row with this fold change (log10) at this partner dose, and twice that as dose-reduction index.
-fn resensitised_row(key: MatrixKey, partner_dose: f64, log10_fold: f64, rescue: Option<f64>) -> Resensitisation {
-    let ratio = |log10: f64| LogRatio { log10: Some(log10), ..LogRatio::default() };
-    Resensitisation {
-        key,
-        partner_dose,
-        second_partner: None,
-        partner_viability: Some(0.9),
-        alone: Potency::Unknown("test"),
-        with_partner: Potency::Unknown("test"),
-        half_viability: Potency::Unknown("test"),
-        fold_change: ratio(log10_fold),
-        dose_reduction_index: ratio(2.0 * log10_fold),
-        fold_resistance: LogRatio::default(),
-        rescue: Rescue { fraction: rescue, ..Rescue::default() },
-        equivalence: None,
-        alpha: Alpha::default(),
-        is_ranked: true,
-    }
-}
-
-pub fn scene(reversed: bool, with_resistant: bool) -> Scene {
-    let mut screen = Screen::default();
-    let mut lines = vec!["HL-60", "R20", "R80"];
-    let mut truth = TRUTH.to_vec();
-    if reversed {
-        lines.reverse();
-        truth.reverse();
-    }
-    for line in &lines {
-        screen.lines.intern(line);
-    }
-    for (a, b, _) in &truth {
-        screen.drugs.intern(b);
-        screen.drugs.intern(a);
-    }
-    let line = |name: &str| screen.lines.id(name).expect("line");
-    let drug = |name: &str| screen.drugs.id(name).expect("drug");
-    let mut annotations = vec![LineAnnotation::default(); 3];
-    if with_resistant {
-        for name in ["R20", "R80"] {
-            annotations[line(name) as usize] = LineAnnotation {
-                parental: Some(line("HL-60")),
-                status: Some(LineStatus::Resistant),
-                mechanism: Some(if name == "R20" { "loss of dCK" } else { "BCL-2 up" }.to_owned()),
-                doubling_time_h: None,
-            };
-        }
-    }
-    let (mut scores, mut resensitised) = (Vec::new(), Vec::new());
-    for (a, b, values) in &truth {
-        for name in &lines {
-            let column = ["HL-60", "R20", "R80"].iter().position(|l| l == name).expect("a line");
-            let score = Score {
-                score: values[column],
-                standard_error: values[column].map(|_| 0.02),
-                reason: values[column].is_none().then_some("few_cells"),
-                ..Score::default()
-            };
-            let key = MatrixKey { block: None, line: line(name), drug_a: drug(a), drug_b: drug(b), schedule: None };
-            scores.push(MatrixScore {
-                n_cells: 100,
-                n_wells: if *name == "R80" { 200 } else { 100 },
-                scores: vec![Score::default(), score],
-                efficacy: Some(0.7 + values[column].unwrap_or(0.0)),
-                qc_burden: Some(if *name == "R80" { 0.5 } else { 0.0 }),
-                ..MatrixScore::unscored(key)
-            });
-            // Two doses, of which the second speaks: the anchor ten times as potent, of a 100-fold resistance.
-            resensitised.extend([(1e-7, 4.0, false), (1e-6, 10.0, true)].map(|(dose, fold, is_ranked)| {
-                let log10 = f64::log10(fold);
-                Resensitisation { is_ranked, ..resensitised_row(key, dose, log10, Some(0.5 * log10)) }
-            }));
-        }
-    }
-    let anchor = drug("clofarabine");
-    let resistance = |name: &str| Resistance {
-        line: line(name),
-        drug: anchor,
-        log10_ic50: Some(-6.0),
-        log10_ic50_se: Some(0.05),
-        ic50_censored: "none",
-        parental: Some(line("HL-60")),
-        fold_resistance: Some(100.0),
-        ci_low: Some(60.0),
-        ci_high: Some(160.0),
-        status: Some(LineStatus::Resistant),
-        status_source: "annotated",
-        reason: None,
-        ..Resistance::unknown(line(name), anchor, "test")
-    };
-    let resistances = if with_resistant { vec![resistance("R20"), resistance("R80")] } else { vec![] };
-    let settings = RankSettings {
-        model: 1,
-        by: RankBy::Score,
-        top_k: 1,
-        anchor: Some(anchor),
-        seed: 1,
-        draws: RankSettings::DRAWS,
-        ..RankSettings::default()
-    };
-    screen.annotations = annotations;
-    Scene { screen, scores, resistances, resensitised, settings }
-}
-
-impl Scene {
-    fn rank(&self) -> Vec<RankedPair> {
-        self.ranking().pairs
-    }
-
-    pub fn ranking(&self) -> Ranking {
-        self.with_triples(&[])
-    }
-
-    pub fn with_triples(&self, triples: &[(TripleKey, &TripleMatrixScore)]) -> Ranking {
-        let input = RankInput {
-            scores: &self.scores.iter().collect::<Vec<_>>(),
-            triples,
-            resistances: &self.resistances,
-            resensitised: &self.resensitised,
-            screen: &self.screen,
-        };
-        rank(&input, &self.settings)
-    }
-}
-
 #[test]
 fn pairs_come_in_the_order_of_their_synergy_in_resistant_lines() {
     let scene = scene(false, true);
@@ -369,14 +220,14 @@ fn without_a_resistant_line_all_lines_rank() {
     assert_eq!(scene.screen.drugs.name(best.drug_b), "venetoclax");
     assert!((best.score.expect("score") - 0.44 / 3.0).abs() < 0.03, "{:?}", best.score);
     // A pair tested only elsewhere has no score where resistant lines exist.
-    let mut partial = self::scene(false, true);
+    let mut partial = rank_scene::scene(false, true);
     partial.scores.truncate(7);
     let pairs = partial.rank();
     let last = pairs.last().expect("pairs");
     assert_eq!((last.score, last.n_parental), (None, 1));
     assert!(last.flags.contains("no_resistant_matrix"), "{}", last.flags);
     // One line, no standard errors: a bare mean, and it says so.
-    let mut bare = self::scene(false, true);
+    let mut bare = rank_scene::scene(false, true);
     bare.scores.retain(|s| bare.screen.lines.name(s.key.line) == "R20");
     bare.scores.iter_mut().for_each(|s| s.scores[1].standard_error = None);
     bare.scores.iter_mut().for_each(|s| s.qc_burden = None);
@@ -453,7 +304,7 @@ fn differentials_stand_line_by_line_and_without_one_of_them() {
     assert_eq!((best.i_squared, best.tau), (Some(0.0), Some(0.0)));
     assert_eq!(differential::table(&ranking.differentials, &scene.screen).rows(), 10);
     // A line without a parent in the screen is compared with the panel; a pair that rests on one line says so.
-    let mut orphan = self::scene(false, true);
+    let mut orphan = rank_scene::scene(false, true);
     orphan.screen.annotations[line("R80") as usize].parental = None;
     orphan.screen.annotations[line("HL-60") as usize].status = Some(LineStatus::Sensitive);
     for score in orphan.scores.iter_mut().filter(|s| s.key.drug_b == drug("venetoclax") && s.key.line == line("R20")) {
@@ -465,7 +316,7 @@ fn differentials_stand_line_by_line_and_without_one_of_them() {
     let pair = ranking.pairs.iter().find(|p| p.drug_b == drug("venetoclax")).expect("a pair");
     assert!(pair.flags.contains("heterogeneous") && pair.i_squared > Some(0.9), "{pair:?}");
     // No parental matrix at all.
-    let mut alone = self::scene(false, true);
+    let mut alone = rank_scene::scene(false, true);
     alone.scores.retain(|s| s.key.line != line("HL-60"));
     let ranking = alone.ranking();
     assert!(ranking.differentials.iter().all(|d| d.reason == Some("no_parental_matrix") && d.differential.is_none()));
@@ -503,7 +354,7 @@ fn the_composite_ranks_by_its_lower_end_and_gates_come_before() {
     let plain = scene.rank();
     assert!(plain.iter().all(|p| p.score == p.composite));
     // Gates.
-    let mut gated = self::scene(false, true);
+    let mut gated = rank_scene::scene(false, true);
     gated.settings.gates = Gates { min_differential: Some(0.05), ..Gates::default() };
     let pairs = gated.rank();
     assert_eq!(pairs[0].drug_b, drug(&gated, "venetoclax"));

@@ -1,6 +1,6 @@
 //! Three drugs beside pairs, schedules against each other, and the next experiment.
 
-use crate::rank::{Scene, scene};
+use crate::rank_scene::{Scene, scene};
 use isobole::math::special::normal_two_sided;
 use isobole::rank::composite::RankBy;
 use isobole::rank::confirmation::{DOSES, confirmations};

@@ -152,3 +152,56 @@ fn a_whole_run_tells_causes_apoptosis_and_schedules_as_planted() {
         );
     }
 }
+
+#[test]
+fn an_earlier_screen_leaves_nothing_beside_a_new_one() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(at).expect("a folder").map(|entry| entry.expect("a file").file_name());
+        let names: BTreeSet<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.into_iter().collect()
+    };
+    let screen = "simulate --lines 2 --resistant 1 --pairs 1 --plates 2 --out .";
+    isobole(at, &format!("{screen} --evidence --apoptosis"));
+    assert_eq!(names().len(), 8, "{:?}", names());
+    isobole(at, &format!("{screen} --apoptosis"));
+    let with_apoptosis =
+        ["apoptosis.csv", "lines.csv", "plates.parquet", "screen.toml", "truth.parquet", "truth_apoptosis.parquet"];
+    assert_eq!(names(), with_apoptosis);
+    assert!(!std::fs::read_to_string(at.join("screen.toml")).expect("a file").contains("evidence"));
+    // What a user has put there is not simulation's to remove: a table without its truth, a screen.toml with a word more.
+    let write = |name: &str, text: &str| std::fs::write(at.join(name), text).expect("a file");
+    let changed = std::fs::read_to_string(at.join("screen.toml")).expect("a file") + "# mine\n";
+    for (name, text) in [("evidence.csv", "mine"), ("notes.txt", "mine"), ("screen.toml", &changed)] {
+        write(name, text);
+    }
+    isobole(at, screen);
+    let kept = ["evidence.csv", "lines.csv", "notes.txt", "plates.parquet", "screen.toml", "truth.parquet"];
+    assert_eq!(names(), kept);
+    isobole(at, "simulate --curves 3 --out .");
+    assert_eq!(names(), ["curves.parquet", "evidence.csv", "notes.txt", "screen.toml", "truth.parquet"]);
+    // A table of other curves has a name of simulation's, and is none.
+    write("curves.parquet", "mine");
+    isobole(at, screen);
+    assert!(names().contains(&"curves.parquet".to_owned()), "{:?}", names());
+}
+
+#[test]
+fn schedules_that_the_screen_has_no_pairs_or_plates_for_are_refused() {
+    let refused = |more: &str| {
+        let folder = TempDir::new().expect("a folder");
+        let arguments = format!("simulate --lines 2 --resistant 1 --out new {more}");
+        let mut command = Command::cargo_bin("isobole").expect("the program");
+        let run = command.args(arguments.split_whitespace()).current_dir(folder.path()).assert().failure();
+        assert!(!folder.path().join("new").exists(), "nothing is written");
+        String::from_utf8_lossy(&run.get_output().stderr).into_owned()
+    };
+    let pairs = refused("--pairs 3 --schedules 4");
+    assert!(pairs.contains("`schedules`") && pairs.contains("hint: ask for at most 3"), "{pairs}");
+    // Six matrices fill a plate: the seventh takes a second one of each line.
+    let plates = refused("--pairs 6 --plates 2 --schedules 1");
+    assert!(plates.contains("`plates`") && plates.contains("hint: ask for at least 4"), "{plates}");
+    let folder = TempDir::new().expect("a folder");
+    isobole(folder.path(), "simulate --lines 2 --resistant 1 --pairs 3 --schedules 3 --out new");
+}

@@ -5,6 +5,8 @@
 
 pub mod calibration;
 pub mod covariance;
+mod doses;
+mod eigenvalues;
 mod examine;
 pub mod growth;
 pub mod intervals;

@@ -143,7 +143,7 @@ pub(super) fn resensitisation(lookup: &Lookup<'_>) -> (Vec<Gain>, usize) {
             },
             rescue: Cell::new(row.rescue.fraction, quantity::percent),
             back: row.equivalence.map(|e| wording::explain(e.verdict)).unwrap_or_default(),
-            notes: row.fold_change.reason.map(wording::explain).unwrap_or_default(),
+            notes: row.fold_change.fold_reason().map(wording::explain).unwrap_or_default(),
         }
     };
     (rows.iter().take(ROWS).map(gain).collect(), all - rows.len().min(ROWS))

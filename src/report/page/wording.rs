@@ -22,7 +22,7 @@ pub(super) fn explain(code: &str) -> String {
         "no_pairs_to_add_to" => "the pairs of its drugs were not tested at these doses",
         "anchor_not_in_pair" => "without the drug that lines are resistant to",
         "no_tolerated_partner_dose" => {
-            "in some lines no dose of the partner leaves half of the cells, or too few doses were given with it"
+            "in some lines no dose of the partner (of both together) leaves half of the cells, or too few doses were given with it"
         }
         "no_plate_quality" => "its plates could not be judged",
         "composite_without_selectivity" => "ranked without resistant − parental, which is not known",
@@ -41,7 +41,7 @@ pub(super) fn explain(code: &str) -> String {
         }
         "not_resistant" | "no_established_fold_resistance" => "the line's resistance is not established",
         "no_half_effect" => "no dose has half an effect",
-        "no_viability_without_anchor" => "the partner alone leaves too few cells",
+        "no_viability_without_anchor" => "too few cells are left without the drug that lines are resistant to",
         "ic50_above_range" => "the IC50 lies above the doses tested",
         "ic50_below_range" => "the IC50 lies below the doses tested",
         "no_anchor_curve" => "the drug that lines are resistant to has no curve of its own here",
@@ -51,6 +51,8 @@ pub(super) fn explain(code: &str) -> String {
         "discordant_models" => "the reference models disagree",
         "margin_a_flat" => "the first drug alone has no effect",
         "musyc_not_identified" | "musyc_gamma_not_identified" => "the data do not tell a change of potency",
+        "ic50_not_identified" => "the data do not tell the IC50",
+        "unidentified" => "the data do not tell how large it is",
         "surface_not_identified" => "the data do not tell the interaction",
         "effective_dose_not_identified" => "the data do not tell a change of effective doses",
         "braid_not_identified" | "braid_free_not_identified" => "the data do not tell kappa",
