@@ -224,6 +224,10 @@ pub struct RescoredFrom {
     pub reused: Vec<String>,
     /// Seconds that these had taken.
     pub seconds_saved: f64,
+    /// Synergy models drawn anew though the settings would let their draws stand: the archive keeps these without degrees
+    /// of freedom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn_anew: Vec<String>,
 }
 
 impl RunRecord {
