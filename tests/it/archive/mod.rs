@@ -10,6 +10,7 @@ mod models;
 pub mod rescore;
 mod verify;
 mod version_1;
+mod version_2;
 
 use isobole::config::{ScreenFile, Settings};
 use isobole::run::rescore::{Rescored, rescore};
