@@ -6,6 +6,7 @@ mod errors;
 mod faults;
 mod features;
 mod imported;
+mod layout;
 mod models;
 pub mod rescore;
 mod verify;
