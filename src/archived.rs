@@ -36,6 +36,10 @@ pub fn rescored(args: &RescoreArgs, talk: &Talk) -> Result<()> {
         if let Some(from) = &finished.record.rescored_from {
             let reused = if from.reused.is_empty() { "nothing".into() } else { from.reused.join(", ") };
             talk.say(&format!("reused     {reused}: {:.1} s saved", from.seconds_saved));
+            if !from.drawn_anew.is_empty() {
+                let models = from.drawn_anew.join(", ");
+                talk.say(&format!("drawn anew {models}: the archive keeps their draws without degrees of freedom"));
+            }
             talk.say(&format!("time       {now:.1} s; the archive had taken {before:.1} s"));
         }
         talk.ranking(&finished.analysis.pairs, &finished.screen);

@@ -1,7 +1,7 @@
 //! Whether a folder is whole: the files that `run.json` lists, with the bytes that it lists.
 
 use crate::report::files;
-use crate::report::run_json::{InputFile, RunRecord, SCHEMA_VERSION, settings_sha256};
+use crate::report::run_json::{InputFile, RunRecord, SCHEMA_VERSION};
 use crate::resistance::knowledge::Knowledge;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ pub fn record(dir: &Path) -> Result<RunRecord> {
         }
     }
     let record = RunRecord::read(dir)?;
-    if settings_sha256(&record.settings) != record.settings_sha256 {
+    if !record.has_its_settings() {
         return Err(refuse(
             "its settings are not those that its hash is of: the file was edited".into(),
             "run the screen again, or bring back the original file",

@@ -42,6 +42,12 @@ pub fn causes(before: &RunRecord, after: &RunRecord) -> Vec<Cause> {
         let detail = format!("isobole {} to {}", before.version, after.version);
         causes.push(Cause { stage: Stage::Read, kind: "version", detail });
     }
+    // Programs of one version may write two layouts; tables of an older one may have been computed otherwise.
+    let is_other_layout = before.schema_version != after.schema_version;
+    if is_other_layout {
+        let detail = format!("layout version {} to {}", before.schema_version, after.schema_version);
+        causes.push(Cause { stage: Stage::Read, kind: "version", detail });
+    }
     let hashes = |record: &RunRecord| record.inputs.iter().map(|input| input.sha256.clone()).collect::<Vec<_>>();
     let (old, new) = (hashes(before), hashes(after));
     let name = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
@@ -69,8 +75,11 @@ pub fn causes(before: &RunRecord, after: &RunRecord) -> Vec<Cause> {
         let mut unknown: Vec<&str> = other.keys().map(String::as_str).filter(is_unknown).collect();
         unknown.sort_unstable();
         if !unknown.is_empty() {
-            let (version, layout) = (&record.version, &record.schema_version);
-            let detail = format!("not recorded by isobole {version} (layout version {layout}): {}", unknown.join(", "));
+            let who = match is_other_layout {
+                true => format!("layout version {}", record.schema_version),
+                false => format!("isobole {}", record.version),
+            };
+            let detail = format!("{who} did not record: {}", unknown.join(", "));
             causes.push(Cause { stage: Stage::Read, kind: "version", detail });
         }
     }
@@ -129,10 +138,16 @@ mod tests {
             &[],
         );
         let said = |a: &RunRecord, b: &RunRecord| causes(a, b).into_iter().map(|c| c.detail).collect::<Vec<_>>();
-        let version = env!("CARGO_PKG_VERSION");
-        let once = format!("not recorded by isobole {version} (layout version 1): ci, score_model, top_k");
-        assert_eq!(said(&before, &after), [once.as_str(), "rank_by: bliss to zip"]);
-        assert_eq!(said(&after, &before), [once.as_str(), "rank_by: zip to bliss"]);
+        let now = &after.schema_version;
+        let once = "layout version 1 did not record: ci, score_model, top_k";
+        assert_eq!(said(&before, &after), [&format!("layout version 1 to {now}"), once, "rank_by: bliss to zip"]);
+        assert_eq!(said(&after, &before), [&format!("layout version {now} to 1"), once, "rank_by: zip to bliss"]);
+        // Another program of the same layout.
+        before.schema_version.clone_from(now);
+        before.version = "0.0.9".into();
+        let version = format!("isobole 0.0.9 to {}", after.version);
+        let once = "isobole 0.0.9 did not record: ci, score_model, top_k";
+        assert_eq!(said(&before, &after), [version.as_str(), once, "rank_by: bliss to zip"]);
     }
 
     #[test]

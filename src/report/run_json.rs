@@ -14,8 +14,14 @@ use std::path::{Path, PathBuf};
 /// than a folder had.
 ///
 /// - 1: tables and `run.json`.
-/// - 2: with `raw_wells`, `stages.cbor.gz` and the hashes of all files: an [`crate::archive`].
-pub const SCHEMA_VERSION: &str = "2";
+/// - 2: with `raw_wells`, `stages.cbor.gz` and the hashes of all files: an [`crate::archive`]. Under this number some of what
+///   is new in 3 was written already; the first folders have none of it.
+/// - 3: with the degrees of freedom of errors (`df_MODEL` in `synergy`), without which draws cannot be taken over; second
+///   partners in `resensitisation`, `drug_c` in `differential`, `shrunken_score` (it was `shrunken`) and the scatter of
+///   differentials (`differential_tau` and what follows) in `pairs`, `qc_burden` and `peak_efficacy` in `triples`; copies of
+///   the user's tables of what is known; hashes of CSV files too. Where tables of evidence and of what is known lie is no
+///   part of the hash of settings any more.
+pub const SCHEMA_VERSION: &str = "3";
 
 /// What every table says of the run that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +45,25 @@ impl RunIdentity {
     }
 }
 
+/// Settings that say where files lie or how many threads work, which changes no result.
+const PLACES: [&str; 7] =
+    ["inputs", "lines_file", "out", "threads", "evidence_files", "apoptosis_files", "knowledge_folder"];
+/// How many of them the hashes of the first folders leave out: in these the others count.
+const PLACES_AT_FIRST: usize = 4;
+
 /// SHA-256, in hexadecimal, of settings as compact JSON with sorted keys.
 ///
-/// Where files lie and how many threads work change no result and are left out: the same analysis has one hash.
+/// Where files lie and how many threads work are left out: the same analysis has one hash.
 pub fn settings_sha256(settings: &serde_json::Value) -> String {
+    sha256_without(settings, &PLACES)
+}
+
+fn sha256_without(settings: &serde_json::Value, places: &[&str]) -> String {
     let mut settings = settings.clone();
     if let Some(map) = settings.as_object_mut() {
-        for place in ["inputs", "lines_file", "evidence_files", "apoptosis_files", "knowledge_folder", "out", "threads"]
-        {
-            map.remove(place);
-        }
+        places.iter().for_each(|place| drop(map.remove(*place)));
     }
-    let settings = &settings;
-    hexadecimal(&Sha256::digest(canonical(settings).to_string().as_bytes()))
+    sha256(canonical(&settings).to_string().as_bytes())
 }
 
 /// Keys in order whatever map type `serde_json` was compiled with.
@@ -224,6 +236,10 @@ pub struct RescoredFrom {
     pub reused: Vec<String>,
     /// Seconds that these had taken.
     pub seconds_saved: f64,
+    /// Synergy models drawn anew though the settings would let their draws stand: the archive keeps these without degrees
+    /// of freedom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn_anew: Vec<String>,
 }
 
 impl RunRecord {
@@ -257,6 +273,13 @@ impl RunRecord {
             files: BTreeMap::new(),
             rescored_from: None,
         }
+    }
+
+    /// Whether its settings are those that its hash is of.
+    pub fn has_its_settings(&self) -> bool {
+        let is_early = ["1", "2"].contains(&self.schema_version.as_str());
+        self.settings_sha256 == settings_sha256(&self.settings)
+            || is_early && self.settings_sha256 == sha256_without(&self.settings, &PLACES[..PLACES_AT_FIRST])
     }
 
     /// What the tables of this run carry.

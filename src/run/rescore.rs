@@ -15,6 +15,7 @@ use crate::synergy::margins::{hill4_settings, margin_settings};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What of an archive is as these settings would have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Kept {
     pub curves: bool,
     /// The models whose draws stand.
     pub drawn: Vec<SynergyModel>,
+    /// Models whose draws these settings would let stand, and that the archive does not keep whole: they are drawn anew.
+    pub drawn_anew: Vec<SynergyModel>,
     /// Whether dose matrices and their scores are as they were, whatever models are asked for.
     pub matrices: bool,
 }
@@ -52,7 +55,7 @@ impl Kept {
             true => now.synergy.iter().copied().filter(|model| before.synergy.contains(model)).collect(),
             false => Vec::new(),
         };
-        Self { plates, curves, drawn, matrices }
+        Self { plates, curves, drawn, drawn_anew: Vec::new(), matrices }
     }
 
     /// The stages of a run that are not computed again.
@@ -113,20 +116,28 @@ pub fn analyse_archive(
     let raw_wells = !(kept.plates && is_of_this_version(archive)) || settings.csv;
     let Restored { screen, plates, curves } = archive.restore(raw_wells)?;
     if plates.is_none() {
-        kept = Kept { plates: false, curves: false, drawn: Vec::new(), matrices: false };
+        kept = Kept { plates: false, curves: false, drawn: Vec::new(), drawn_anew: Vec::new(), matrices: false };
     }
     // Without matrices there is nothing that could have been drawn.
     if archive.record.counts.matrices == 0 {
         kept.drawn.clear();
     }
-    let models = kept.drawn.clone();
-    let drawn = |matrices: &[crate::screen::dose_matrix::DoseMatrix]| archive.drawn(matrices, &models, &screen);
+    let models = std::mem::take(&mut kept.drawn);
+    // Which of them the archive keeps whole shows only where it is read.
+    let taken_over = OnceLock::new();
+    let drawn = |matrices: &[crate::screen::dose_matrix::DoseMatrix]| {
+        let drawn = archive.drawn(matrices, &models, &screen)?;
+        taken_over.get_or_init(|| drawn.models.iter().map(|(model, _)| *model).collect::<Vec<_>>());
+        Ok(drawn)
+    };
     let known = Reuse {
         plates: plates.filter(|_| kept.plates),
         curves: curves.filter(|_| kept.curves),
         drawn: (!models.is_empty()).then_some(&drawn),
     };
     let mut analysis = analyse_again(&screen, settings, backend, known, observe)?;
+    kept.drawn = taken_over.get().cloned().unwrap_or_default();
+    kept.drawn_anew = models.iter().copied().filter(|model| !kept.drawn.contains(model)).collect();
     know(&mut analysis, &screen, settings, &knowledge_of(settings)?);
     Ok((screen, analysis, kept))
 }
@@ -218,6 +229,7 @@ fn read_again(archive: &Archive, settings: &Settings, observe: Observer<'_>) -> 
         settings_sha256: archive.record.settings_sha256.clone(),
         reused: reused.iter().map(|stage| stage.name().to_owned()).collect(),
         seconds_saved: reused.iter().map(of_stage).sum(),
+        drawn_anew: kept.drawn_anew.iter().map(|model| model.name().to_owned()).collect(),
     });
     clock.begin(Some(Stage::Write));
     observe(Stage::Write, &settings.out.display().to_string());

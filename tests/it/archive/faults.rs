@@ -3,7 +3,7 @@
 use super::{again, ran};
 use isobole::Result;
 use isobole::archive::Archive;
-use isobole::report::run_json::RunRecord;
+use isobole::report::run_json::{RunRecord, SCHEMA_VERSION};
 use std::path::Path;
 
 fn refused(dir: &Path) -> String {
@@ -55,9 +55,10 @@ fn what_is_wrong_with_a_folder_is_named() {
 
     let record = std::fs::read(dir.join("run.json")).unwrap();
     let bring_back = || std::fs::write(dir.join("run.json"), &record).unwrap();
-    edited(&dir, |run| run["schema_version"] = "3".into());
+    let newer = SCHEMA_VERSION.parse::<u32>().unwrap() + 1;
+    edited(&dir, |run| run["schema_version"] = newer.to_string().into());
     assert!(
-        refused(&dir).starts_with("`DIR/run.json`: is of layout version 3, written by isobole "),
+        refused(&dir).starts_with(&format!("`DIR/run.json`: is of layout version {newer}, written by isobole ")),
         "{}",
         refused(&dir)
     );

@@ -85,7 +85,7 @@ fn plates(path: &Path) {
 }
 
 /// A screen with everything in `folder`, and what `screen.toml` would say of it.
-fn screen(folder: &Path) -> String {
+pub fn screen(folder: &Path) -> String {
     std::fs::create_dir_all(folder.join("known")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     plates(&folder.join("plates.parquet"));
@@ -124,13 +124,17 @@ fn screen(folder: &Path) -> String {
     )
 }
 
-/// A run of the screen with what is said of it and `anew` besides.
-fn full(folder: &Path, name: &str, base: &str, anew: &str) -> PathBuf {
-    let out = folder.join(name);
+/// Settings of a run of the screen with what is said of it and `anew` besides.
+pub fn resolved(folder: &Path, name: &str, base: &str, anew: &str) -> Settings {
     let text = said(anew).over(said(base));
-    let settings = Settings::resolve(text, vec![folder.join("screen/plates.parquet")], out.clone()).unwrap();
+    Settings::resolve(text, vec![folder.join("screen/plates.parquet")], folder.join(name)).unwrap()
+}
+
+/// A run with them.
+fn full(folder: &Path, name: &str, base: &str, anew: &str) -> PathBuf {
+    let settings = resolved(folder, name, base, anew);
     run(&settings, Extent::Full, "a screen", &mut |_, _| {}).unwrap();
-    out
+    settings.out
 }
 
 #[test]

@@ -6,10 +6,12 @@ mod errors;
 mod faults;
 mod features;
 mod imported;
+mod layout;
 mod models;
 pub mod rescore;
 mod verify;
 mod version_1;
+mod version_2;
 
 use isobole::config::{ScreenFile, Settings};
 use isobole::run::rescore::{Rescored, rescore};

@@ -5,6 +5,7 @@ use isobole::archive::Archive;
 use isobole::diff::diff;
 use isobole::report::files;
 use isobole::report::pair_text::pair_text;
+use isobole::report::run_json::SCHEMA_VERSION;
 use isobole::report::table::Values;
 use isobole::run::rescore::rescore;
 use isobole::run::verify::{Scope, Verdict, verify};
@@ -81,17 +82,15 @@ fn it_is_read_again_from_its_inputs_where_they_are_as_they_were() {
     std::fs::write(&path, &bytes).unwrap();
     let rescored = run().unwrap();
     assert!(rescored.finished.record.rescored_from.unwrap().reused.is_empty());
-    assert_eq!(rescored.finished.record.schema_version, "2");
+    assert_eq!(rescored.finished.record.schema_version, SCHEMA_VERSION);
     // The numbers are those that version 1 found.
     let found = diff(&dir, &out).unwrap();
     assert!(found.stages.iter().all(|stage| stage.largest.unwrap_or(0.0) < 1e-9), "{:?}", found.stages);
     // What version 1 did not know is no change, and is said once.
     let version: Vec<&str> = found.causes.iter().filter(|c| c.kind == "version").map(|c| c.detail.as_str()).collect();
-    assert!(
-        version.len() == 1 && version[0].starts_with("not recorded by isobole 0.1.0 (layout version 1): "),
-        "{version:?}"
-    );
-    assert!(version[0].contains("score_model") && found.causes.iter().all(|cause| !cause.detail.contains("not there")));
+    assert_eq!((version.len(), version[0]), (2, format!("layout version 1 to {SCHEMA_VERSION}").as_str()));
+    assert!(version[1].starts_with("layout version 1 did not record: "), "{version:?}");
+    assert!(version[1].contains("score_model") && found.causes.iter().all(|cause| !cause.detail.contains("not there")));
     value["inputs"][0]["sha256"] = "0".repeat(64).into();
     std::fs::write(&record, serde_json::to_vec(&value).unwrap()).unwrap();
     let error = run().map(|_| ()).unwrap_err().to_string();
