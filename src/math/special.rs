@@ -207,9 +207,10 @@ mod tests {
 
     #[test]
     fn quantiles_of_t_are_those_of_the_closed_forms() {
-        // One degree of freedom: tan(pi (p - 1/2)); two: (2p - 1) / sqrt(2p (1 - p)); four: by Shaw (2006), doi
+        // One degree of freedom: -cot(pi p); two: (2p - 1) / sqrt(2p (1 - p)); four: by Shaw (2006), doi
         // 10.21314/JCF.2006.150.
-        let one = |p: f64| libm::tan(std::f64::consts::PI * (p - 0.5));
+        // By the cotangent of the tail: next to a quarter turn a tangent has lost its digits.
+        let one = |p: f64| (p - 0.5).signum() / libm::tan(std::f64::consts::PI * p.min(1.0 - p));
         let two = |p: f64| (2.0 * p - 1.0) / (2.0 * p * (1.0 - p)).sqrt();
         let four = |p: f64| {
             let alpha = 4.0 * p * (1.0 - p);
