@@ -182,12 +182,17 @@ fn numbers(
             match tolerance::within_tolerance(&before, table, same_backend, found) {
                 None => others.push(name.clone()),
                 Some(rest) if rest.is_empty() => {}
-                Some(rest) => others.push(format!("{name} ({})", rest.join(", "))),
+                Some(rest) => {
+                    let why = format!("no tolerance is certified for its columns {}", rest.join(", "));
+                    found.add(format!("table `{name}`"), Verdict::NotChecked, why);
+                }
             }
         }
         one_sided.note(&record.schema_version, found);
-        let why = format!("no tolerance is certified for the numbers of {}", others.join(", "));
-        found.add("other tables", Verdict::NotChecked, why);
+        if !others.is_empty() {
+            let why = format!("no tolerance is certified for any number of {}", others.join(", "));
+            found.add("other tables", Verdict::NotChecked, why);
+        }
         if record.counts.matrices > 0 {
             let why = "another back end or layout ends a single draw of a flat valley elsewhere in it";
             found.add("draws", Verdict::NotChecked, why);
