@@ -33,7 +33,7 @@ fn surfaces(criterion: &mut Criterion) {
     let batch = SurfaceBatch {
         curves: vec![(curve, curve); 1000],
         points: (0..49_000).map(point).collect(),
-        needs_loewe: true,
+        without_loewe: false,
     };
     let mut group = criterion.benchmark_group("surfaces");
     group.throughput(Throughput::Elements(1000)).sample_size(10);

@@ -70,7 +70,7 @@ impl Backend for Cpu {
     }
 
     fn score_surfaces(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; USUAL]>> {
-        Ok(if surfaces.needs_loewe { score(Usual, surfaces) } else { score(Direct, surfaces) })
+        Ok(if surfaces.without_loewe { score(Direct, surfaces) } else { score(Usual, surfaces) })
     }
 
     fn score_further(&self, surfaces: &SurfaceBatch) -> Result<Vec<[f64; FURTHER]>> {

@@ -64,8 +64,8 @@ pub struct SurfaceBatch {
     pub curves: Vec<(HillCurve<f64>, HillCurve<f64>)>,
     /// The dose pairs.
     pub points: Vec<SurfacePoint>,
-    /// Whether anyone looks at Loewe's, which has to be solved for: without, it may be no number.
-    pub needs_loewe: bool,
+    /// Whether nobody looks at Loewe's, which has to be solved for: then it may be no number.
+    pub without_loewe: bool,
 }
 
 /// Plates whose surface is asked for, concatenated.

@@ -62,11 +62,15 @@ impl LargestT {
             high *= 2.0;
             at_high = above(high);
         }
-        let mut rose = None;
+        let (mut rose, mut root) = (None, high);
         for _ in 0..100 {
             let middle = (low * at_high - high * at_low) / (at_high - at_low);
+            if !(middle > low && middle < high) {
+                break;
+            }
             let at_middle = above(middle);
-            if !(middle > low && middle < high) || at_middle == 0.0 {
+            root = middle;
+            if at_middle == 0.0 {
                 break;
             }
             // An end that stays where it is twice counts half: the next step then passes the root.
@@ -84,7 +88,7 @@ impl LargestT {
                 break;
             }
         }
-        high
+        root
     }
 }
 
@@ -116,6 +120,21 @@ mod tests {
         assert!((nearly.probability_above(3.0) - closed).abs() < 1e-5);
         assert!(LargestT::new(0.0, 1.0).is_none() && LargestT::new(1.0, 0.0).is_none());
         assert_eq!((known.probability_above(f64::INFINITY), known.probability_above(-1.0)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn what_is_critical_is_exceeded_with_that_probability() {
+        for n in [1.0, 2.0, 27.0, 49.0, 138.0] {
+            for df in [1.0, 3.0, 4.7, 13.0, 63.0, 200.0, f64::INFINITY] {
+                let law = LargestT::new(n, df).expect("degrees of freedom");
+                for probability in [0.5, 0.05, 0.001] {
+                    let c = law.critical(probability);
+                    let off = |c: f64| (law.probability_above(c) / probability - 1.0).abs();
+                    assert!(off(c) < 1e-11, "{n} {df} {probability}: {}", off(c));
+                    assert!(off(c * (1.0 + 1e-9)) > 1e-11, "{n} {df} {probability}: the comparison can fail");
+                }
+            }
+        }
     }
 
     /// Against simulation with one chi-square for all; a chi-square for each is the planted fault.

@@ -105,11 +105,11 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     fraction
 }
 
-/// From here on a normal law, four terms corrected, is Student's t to the last digits.
+/// From here on a normal law, four terms corrected, is Student's t to the last digits, for tails above 1e-12.
 const NEARLY_NORMAL: f64 = 1e4;
 
-/// The quantile of Student's t, e.g. `probability` 0.975 for a 95 % interval; `None` for a probability outside of 0 to 1
-/// and for degrees of freedom that are not above zero.
+/// The quantile of Student's t, e.g. `probability` 0.975 for a 95 % interval; `None` for a probability outside of 0 to 1,
+/// for degrees of freedom that are not above zero, and for so few of them that no number is far enough out.
 ///
 /// Begins where the expansion about the normal quantile lies (Abramowitz & Stegun 26.7.5) and goes on by Newton's method on
 /// the logarithms of tail and quantile, which nearly lie on a line however heavy the tail is.
@@ -124,6 +124,9 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
         return Some(0.0);
     }
     let z = -normal_quantile(tail);
+    if !z.is_finite() {
+        return Some(signed(f64::INFINITY));
+    }
     let z2 = z * z;
     let terms = [
         (z2 + 1.0) / 4.0,
@@ -132,7 +135,7 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
         ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92_160.0,
     ];
     let expanded = z * (1.0 + terms.iter().rev().fold(0.0, |sum, term| (sum + term) / df));
-    if df > NEARLY_NORMAL || !z.is_finite() {
+    if df > NEARLY_NORMAL {
         return Some(signed(expanded));
     }
     let law = FTail::new(1.0, df)?;
@@ -149,10 +152,11 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> Option<f64> {
         t *= libm::exp(step.clamp(-2.0, 2.0));
         // The next step would be about the square of this one.
         if step.abs() < 1e-8 {
-            break;
+            return Some(signed(t));
         }
     }
-    Some(signed(t))
+    // Of hundredths of a degree of freedom the quantile is beyond what numbers hold.
+    None
 }
 
 /// The quantile of the standard normal distribution.
@@ -238,12 +242,19 @@ mod tests {
             let beside = |df: f64| t_quantile(p, df).expect("a quantile");
             assert!((beside(NEARLY_NORMAL) / beside(NEARLY_NORMAL * (1.0 + 1e-15)) - 1.0).abs() < 1e-10, "{p}");
         }
-        for df in [0.3, 1.7, 5.5, 77.0, 4000.0] {
-            for tail in [1e-12, 1e-4, 0.025, 0.3] {
+        for df in [1.7, 5.5, 77.0, 4000.0] {
+            for tail in [1e-6, 1e-4, 0.025, 0.3] {
                 let t = t_quantile(tail, df).expect("a quantile");
                 assert!(t < 0.0 && (0.5 * f_upper_tail(t * t, 1.0, df) / tail - 1.0).abs() < 1e-8, "{df} {tail} {t}");
             }
         }
+        // Far out the tail is a power: df^(df / 2 - 1) gamma((df + 1) / 2) / (sqrt(pi) gamma(df / 2)) t^-df.
+        let (df, tail) = (0.3f64, 1e-12f64);
+        let constant = df.powf(0.5 * df - 1.0) * libm::tgamma(0.5 * (df + 1.0))
+            / (std::f64::consts::PI.sqrt() * libm::tgamma(0.5 * df));
+        let far = t_quantile(tail, df).expect("a quantile");
+        assert!((constant * (-far).powf(-df) / tail - 1.0).abs() < 1e-12, "{far}");
+        assert_eq!((t_quantile(0.001, 0.002), t_quantile(1.0, f64::INFINITY)), (None, Some(f64::INFINITY)));
         assert_eq!((t_quantile(0.5, 3.0), t_quantile(1.5, 3.0), t_quantile(0.9, 0.0)), (Some(0.0), None, None));
         assert_eq!((t_quantile(0.9, f64::NAN), t_quantile(1.0, 3.0)), (None, Some(f64::INFINITY)));
     }

@@ -119,6 +119,7 @@ impl Rounds {
                 // The widest has the largest exponent: relative to it nothing is lost where all are tiny.
                 let largest = square * precisions[n - 1];
                 let mut all = zero;
+                // Numbers are finite here; below e^-700, where the exponential ends, a share is nothing beside the largest.
                 for c in 0..n {
                     let exponent = square * precisions[c] - largest;
                     shares[c] = Lanes([weights[c]; LANES]) * exponent.exp() * roots[c];

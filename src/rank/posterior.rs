@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// Probability outside of a rank interval, at each end.
 const TAIL: f64 = 0.05;
-/// Numbers held at a time: draws are fewer where there are more pairs.
+/// Numbers that one ranking holds: draws are fewer where there are more pairs. Those by mechanism are made side by side.
 const MOST_NUMBERS: usize = 40_000_000;
 
 /// One contender.

@@ -166,8 +166,8 @@ pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
     }
     let schema = Arc::new(Schema::new(fields));
     let groups = metadata.metadata().row_groups();
-    let rows = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
-    // Of a column without a value nothing is read: wells alone have half a dozen of these.
+    let rows: usize = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
+    // Of a column without a value nothing is read: wells alone may have half a dozen of these.
     let is_empty = |column: usize| {
         let nulls = |group: &RowGroupMetaData| group.column(column).statistics().and_then(|s| s.null_count_opt());
         groups.iter().all(|group| nulls(group).is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows())))
@@ -196,7 +196,12 @@ pub(super) fn read(path: &Path) -> Result<(Table, RunIdentity)> {
     let values: Vec<Result<Values>> = columns.into_par_iter().enumerate().map(read).collect();
     let mut columns = Vec::with_capacity(values.len());
     for (field, values) in metadata.schema().fields().iter().zip(values) {
-        columns.push(Column { name: field.name().clone(), values: values? });
+        let values = values?;
+        if values.len() != rows {
+            let problem = format!("has {} values, and the table has {rows} rows", values.len());
+            return Err(format_error(path, Some(field.name()), problem));
+        }
+        columns.push(Column { name: field.name().clone(), values });
     }
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok((Table { name: name.unwrap_or_else(stem), columns }, identity))

@@ -137,7 +137,9 @@ pub fn analyse_archive(
     };
     let mut analysis = analyse_again(&screen, settings, backend, known, observe)?;
     kept.drawn = taken_over.get().cloned().unwrap_or_default();
-    kept.drawn_anew = models.iter().copied().filter(|model| !kept.drawn.contains(model)).collect();
+    // Where nothing was drawn, nothing is lost.
+    let lost = |model: &&SynergyModel| settings.bootstrap > 0 && !kept.drawn.contains(model);
+    kept.drawn_anew = models.iter().filter(lost).copied().collect();
     know(&mut analysis, &screen, settings, &knowledge_of(settings)?);
     Ok((screen, analysis, kept))
 }

@@ -6,18 +6,13 @@ use crate::{Error, Result};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use std::path::Path;
 
-/// Every table of wells or of truth, with the text that is written beside it. Parquet says what made it; a text is known
-/// by the table beside it.
-const FILES: [(&str, Option<&str>); 5] = [
-    ("plates.parquet", Some("lines.csv")),
-    ("truth_evidence.parquet", Some("evidence.csv")),
-    ("truth_apoptosis.parquet", Some("apoptosis.csv")),
-    ("curves.parquet", None),
-    ("truth.parquet", None),
-];
+/// Every table of wells or of truth. Parquet says what made it; a text beside them may have become a user's own.
+const TABLES: [&str; 5] =
+    ["plates.parquet", "truth_evidence.parquet", "truth_apoptosis.parquet", "curves.parquet", "truth.parquet"];
 
-/// Removes from `dir` what an earlier screen, or an earlier table of curves, left there and `written` does not replace.
-/// Files of these names that simulation did not write stay, and so does a `screen.toml` that was changed.
+/// Removes from `dir` the tables that an earlier screen, or an earlier table of curves, left there and `written` does not
+/// replace, and the `screen.toml` that named them. Tables of these names that simulation did not write stay; so does a
+/// `screen.toml` that was changed, and so do other texts, which nothing reads that is not told to.
 ///
 /// # Errors
 /// [`Error::File`] where a file cannot be removed.
@@ -33,14 +28,7 @@ pub(super) fn clear(dir: &Path, written: &[&str]) -> Result<()> {
     if std::fs::read_to_string(dir.join(name)).is_ok_and(|text| is_as_written(&text)) {
         remove(name)?;
     }
-    for (table, text) in FILES {
-        if is_simulated(&dir.join(table)) {
-            // The text first: alone it would not be known again.
-            text.map_or(Ok(()), remove)?;
-            remove(table)?;
-        }
-    }
-    Ok(())
+    TABLES.into_iter().filter(|table| is_simulated(&dir.join(table))).try_for_each(remove)
 }
 
 /// Whether a file is Parquet that simulation wrote.

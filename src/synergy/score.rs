@@ -131,8 +131,8 @@ impl Evaluator<'_> {
             interactions.push((surface, fits.into_iter()));
         }
         // All references have a part in the consensus, which draws have none of.
-        let needs_loewe = self.effort != Effort::Draw || self.models.iter().any(|model| model.needs_loewe());
-        let mut batch = SurfaceBatch { needs_loewe, ..SurfaceBatch::default() };
+        let without_loewe = self.effort == Effort::Draw && !self.models.iter().any(|model| model.needs_loewe());
+        let mut batch = SurfaceBatch { without_loewe, ..SurfaceBatch::default() };
         let mut alone = Vec::new();
         let mut observed_instead = vec![[false; 2]; items.len()];
         for (item, ((design, responses), margins)) in items.iter().zip(&margins).enumerate() {

@@ -393,7 +393,7 @@ fn curves_that_cannot_be_fitted_say_why() {
 #[test]
 fn surfaces_and_plates_agree_between_back_ends() {
     let Some(gpu) = gpu() else { return };
-    let mut surfaces = SurfaceBatch { needs_loewe: true, ..SurfaceBatch::default() };
+    let mut surfaces = SurfaceBatch::default();
     for i in 0..50 {
         let shift = f64::from(i) * 0.03;
         surfaces.curves.push((

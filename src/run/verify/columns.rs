@@ -45,11 +45,15 @@ impl OneSided {
     pub(super) fn note(self, layout: &str, found: &mut Verification) {
         let Self { not_yet, no_more } = self;
         if !not_yet.is_empty() {
-            found.notes.push(format!("layout version {layout} had no {}", not_yet.join("; no ")));
+            found
+                .notes
+                .push(format!("this folder of layout version {layout} has no {}: not checked", not_yet.join("; no ")));
         }
         if !no_more.is_empty() {
             let names = no_more.join("; ");
-            found.notes.push(format!("layout version {layout} had {names}: not computed any more, and not checked"));
+            found.notes.push(format!(
+                "this folder of layout version {layout} has {names}: not computed any more, and not checked"
+            ));
         }
     }
 }
@@ -76,8 +80,8 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "layout version 2 had no df_hsa, new of `synergy`",
-                "layout version 2 had old of `synergy`: not computed any more, and not checked"
+                "this folder of layout version 2 has no df_hsa, new of `synergy`: not checked",
+                "this folder of layout version 2 has old of `synergy`: not computed any more, and not checked"
             ]
         );
         let (amiss, notes) = looked_at(&["se_hsa"], &["score_hsa", "se_hsa"], false);

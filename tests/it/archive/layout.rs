@@ -55,7 +55,7 @@ fn tables(dir: &Path, text: &mut String) {
     }
 }
 
-/// The names of all fields by path, whatever place a list has them in.
+/// The names of all fields by path with the kinds of their values, whatever place a list has them in.
 fn fields(value: &Value, path: &str, all: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
@@ -65,8 +65,14 @@ fn fields(value: &Value, path: &str, all: &mut BTreeSet<String>) {
                 all.insert(path);
             }
         }
-        Value::Array(values) => values.iter().for_each(|value| fields(value, path, all)),
-        _ => {}
+        Value::Array(values) => {
+            all.insert(format!("{path}: list"));
+            values.iter().for_each(|value| fields(value, path, all));
+        }
+        Value::Null => drop(all.insert(format!("{path}: nothing"))),
+        Value::Bool(_) => drop(all.insert(format!("{path}: yes or no"))),
+        Value::Number(_) => drop(all.insert(format!("{path}: number"))),
+        Value::String(_) => drop(all.insert(format!("{path}: text"))),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod rescore;
 mod verify;
 mod version_1;
 mod version_2;
+mod version_3;
 
 use isobole::config::{ScreenFile, Settings};
 use isobole::run::rescore::{Rescored, rescore};

@@ -175,8 +175,10 @@ fn it_is_verified_but_for_what_its_layout_did_not_have() {
     }
     assert_eq!(found.notes.len(), 3, "{:?}", found.notes);
     assert_eq!(found.notes[0], "written in layout version 2: compared within the certified tolerance");
-    assert!(found.notes[1].starts_with("layout version 2 had no ") && found.notes[1].contains("df_bliss"));
-    assert!(found.notes[2].starts_with("layout version 2 had "), "{:?}", found.notes);
+    assert!(
+        found.notes[1].starts_with("this folder of layout version 2 has no ") && found.notes[1].contains("df_bliss")
+    );
+    assert!(found.notes[2].starts_with("this folder of layout version 2 has shrunken of "), "{:?}", found.notes);
 
     // Its settings are those of its hash, in which places of tables counted still.
     let record = RunRecord::read(&dir).unwrap();
